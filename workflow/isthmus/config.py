@@ -1,0 +1,576 @@
+"""The typed settings: what an experiment is.
+
+One source for validation, defaults, the documented table of settings and the editor's schema. `load` turns
+the raw mapping that Snakemake read into an `Experiment`, or raises one `ConfigError` that lists every mistake
+by its key's path, with what was found and what is allowed.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+
+
+class ConfigError(ValueError):
+    """The settings, or a file that they name, cannot be used; the message says which, and what is allowed."""
+
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def _folder_name(value: str) -> str:
+    if not NAME.fullmatch(value):
+        raise ValueError(
+            f"{value!r} cannot be a folder's name; allowed: a letter or digit, then letters, digits, '.', '_', '-'"
+        )
+    return value
+
+
+def _expand(value: Any) -> Any:
+    """Replace `$NAME` and `${NAME}` by environment variables, so that one file serves several machines."""
+    if not isinstance(value, str):
+        return value
+    expanded = os.path.expanduser(os.path.expandvars(value))
+    if unset := re.search(r"\$\{?(\w+)", expanded):
+        raise ValueError(
+            f"the environment variable {unset[1]} is not set (found {value!r}); set it to the folder that is meant"
+        )
+    return expanded
+
+
+Name = Annotated[str, AfterValidator(_folder_name)]
+Location = Annotated[Path, BeforeValidator(_expand)]
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
+Step = Annotated[int, Field(ge=0, strict=True)]
+
+
+class Settings(BaseModel):
+    """Base of every group of settings: unknown keys are errors, values are never changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+# ---------------------------------------------------------------------------------------------------- data
+
+
+class HubSource(Settings):
+    """A data set of the Hugging Face hub, fetched once where Snakemake runs."""
+
+    kind: Literal["hub"]
+    id: str = Field(description="the data set's id on the hub, such as `nyu-mll/glue`")
+    config: str | None = Field(None, description="its configuration, such as `qqp`")
+    split: str = Field("train", description="its split")
+    revision: str | None = Field(None, description="a commit or tag; pin it, or the data may change")
+
+
+class FilesSource(Settings):
+    """Your own files: TSV, CSV, JSON lines or Parquet, by their ending."""
+
+    kind: Literal["files"]
+    paths: list[Location] = Field(min_length=1, description="the files, read one after the other")
+    delimiter: str | None = Field(
+        None, min_length=1, max_length=1, description="what separates columns; by default a tab for .tsv, else a comma"
+    )
+    quoting: Literal["none", "minimal"] | None = Field(
+        None,
+        description="`none`: a quotation mark is a character of the text; `minimal`: it encloses fields. "
+        "By default `none` for .tsv, else `minimal`",
+    )
+    header: bool | list[str] = Field(
+        True, description="`true`: the first line names the columns; else the list of their names"
+    )
+
+
+class ToySource(Settings):
+    """The toy language that ships with Isthmus: nothing is downloaded."""
+
+    kind: Literal["toy"]
+    task: Literal["entailment", "paraphrase"] = Field(description="3-class entailment or 2-class paraphrase")
+    rows: Count = Field(description="how many pairs to generate")
+    seed: Seed = Field(0, description="the generator's seed")
+    shifted: bool = Field(False, description="the out-of-distribution kind, on which word overlap misleads")
+
+
+Source = Annotated[HubSource | FilesSource | ToySource, Field(discriminator="kind")]
+
+
+class Columns(Settings):
+    """Where rows come from and what their columns mean: what a data set and a further set share."""
+
+    source: Source = Field(description="where the rows come from: `kind: hub`, `files` or `toy`")
+    text: list[str] | None = Field(
+        None, min_length=1, max_length=2, description="the columns of one text, or of the two texts of a pair"
+    )
+    label: str | None = Field(None, description="the label's column")
+    labels: list[str] | None = Field(
+        None, min_length=2, description="the label names in the order of their ids; by default those found, sorted"
+    )
+    fraction: Fraction = Field(1.0, description="the part of the labelled rows to keep, drawn uniformly at random")
+    rows: Count | None = Field(None, description="how many rows to keep, instead of a fraction")
+    seed: Seed = Field(0, description="the seed of the subset (and of the split)")
+
+    @model_validator(mode="after")
+    def _one_size(self):
+        if self.rows is not None and self.fraction != 1.0:
+            raise ValueError("found both `fraction` and `rows`; allowed: one of them")
+        if self.labels and len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels: found a name twice in {self.labels}; allowed: each once")
+        return self
+
+
+class FurtherSet(Columns):
+    """A further evaluation set of a data set; its columns are those of the data set unless given."""
+
+    label_map: dict[str, str] | None = Field(
+        None,
+        description="from each label of the data set to a label of this set; the probabilities of labels that "
+        "share one are added (HANS: neutral and contradiction are both non-entailment)",
+    )
+
+
+class Dataset(Columns):
+    """A labelled text or text-pair task."""
+
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.2, description="the part of the subset that becomes the test part"
+    )
+    max_length: Annotated[int, Field(ge=8, strict=True)] = Field(
+        128, description="tokens an example at most; longer ones are truncated, and counted"
+    )
+    sets: dict[Name, FurtherSet] = Field({}, description="further evaluation sets by name")
+    training: "TrainingOverride | None" = Field(None, description="training settings that differ for this data set")
+
+    @model_validator(mode="after")
+    def _set_names(self):
+        if taken := {"train", "test"} & set(self.sets):
+            raise ValueError(f"sets: {sorted(taken)} are the names of the data set's own parts; choose others")
+        for key in ("text", "label"):
+            if getattr(self, key) is None and self.source.kind != "toy":
+                raise ValueError(f"`{key}` is missing; allowed: the name(s) of the source's {key} column(s)")
+        return self
+
+
+# ------------------------------------------------------------------------------------------------ training
+
+VARY = ("head", "order", "dropout")
+
+
+class Training(Settings):
+    """The fine-tuning recipe; its defaults are the source paper's (those of fairseq's RoBERTa)."""
+
+    steps: Count = Field(160_000, description="the schedule's end: the learning rate reaches 0 there")
+    every: Count | None = Field(None, description="a checkpoint each so many steps, up to `steps`")
+    checkpoints: list[Step] | None = Field(
+        None, description="the checkpoints' steps, instead of `every`; step 0 is always one"
+    )
+    batch_size: Count = Field(32, description="examples an update")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-5, description="the highest learning rate")
+    warmup_steps: Step = Field(7_432, description="updates of linear warm-up")
+    power: Annotated[float, Field(gt=0)] = Field(1.0, description="the power of the polynomial decay to 0")
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
+        (0.9, 0.98), description="Adam's betas"
+    )
+    eps: Annotated[float, Field(gt=0)] = Field(1e-6, description="Adam's epsilon")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="decoupled weight decay, on all parameters")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="dropout")
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="dropout of attention weights")
+    vary: list[Literal["head", "order", "dropout"]] = Field(
+        list(VARY), description="what a seed varies: head initialisation, data order, dropout"
+    )
+    token_budget: Count = Field(
+        512, description="tokens a micro-batch at most, padding included; bounds memory. Part of the recipe"
+    )
+    save_minutes: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="minutes between two saves of the training state (not part of the recipe)"
+    )
+
+    @model_validator(mode="after")
+    def _schedule(self):
+        if self.every is not None and self.checkpoints is not None:
+            raise ValueError("found both `every` and `checkpoints`; allowed: one of them")
+        if self.checkpoints is not None:
+            if len(set(self.checkpoints)) < len(self.checkpoints):
+                raise ValueError(f"checkpoints: found a step twice in {self.checkpoints}; allowed: each once")
+            if beyond := [step for step in self.checkpoints if step > self.steps]:
+                raise ValueError(
+                    f"checkpoints: found {beyond} beyond the schedule's end; allowed: 0 to {self.steps} (`steps`)"
+                )
+        if self.warmup_steps >= self.steps:
+            raise ValueError(
+                f"warmup_steps: found {self.warmup_steps}; allowed: fewer than `steps`, which are {self.steps}"
+            )
+        return self
+
+    def checkpoint_steps(self) -> list[int]:
+        """The steps that have a checkpoint, rising, 0 among them."""
+        if self.checkpoints is not None:
+            return sorted({0, *self.checkpoints})
+        return [*range(0, self.steps, self.every or self.steps), self.steps]
+
+    def recipe(self) -> dict[str, Any]:
+        """What the bits of a fine-tuned model depend on: everything but when it is looked at or saved."""
+        return self.model_dump(exclude={"every", "checkpoints", "save_minutes"})
+
+
+TrainingOverride = create_model(
+    "TrainingOverride",
+    __base__=Settings,
+    __doc__="The training settings that differ for one model or data set; the keys are those of `training`.",
+    **{
+        key: (field.annotation | None, Field(None, description=field.description))
+        for key, field in Training.model_fields.items()
+    },
+)
+Dataset.model_rebuild()
+
+
+class Pretraining(Settings):
+    """A small BERT, pre-trained inside the workflow on the toy language: the rungs of a ladder."""
+
+    layers: Count = Field(2, description="transformer layers")
+    width: Count = Field(64, description="hidden size")
+    heads: Count = Field(4, description="attention heads")
+    rows: Count = Field(20_000, description="sentence pairs of the corpus")
+    seed: Seed = Field(0, description="the seed of body, corpus, order, masks and dropout")
+    masked: Annotated[float, Field(gt=0, lt=1)] = Field(0.15, description="the part of the tokens to predict")
+    training: Training = Field(description="the recipe; `steps` is the schedule's end")
+
+    @model_validator(mode="after")
+    def _divides(self):
+        if self.width % self.heads:
+            raise ValueError(f"heads: found {self.heads}; allowed: a divisor of `width`, which is {self.width}")
+        return self
+
+
+class Model(Settings):
+    """A pre-trained encoder or decoder: from the hub, from a folder, or a rung pre-trained in the workflow."""
+
+    hub: str | None = Field(None, description="the model's id on the hub")
+    revision: str | None = Field(None, description="a commit, tag or branch of the hub's repository; pin it")
+    folder: Location | None = Field(None, description="a folder in Hugging Face's layout, instead of `hub`")
+    pretraining: Name | None = Field(None, description="a key of `pretraining`, instead of `hub`")
+    pretraining_steps: Step | None = Field(None, description="how much pre-training it has had, in updates")
+    ladder: Name | None = Field(None, description="models that share this name form a ladder, by pretraining_steps")
+    seed: Seed = Field(0, description="draws what the body lacks (such as a pooler), once for all seeds")
+    training: TrainingOverride | None = Field(None, description="training settings that differ for this model")
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        origins = [key for key in ("hub", "folder", "pretraining") if getattr(self, key) is not None]
+        if len(origins) != 1:
+            raise ValueError(f"found {origins or 'no origin'}; allowed: exactly one of hub, folder, pretraining")
+        if self.revision is not None and self.hub is None:
+            raise ValueError("revision: only a model from the hub has one")
+        if self.pretraining is not None and self.pretraining_steps is None:
+            raise ValueError("pretraining_steps is missing; allowed: a number of updates, such as 600")
+        if self.ladder is not None and self.pretraining_steps is None:
+            raise ValueError("pretraining_steps is missing, and a ladder's models are ordered by it")
+        return self
+
+    @property
+    def ladder_name(self) -> str | None:
+        return self.ladder or self.pretraining
+
+
+# ------------------------------------------------------------------------------------------- measurement
+
+
+class Evaluation(Settings):
+    """How a set of weights is measured."""
+
+    train_examples: Count | None = Field(
+        None, description="examples of the train part to evaluate on, drawn once; by default as many as test has"
+    )
+    token_budget: Count = Field(1024, description="tokens a batch at most, padding included")
+    replicates: Annotated[int, Field(ge=0, strict=True)] = Field(
+        1000, description="bootstrap replicates over the evaluation examples; 0 for no intervals"
+    )
+    seed: Seed = Field(0, description="the seed of the train part's sample and of the bootstrap")
+
+
+class Paths(Settings):
+    """Which alphas of a path are measured."""
+
+    grid: Literal["adaptive", "uniform"] = Field("adaptive", description="how the alphas are chosen")
+    intervals: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(
+        10, description="K: intervals of the start grid, and of each level of the nested estimators"
+    )
+    points: Annotated[int, Field(ge=3, strict=True)] = Field(
+        11, description="alphas of a uniform grid; one more than a multiple of `intervals`"
+    )
+    tolerance: Annotated[float, Field(gt=0)] = Field(
+        1e-3, description="adaptive: stop when the estimated error of CG is under this, in nats"
+    )
+    max_alphas: Annotated[int, Field(ge=3, strict=True)] = Field(41, description="adaptive: alphas at most")
+
+    @model_validator(mode="after")
+    def _grids(self):
+        if self.grid == "uniform" and (self.points - 1) % self.intervals:
+            raise ValueError(
+                f"points: found {self.points}; allowed: one more than a multiple of `intervals` ({self.intervals}), "
+                f"such as {self.intervals + 1} or {2 * self.intervals + 1}"
+            )
+        if self.grid == "adaptive" and self.max_alphas <= self.intervals:
+            raise ValueError(
+                f"max_alphas: found {self.max_alphas}; allowed: more than `intervals`, which are {self.intervals}"
+            )
+        return self
+
+
+class Figures(Settings):
+    """What the figures show."""
+
+    training_model: Name | None = Field(None, description="the model of Figure 1; by default the last one")
+    training_seed: Seed | None = Field(None, description="the seed of Figure 1; by default the first one")
+    dpi: Annotated[int, Field(ge=50, le=600, strict=True)] = Field(150, description="dots an inch of the PNG files")
+
+
+class RuleResources(Settings):
+    """What one job of a rule asks for."""
+
+    gpu: Annotated[int, Field(ge=0, strict=True)] | None = Field(
+        None, description="GPUs; by default 1 with `device: auto` or `cuda` for rules that run a model, else 0"
+    )
+    mem_mb: Count | None = Field(None, description="memory in MB; half as much again at each retry, twice at most")
+    runtime: Count | None = Field(None, description="minutes")
+
+
+class Resources(Settings):
+    """What the jobs of the rules that run a model ask for."""
+
+    pretrain: RuleResources = Field(RuleResources(), description="one rung of a ladder")
+    initialize: RuleResources = Field(RuleResources(), description="the step-0 checkpoint of a run")
+    finetune: RuleResources = Field(RuleResources(), description="one segment")
+    evaluate: RuleResources = Field(RuleResources(), description="one checkpoint")
+    interpolate: RuleResources = Field(RuleResources(), description="one row")
+
+
+class Experiment(Settings):
+    """An experiment: everything that `results/<experiment>/` follows from."""
+
+    experiment: Name = Field(description="the experiment's name: its results stand in `results/<experiment>/`")
+    seeds: list[Seed] = Field(description="the seeds of the fine-tunings, two or more; append to add runs")
+    models: dict[Name, Model] = Field(min_length=1, description="the pre-trained models by name")
+    datasets: dict[Name, Dataset] = Field(min_length=1, description="the data sets by name")
+    cells: list[tuple[str, str]] | None = Field(
+        None, description="the [model, data set] pairs to run; by default every one"
+    )
+    pretraining: dict[Name, Pretraining] = Field({}, description="pre-trainings inside the workflow, by name")
+    training: Training = Field(Training(), description="the fine-tuning recipe")
+    keep_states: Literal["last", "all"] = Field(
+        "last", description="training states to keep: the newest of a run, or one at each checkpoint"
+    )
+    evaluation: Evaluation = Field(Evaluation(), description="how weights are measured")
+    paths: Paths = Field(Paths(), description="which points of a path are measured")
+    delta_from: Step | None = Field(
+        None, description="the step that deltas start from; by default the first checkpoint after 0"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where models run; `auto`: a GPU if there is one")
+    threads: Count = Field(1, description="CPU threads of a job that runs a model. Part of the recipe: changes bits")
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32", description="of matrix products; bfloat16 is autocast over float32 weights"
+    )
+    attention: Literal["auto", "eager", "sdpa"] = Field(
+        "auto", description="the attention kernel; `auto`: eager on a CPU, sdpa on a GPU, as measured"
+    )
+    deterministic: bool = Field(
+        True, description="deterministic GPU algorithms; `false` is faster on some GPUs and gives up equal bits"
+    )
+    figures: Figures = Field(Figures(), description="settings of the figures")
+    resources: Resources = Field(Resources(), description="what jobs ask for")
+
+    @model_validator(mode="after")
+    def _whole(self):
+        _check_seeds(self.seeds)
+        for model, dataset in self.cells or []:
+            _known("cells", model, self.models)
+            _known("cells", dataset, self.datasets)
+        if self.cells is not None and (not self.cells or len(set(self.cells)) < len(self.cells)):
+            raise ValueError(f"cells: found {self.cells}; allowed: one or more [model, data set], each once")
+        for name, model in self.models.items():
+            if model.pretraining is not None:
+                _known(f"models.{name}.pretraining", model.pretraining, self.pretraining)
+                end = self.pretraining[model.pretraining].training.steps
+                if model.pretraining_steps > end:
+                    raise ValueError(
+                        f"models.{name}.pretraining_steps: found {model.pretraining_steps}; allowed: 0 to {end} "
+                        f"(pretraining.{model.pretraining}.training.steps)"
+                    )
+        for model, dataset in self.cell_list():
+            steps = self.cell_training(model, dataset).checkpoint_steps()
+            if self.delta_from is not None and self.delta_from not in steps:
+                raise ValueError(
+                    f"delta_from: found {self.delta_from}, which is no checkpoint of {model} on {dataset}; "
+                    f"allowed: one of {steps}"
+                )
+        if self.figures.training_model is not None:
+            _known("figures.training_model", self.figures.training_model, self.models)
+        if self.figures.training_seed is not None and self.figures.training_seed not in self.seeds:
+            raise ValueError(f"figures.training_seed: found {self.figures.training_seed}; allowed: one of {self.seeds}")
+        return self
+
+    def cell_list(self) -> list[tuple[str, str]]:
+        """The cells, (model, data set), in the config's order."""
+        if self.cells is not None:
+            return list(self.cells)
+        return [(model, dataset) for dataset in self.datasets for model in self.models]
+
+    def cell_training(self, model: str, dataset: str) -> Training:
+        """The recipe of one cell: that of the experiment, then the data set's, then the model's settings."""
+        merged = self.training.model_dump()
+        for where, override in (
+            (f"datasets.{dataset}", self.datasets[dataset].training),
+            (f"models.{model}", self.models[model].training),
+        ):
+            if override is None:
+                continue
+            given = override.model_dump(exclude_unset=True)
+            if "every" in given:
+                merged["checkpoints"] = None
+            if "checkpoints" in given:
+                merged["every"] = None
+            try:
+                merged = Training(**{**merged, **given}).model_dump()
+            except ValidationError as error:
+                raise ValueError(f"{where}.training: {_messages(error, Training)[0]}") from error
+        return Training(**merged)
+
+
+def _check_seeds(seeds: list[int]) -> None:
+    if len(seeds) < 2:
+        raise ValueError(f"seeds: found {seeds}; allowed: two or more (a path joins two seeds)")
+    if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+        raise ValueError(f"seeds: found {twice} twice; allowed: each seed once")
+
+
+def _known(key: str, name: str, allowed: dict[str, Any]) -> None:
+    if name not in allowed:
+        raise ValueError(f"{key}: found {name!r}{_nearest(name, allowed)}; allowed: {', '.join(allowed) or 'none'}")
+
+
+def _nearest(name: str, allowed: Any) -> str:
+    close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+# ---------------------------------------------------------------------------------------------- loading
+
+
+def load(raw: dict[str, Any], source: str = "the config") -> Experiment:
+    """Validate a raw mapping.
+
+    Args:
+        raw: what the YAML file held, with `--config` changes applied.
+        source: the file's name, for messages.
+
+    Raises:
+        ConfigError: with one line for each mistake: the key's path, what was found, what is allowed.
+    """
+    try:
+        return Experiment(**raw)
+    except ValidationError as error:
+        lines = "\n".join(f"  {line}" for line in _messages(error, Experiment))
+        raise ConfigError(f"{source} cannot be used:\n{lines}") from None
+
+
+def _messages(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    return [_message(item, model) for item in error.errors()]
+
+
+def _message(item: dict[str, Any], model: type[BaseModel]) -> str:
+    kind, found = item["type"], item["input"]
+    location = [str(part) for part in item["loc"] if part not in ("hub", "files", "toy", "[key]") or part == item["loc"][-1]]
+    key = ".".join(location)
+    if kind == "extra_forbidden":
+        allowed = _fields_at(model, item["loc"][:-1])
+        return f"{key}: unknown key{_nearest(location[-1], allowed)}; allowed: {', '.join(allowed)}"
+    if kind == "missing":
+        return f"{key}: missing; allowed: {_description_at(model, item['loc'])}"
+    if kind == "value_error":
+        text = str(item["ctx"]["error"])
+        return f"{key}: {text}" if key else text
+    if kind == "union_tag_not_found":
+        return f"{key}.kind: missing; allowed: hub, files, toy"
+    if kind == "union_tag_invalid":
+        return f"{key}.kind: found {item['ctx']['tag']!r}; allowed: hub, files, toy"
+    shown = "nothing" if found is None else f"{found!r} ({type(found).__name__})"
+    allowed = item["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return f"{key}: found {shown}; allowed: {allowed}"
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _model_at(model: type[BaseModel], location: tuple) -> type[BaseModel] | None:
+    """The group of settings that stands at an error's location (names of mapping entries are passed over)."""
+    for part in location:
+        if part in model.model_fields:
+            inner = list(_models_in(model.model_fields[part].annotation))
+            if len(inner) == 1:
+                model = inner[0]
+            elif inner:
+                union = {get_args(m.model_fields["kind"].annotation)[0]: m for m in inner if "kind" in m.model_fields}
+                position = location.index(part)
+                tag = location[position + 1] if position + 1 < len(location) else None
+                model = union.get(tag, model)
+    return model
+
+
+def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
+    return list(_model_at(model, location).model_fields)
+
+
+def _description_at(model: type[BaseModel], location: tuple) -> str:
+    field = _model_at(model, location[:-1]).model_fields.get(location[-1])
+    return (field.description or "a value") if field else "a value"
+
+
+# ------------------------------------------------------------------------------------------ documentation
+
+
+def settings_table() -> str:
+    """All settings as Markdown tables, one a group, generated from the types."""
+    parts, seen, queue = [], set(), [("", Experiment)]
+    while queue:
+        prefix, model = queue.pop(0)
+        if model in seen or model is TrainingOverride:
+            continue
+        seen.add(model)
+        title = f"`{prefix}`" if prefix else "Top level"
+        rows = [f"### {title}", "", " ".join((model.__doc__ or "").split()), "", "| key | default | meaning |", "| --- | --- | --- |"]
+        for key, field in model.model_fields.items():
+            rows.append(f"| `{key}` | {_default(field)} | {field.description or ''} |")
+            for inner in _models_in(field.annotation):
+                name = f".<{key.rstrip('s')}>" if "dict" in str(field.annotation) else ""
+                kind = f" ({get_args(inner.model_fields['kind'].annotation)[0]})" if "kind" in inner.model_fields else ""
+                queue.append((f"{prefix}.{key}{name}{kind}".lstrip("."), inner))
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _default(field) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if isinstance(value, BaseModel):
+        return "see below"
+    return "" if value is None or value == {} else f"`{value!r}`".replace("True", "true").replace("False", "false")

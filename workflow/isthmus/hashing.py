@@ -1,0 +1,28 @@
+"""Names by content: what makes two files, or two questions, the same one."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+
+def of_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def of_data(data: Any) -> str:
+    """The SHA-256 of plain data (dicts, lists, strings, numbers), whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def of_sources(*modules: str) -> str:
+    """The SHA-256 of library modules' source, for cheap rules that re-run when their code changes."""
+    folder = Path(__file__).parent
+    return of_data([(folder / name).read_text() for name in modules])
+
+
+def seed(*parts: int | str) -> int:
+    """A 63-bit seed from any parts: a counter-based stream needs no state, so it can be resumed anywhere."""
+    return int(of_data(parts)[:16], 16) >> 1

@@ -1,0 +1,168 @@
+"""Flat token arrays, and length-sorted batches under a token budget.
+
+A set of examples is two flat arrays (token ids and offsets) in one safetensors file. Nothing is padded until
+a batch is made, and a batch holds examples of nearly one length, so that almost nothing is padded then.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from isthmus.data import Rows
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The examples of one set, as one model reads them.
+
+    Attributes:
+        ids: token ids of all examples one after the other, int32, shape (tokens,).
+        types: segment ids beside `ids`, uint8, shape (tokens,); empty where the model has none.
+        offsets: example i is `ids[offsets[i]:offsets[i + 1]]`, int64, shape (n + 1,).
+        labels: label ids in the set's own label space, int64, shape (n,).
+        rows: the examples' ids in the data set, int64, shape (n,).
+        groups: for each class of the model the label of this set that it counts as, int64, shape (classes,).
+        truncated: how many examples were longer than allowed.
+    """
+
+    ids: np.ndarray
+    types: np.ndarray
+    offsets: np.ndarray
+    labels: np.ndarray
+    rows: np.ndarray
+    groups: np.ndarray
+    truncated: int = 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each example, int64, shape (n,)."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def digest(self) -> str:
+        """The hash of what is evaluated: token ids, segment ids, labels, label map, in order."""
+        sha = hashlib.sha256()
+        for array in (self.ids, self.types, self.offsets, self.labels, self.groups):
+            sha.update(f"{array.dtype}{array.shape}".encode())
+            sha.update(np.ascontiguousarray(array).data)
+        return sha.hexdigest()
+
+    def select(self, index: np.ndarray) -> "Tokens":
+        """The examples at `index`, in that order."""
+        spans = [slice(self.offsets[i], self.offsets[i + 1]) for i in index]
+        return replace(
+            self,
+            ids=np.concatenate([self.ids[span] for span in spans]),
+            types=np.concatenate([self.types[span] for span in spans]),
+            offsets=np.concatenate([[0], np.cumsum(self.lengths[index])]),
+            labels=self.labels[index],
+            rows=self.rows[index],
+        )
+
+
+def tokenize(tokenizer, rows: Rows, groups: list[int], max_length: int) -> Tokens:
+    """Turn rows of one or two texts into tokens with the model's own tokenizer.
+
+    Args:
+        tokenizer: a Transformers tokenizer; special tokens and the joining of two texts are its own.
+        rows: the texts and labels.
+        groups: as in `Tokens`.
+        max_length: tokens at most; the longer of two texts is shortened first.
+    """
+    texts = (rows.text_a,) if rows.text_b is None else (rows.text_a, rows.text_b)
+    whole = tokenizer(*texts, return_attention_mask=False)["input_ids"]
+    cut = tokenizer(*texts, truncation=True, max_length=max_length, return_attention_mask=False)
+    lengths = [len(ids) for ids in cut["input_ids"]]
+    return Tokens(
+        ids=np.concatenate([np.asarray(ids, np.int32) for ids in cut["input_ids"]]),
+        types=np.concatenate([np.asarray(types, np.uint8) for types in cut.get("token_type_ids", [[]])]),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        labels=rows.labels,
+        rows=rows.ids,
+        groups=np.asarray(groups, np.int64),
+        truncated=sum(len(ids) > max_length for ids in whole),
+    )
+
+
+ARRAYS = ("ids", "types", "offsets", "labels", "rows", "groups")
+
+
+def write(tokens: Tokens, path: Path) -> None:
+    """Write tokens to one safetensors file; equal tokens give equal bytes."""
+    arrays = {name: np.ascontiguousarray(getattr(tokens, name)) for name in ARRAYS}
+    save_file({**arrays, "truncated": np.array([tokens.truncated])}, path)
+
+
+def read(path: Path) -> Tokens:
+    """Open a tokens file memory-mapped: what a job does not look at is not read."""
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    kinds = {"I32": np.int32, "I64": np.int64, "U8": np.uint8}
+
+    def array(name: str) -> np.ndarray:
+        entry = header[name]
+        if 0 in entry["shape"]:
+            return np.empty(entry["shape"], kinds[entry["dtype"]])
+        offset = 8 + size + entry["data_offsets"][0]
+        return np.memmap(path, kinds[entry["dtype"]], "r", offset, tuple(entry["shape"]))
+
+    return Tokens(**{name: array(name) for name in ARRAYS}, truncated=int(array("truncated")[0]))
+
+
+def sample(tokens: Tokens, examples: int, seed: int) -> Tokens:
+    """A fixed, uniformly random sample without replacement; all of them where there are no more."""
+    if examples >= len(tokens):
+        return tokens
+    chosen = np.random.Generator(np.random.Philox(seed)).choice(len(tokens), examples, replace=False)
+    return tokens.select(np.sort(chosen))
+
+
+def batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
+    """Cut examples, sorted by length, into batches of at most `budget` tokens, padding included.
+
+    Args:
+        lengths: tokens of each example, shape (n,).
+        budget: tokens a batch; an example that is longer than this is a batch of its own.
+
+    Returns:
+        Index arrays that together hold each of 0 ... n-1 once; a function of the arguments alone.
+    """
+    order = np.argsort(lengths, kind="stable")
+    cuts, start = [], 0
+    for position, length in enumerate(lengths[order]):
+        if position > start and (position - start + 1) * length > budget:
+            cuts.append(position)
+            start = position
+    return np.split(order, cuts)
+
+
+def collate(tokens: Tokens, index: np.ndarray, pad: int) -> dict[str, np.ndarray]:
+    """The model's inputs for the examples at `index`, padded to the longest of them.
+
+    Returns:
+        `input_ids`, `token_type_ids` where the model has segments, and `attention_mask` where anything is
+        padded (a batch without padding needs none); each of shape (len(index), longest).
+    """
+    lengths = tokens.lengths[index]
+    shape = (len(index), int(lengths.max()))
+    ids = np.full(shape, pad, np.int64)
+    types = np.zeros(shape, np.int64)
+    mask = np.arange(shape[1]) < lengths[:, None]
+    spans = [slice(tokens.offsets[i], tokens.offsets[i + 1]) for i in index]
+    ids[mask] = np.concatenate([tokens.ids[span] for span in spans])
+    inputs = {"input_ids": ids}
+    if len(tokens.types):
+        types[mask] = np.concatenate([tokens.types[span] for span in spans])
+        inputs["token_type_ids"] = types
+    if not mask.all():
+        inputs["attention_mask"] = mask.astype(np.int64)
+    return inputs
