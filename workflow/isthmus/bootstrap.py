@@ -32,7 +32,7 @@ class Bootstrap:
             row[:] = np.bincount(drawn.astype(np.intp), minlength=n)
 
     def replicate_means(self, values) -> np.ndarray:
-        """The mean of each resampling: `values` (..., n), one number an example, to float32 (..., replicates).
+        """The mean of each resampling: `values` (..., n), one an example, to float32 (..., replicates).
 
         The same bits for any number of threads and any other rows in `values`: each row is rounded to a fixed
         point so coarse (2**-52 of n times its largest value) that every partial sum is a whole number that

@@ -331,6 +331,12 @@ class Paths(Settings):
             )
         return self
 
+    def sampler(self) -> dict[str, Any]:
+        """What the choice of alphas depends on, and nothing else."""
+        if self.grid == "uniform":
+            return {"grid": "uniform", "points": self.points}
+        return self.model_dump(exclude={"points"})
+
 
 class Figures(Settings):
     """What the figures show."""

@@ -1,10 +1,12 @@
 """Losses and predictions of one set of weights on one set of examples."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from isthmus import hashing, tokens
+from isthmus import hashing, models, tokens
+from isthmus.journal import Journal
 from isthmus.numerics import Numerics, autocast
 from isthmus.tokens import Tokens
 
@@ -95,3 +97,62 @@ def scores(predictions: np.ndarray, labels: np.ndarray, classes: int) -> dict[st
         "mcc": (hits.sum() * n - (true * predicted).sum()) / spread if spread > 0 else 0.0,
         "majority": true.max() / n,
     }
+
+
+def read_sets(files: dict[str, Path], train_examples: int | None, seed: int) -> dict[str, Tokens]:
+    """The evaluation sets of a cell by name.
+
+    Args:
+        files: the tokens file of each set; `train` and `test` among them.
+        train_examples: how many examples of the train part to take; None for as many as test has.
+        seed: of that sample.
+    """
+    sets = {name: tokens.read(path) for name, path in files.items()}
+    sets["train"] = tokens.sample(sets["train"], train_examples or len(sets["test"]), seed)
+    return sets
+
+
+def evaluate(
+    *, checkpoint: Path, sets: dict[str, Tokens], budget: int, numerics: Numerics, journal: Path, out: Path
+) -> None:
+    """One job: losses and predictions of one checkpoint on each set, from the journal where they are known.
+
+    Args:
+        checkpoint: the checkpoint's folder.
+        sets: from `read_sets`.
+        budget: tokens a batch.
+        numerics: how to compute.
+        journal: the checkpoint's folder in the journal.
+        out: the Parquet file to write: a row an example and set, with `set, id, loss, prediction, label, classes`
+            (`classes` is the number of the set's labels).
+
+    Raises:
+        config.ConfigError: the checkpoint is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    weights = models.read_json(checkpoint / "checkpoint.json")["sha256"]
+    records = Journal(journal, kind="checkpoint")
+    model = None
+    parts = []
+    for name, examples in sets.items():
+        key = checkpoint_key(weights, set_key(examples, budget, numerics))
+        record = records.get(key)
+        if record is None:
+            if model is None:
+                models.check_hash(checkpoint / models.WEIGHTS, weights)
+                model = models.open_classifier(checkpoint, attention=numerics.attention).to(numerics.device)
+            placed = Examples(examples, budget, models.pad_token(checkpoint), numerics)
+            record = records.put(key, placed.measure(model))
+        columns = {
+            "id": examples.rows,
+            "loss": record["losses"],
+            "prediction": record["predictions"],
+            "label": examples.labels,
+        }
+        table = pa.table({key: np.asarray(column) for key, column in columns.items()})
+        table = table.append_column("classes", pa.array(np.full(len(examples), examples.groups.max() + 1)))
+        parts.append(table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode()))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.concat_tables(parts, promote_options="permissive"), out)

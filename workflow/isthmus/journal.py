@@ -53,7 +53,7 @@ class Journal:
 
     def put(self, key: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Append a record, wait until it is on disk, and return it."""
-        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         payload, raw = save(arrays), bytes.fromhex(key)
         if self._file is None:
             self.own.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ Gaps come in the unit of the losses (nats for a cross-entropy); alphas have none
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def barrier_height(alphas, losses) -> Gap:
     rise strictly from 0 to 1.
     """
     alphas, losses = _checked(alphas, losses, one_curve=True)
-    return _largest(alphas, losses - _end_chord(alphas, losses), 0, len(alphas) - 1)
+    return _barrier(alphas, losses)
 
 
 def convexity_gap(alphas, losses) -> Gap:
@@ -53,13 +54,10 @@ def convexity_gap(alphas, losses) -> Gap:
     all of them in O(n). Arguments and errors are those of `barrier_height`, whose value is never larger.
     """
     alphas, losses = _checked(alphas, losses, one_curve=True)
-    best = _largest(alphas, losses - _end_chord(alphas, losses), 0, len(alphas) - 1)
-    hull = lower_hull(alphas.tolist(), losses.tolist())
-    for low, high in zip(hull, hull[1:], strict=False):
-        inside = slice(low, high + 1)
-        gap = _largest(alphas[inside], losses[inside] - _end_chord(alphas[inside], losses[inside]), 0, -1)
-        best = max(best, gap, key=lambda gap: gap.value)
-    return best
+    edges = pairwise(lower_hull(alphas.tolist(), losses.tolist()))
+    gaps = [_barrier(alphas[low : high + 1], losses[low : high + 1]) for low, high in edges]
+    # The whole curve counts too, so that rounding cannot put the barrier height above the convexity gap.
+    return max([_barrier(alphas, losses), *gaps], key=lambda gap: gap.value)
 
 
 def nested(alphas, losses, k: int) -> Nested:
@@ -165,9 +163,11 @@ def _end_chord(alphas, losses):
     return chord
 
 
-def _largest(alphas, gaps, low, high):
+def _barrier(alphas, losses):
+    """The barrier height of one curve or of a part of it."""
+    gaps = losses - _end_chord(alphas, losses)
     best = int(np.argmax(gaps))
-    return Gap(float(gaps[best]), float(alphas[best]), float(alphas[low]), float(alphas[high]))
+    return Gap(float(gaps[best]), float(alphas[best]), float(alphas[0]), float(alphas[-1]))
 
 
 @lru_cache(maxsize=8)
@@ -176,17 +176,16 @@ def _segments(k):
     many of the first of them make up each level. Each level's sub-segments include those of the level before.
     """
     outer = [(low, high) for low in range(k) for high in range(low + 1, k + 1)]
-    units = [(0, k * k)]
-    units += [(low * k * k, (high - low) * k) for low, high in outer]
-    inner = np.array([(low, high - low) for low, high in outer])
-    for low, length in inner.tolist():
-        units += zip((k * (low * k + length * inner[:, 0])).tolist(), (length * inner[:, 1]).tolist(), strict=True)
+    units = [(0, k * k)] + [(low * k * k, (high - low) * k) for low, high in outer]
+    for low, high in outer:
+        length = high - low
+        units += [(k * (low * k + length * start), length * (end - start)) for start, end in outer]
     distinct = np.array(list(dict.fromkeys(units)))
     return distinct[:, 0], distinct[:, 1], (1, len(outer), len(distinct))
 
 
 def _segment_barriers(values, start, step, k):
-    """The barrier height of each sub-segment at its k + 1 points: `values` (points, curves) to (m, curves)."""
+    """The barrier height of each sub-segment at its k + 1 points: from (points, curves) to (m, curves)."""
     low, high = values[start], values[start + k * step]
     gaps = np.zeros_like(low)
     for j in range(1, k):
@@ -206,26 +205,26 @@ def _checked(alphas, curves, one_curve=False):
     """Both as float64 arrays, or a ValueError that says what was found and what is allowed."""
     alphas, curves = np.asarray(alphas, dtype=np.float64), np.asarray(curves, dtype=np.float64)
     if alphas.ndim != 1 or curves.ndim < 1 or (one_curve and curves.ndim != 1):
-        allowed = "two sequences" if one_curve else "a sequence of alphas and curves (..., n)"
-        raise ValueError(f"alphas of shape {alphas.shape}, losses of shape {curves.shape}; allowed: {allowed}")
+        allowed = "two sequences" if one_curve else "a sequence of alphas and an array (..., n) of losses"
+        raise ValueError(f"alphas have shape {alphas.shape}, losses {curves.shape}; allowed: {allowed}")
     if len(alphas) != curves.shape[-1]:
-        raise ValueError(f"{len(alphas)} alphas, {curves.shape[-1]} losses; allowed is one loss for each alpha")
+        raise ValueError(f"{len(alphas)} alphas but {curves.shape[-1]} losses; allowed: one loss an alpha")
     if len(alphas) < 2:
-        raise ValueError(f"{len(alphas)} points; a curve has at least two, alpha 0 and alpha 1")
-    _check_alphas(alphas)
+        raise ValueError(f"too few points: {len(alphas)}; allowed: at least two, alpha 0 and alpha 1")
+    _check_rising(alphas)
     if not np.isfinite(curves).all():
-        index = tuple(np.argwhere(~np.isfinite(curves))[0].tolist())
-        raise ValueError(f"the loss at alpha {alphas[index[-1]]} is {curves[index]}; allowed are finite losses")
+        place = tuple(np.argwhere(~np.isfinite(curves))[0].tolist())
+        raise ValueError(f"the loss at alpha {alphas[place[-1]]} is {curves[place]}; allowed: finite losses")
     return alphas, curves
 
 
-def _check_alphas(alphas):
+def _check_rising(alphas):
     if not np.isfinite(alphas).all():
-        raise ValueError(f"alphas hold {alphas[~np.isfinite(alphas)][0]}; allowed are numbers from 0 to 1")
-    for low, high in zip(alphas[:-1], alphas[1:], strict=True):
+        raise ValueError(f"an alpha is {alphas[~np.isfinite(alphas)][0]}; allowed: numbers from 0 to 1")
+    for low, high in pairwise(alphas.tolist()):
         if low == high:
-            raise ValueError(f"alpha {low} is repeated; each alpha is allowed once")
+            raise ValueError(f"alpha {low} is repeated; allowed: each alpha once")
         if low > high:
-            raise ValueError(f"alphas are not sorted: {high} follows {low}; allowed are rising alphas")
+            raise ValueError(f"alphas are not sorted: {high} follows {low}; allowed: rising alphas")
     if alphas[0] != 0 or alphas[-1] != 1:
-        raise ValueError(f"alphas run from {alphas[0]} to {alphas[-1]}; allowed is from 0 to 1, both included")
+        raise ValueError(f"alphas run from {alphas[0]} to {alphas[-1]}; allowed: from 0 to 1, both included")

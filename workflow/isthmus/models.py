@@ -37,6 +37,21 @@ def check(key: str, folder: Path) -> None:
         )
 
 
+def files(folder: Path | None) -> list[str]:
+    """The files of a local model folder that the copy is made of; they re-make it when they change."""
+    if folder is None:
+        return []
+    patterns = ("config.json", "tokenizer*", "*.safetensors", "pytorch_model*.bin")
+    return sorted(str(path) for pattern in patterns for path in folder.glob(pattern))
+
+
+def open_tokenizer(folder: Path):
+    """The tokenizer of a model folder."""
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
 def fetch(model: Model, folder: Path) -> None:
     """Make the local copy `folder` of a model from the hub or from another folder.
 
@@ -120,7 +135,7 @@ def _copy_tokenizer(source: Path, folder: Path) -> None:
 
 
 def open_classifier(folder: Path, *, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0, **extra):
-    """Open a folder as a sequence classifier in float32.
+    """Open a folder as a sequence classifier in float32, in evaluation mode.
 
     Args:
         folder: a model or checkpoint in Hugging Face's layout.
@@ -138,9 +153,13 @@ def open_classifier(folder: Path, *, attention: str, dropout: float = 0.0, atten
         for name in names:
             if hasattr(config, name):
                 setattr(config, name, value)
-    return AutoModelForSequenceClassification.from_pretrained(
+    model = AutoModelForSequenceClassification.from_pretrained(
         folder, config=config, dtype=torch.float32, attn_implementation=attention
     )
+    # Memory of its own: mapped tensors stand at any address, and alignment can change the bits of a product.
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
+    return model.eval()
 
 
 def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int, out: Path) -> str:
@@ -200,11 +219,7 @@ def distinct(model) -> dict[str, Any]:
 # ---------------------------------------------------------------------------------------------- read and write
 
 
-def _replacing(target: Path):
-    return _Replacing(target)
-
-
-class _Replacing:
+class _replacing:  # noqa: N801 - used like a function
     """A temporary path beside `target` that is flushed to disk and takes its name at the end, or leaves no trace."""
 
     def __init__(self, target: Path):
@@ -254,6 +269,18 @@ def check_hash(path: Path, sha256: str) -> None:
             f"{path} is damaged: its SHA-256 is {found[:16]}…, recorded was {sha256[:16]}…. "
             "Delete its folder, and Snakemake makes it again"
         )
+
+
+def pad_token(folder: Path) -> int:
+    """The padding token of a model folder; 0 where its configuration names none (nothing reads padding)."""
+    return read_json(folder / "config.json").get("pad_token_id") or 0
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computes, for the record."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "transformers", "safetensors", "numpy")}
 
 
 def write_json(path: Path, data: Any) -> None:

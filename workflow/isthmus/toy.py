@@ -1,10 +1,10 @@
 """A toy language with a meaning: a seeded grammar that makes labelled sentence pairs, with no download.
 
-Every sentence speaks of one scene: somebody (the agent) does one thing to somebody or something (the
-patient) in one place. A word leaves some possibilities open and rules the others out (`pet` means dog or cat),
-so a sentence means a set of scenes, and a pair's label is not invented beside the text but computed from the
-two sets. Both sentences of a pair speak of the same scene, as in image-caption entailment: `a big dog` and
-`a small dog` contradict each other.
+Every sentence speaks of one scene: somebody (the agent) does one thing to one object (the patient) in one
+place. A word leaves some possibilities open and rules out the others (`animal` means dog or cat or ...), so a
+sentence means a set of scenes, and a pair's label is not invented beside the text but computed from the two
+sets. Both sentences of a pair speak of the same scene, as in image-caption entailment: `a big dog ...` and
+`a small dog ...` contradict each other.
 """
 
 import random
@@ -18,33 +18,28 @@ TASKS: dict[str, tuple[str, ...]] = {
 }
 
 # A key is a meaning and lists its synonyms; what stands below it is narrower. Branches exclude each other.
-ANIMATE = {
-    "animal creature": {
-        "pet": {"dog hound": {}, "cat kitty": {}},
-        "mount": {"horse steed": {}, "donkey ass": {}},
-    },
-    "person human": {
-        "child kid": {"boy lad": {}, "girl lass": {}},
-        "adult grownup": {"man gentleman": {}, "woman lady": {}},
-    },
+_AGENTS = {
+    "animal creature": {"dog hound": {}, "cat kitty": {}, "horse steed": {}, "sheep": {}, "cow": {}},
+    "person human": {"boy lad": {}, "girl lass": {}, "man gentleman": {}, "woman lady": {}},
 }
-THINGS = {
-    "vehicle": {"car automobile": {}, "bicycle bike": {}},
-    "toy plaything": {"ball": {}, "doll puppet": {}},
+_PATIENTS = {
+    "vehicle": {"car automobile": {}, "bicycle bike": {}, "boat ship": {}, "cart wagon": {}},
+    "toy plaything": {"ball": {}, "doll puppet": {}, "kite": {}, "drum": {}},
+    "container": {"box crate": {}, "bag sack": {}, "bucket pail": {}},
 }
-SIZES = {"big large": {}, "small little": {}}
-COLOURS = {"black dark": {}, "white pale": {}, "red crimson": {}}
-STATES = {"clean spotless": {}, "dirty filthy": {}}
-ACTIONS = {
-    "moved shifted": {"pushed shoved": {}, "pulled dragged": {}, "lifted raised": {}},
-    "noticed perceived": {"watched observed": {}, "heard": {}},
-    "followed": {"chased pursued": {}, "trailed": {}},
+_SIZES = {"big large": {}, "small little": {}}
+_MOODS = {"happy glad": {}, "sad unhappy": {}}
+_STATES = {"clean spotless": {}, "dirty filthy": {}}
+_ACTIONS = {
+    "moved": {"pushed shoved": {}, "pulled dragged": {}},
+    "noticed": {"watched observed": {}, "heard": {}},
 }
-PLACES = {
-    "outdoors outside": {"park": {}, "garden yard": {}, "street road": {}, "forest wood": {}},
-    "indoors inside": {"kitchen": {}, "hall corridor": {}, "cellar basement": {}, "bedroom": {}},
+_PLACES = {
+    "outdoors outside": {"park": {}, "garden yard": {}, "forest wood": {}},
+    "indoors inside": {"kitchen": {}, "cellar basement": {}},
 }
-GLUE = ("a", "an", "by", "in", "no", "the", "was")
+_ADVERBS = {word for words in _PLACES for word in words.split()}  # the others read `in the park`
+_GLUE = ("a", "an", "in", "no", "the")
 
 
 def _meanings(tree: dict) -> dict[str, frozenset[str]]:
@@ -57,36 +52,37 @@ def _meanings(tree: dict) -> dict[str, frozenset[str]]:
     return words
 
 
-_ADJECTIVES = {"size": SIZES, "colour": COLOURS}
-# What a sentence can say, slot by slot: word -> possibilities. In the order in which a noun phrase reads.
-_SLOTS: dict[str, dict[str, frozenset[str]]] = {
-    **{f"agent {name}": _meanings(tree) for name, tree in _ADJECTIVES.items()},
-    "agent": _meanings(ANIMATE),
-    "action": _meanings(ACTIONS),
-    **{f"patient {name}": _meanings(tree) for name, tree in _ADJECTIVES.items()},
-    "patient": _meanings(ANIMATE | THINGS),
-    "place": _meanings(PLACES),
+# What a sentence can say, slot by slot, in reading order: word -> the possibilities that it leaves open.
+SLOTS: dict[str, dict[str, frozenset[str]]] = {
+    "agent size": _meanings(_SIZES),
+    "agent mood": _meanings(_MOODS),
+    "agent": _meanings(_AGENTS),
+    "action": _meanings(_ACTIONS),
+    "patient state": _meanings(_STATES),
+    "patient": _meanings(_PATIENTS),
+    "place": _meanings(_PLACES),
 }
 _NEEDED = ("agent", "action", "patient")  # every sentence fills these; adjectives and place may be left out
+_ALIKE = ("entailment", "paraphrase")  # the labels for which much word overlap speaks
 
 
 class Sentence(NamedTuple):
-    """What one sentence says: a word for each slot it fills, and whether it denies (`no ...`) that this is so."""
+    """What one sentence says: a word for each slot it fills; `denied` (`no ...`): this is not so."""
 
     claims: dict[str, str]
     denied: bool = False
 
     def open(self, slot: str) -> frozenset[str]:
-        """The possibilities that the claims leave open in a slot; all of them where the slot is not filled."""
-        words = _SLOTS[slot]
+        """The possibilities that the claims leave open in a slot: all of them where it is not filled."""
+        words = SLOTS[slot]
         return words[self.claims[slot]] if slot in self.claims else frozenset().union(*words.values())
 
 
 def entailment(first: Sentence, second: Sentence) -> str:
     """The entailment label of a pair: how the set of scenes of `first` lies to that of `second`."""
-    within = all(first.open(slot) <= second.open(slot) for slot in _SLOTS)
-    around = all(first.open(slot) >= second.open(slot) for slot in _SLOTS)
-    apart = any(first.open(slot).isdisjoint(second.open(slot)) for slot in _SLOTS)
+    within = all(first.open(slot) <= second.open(slot) for slot in SLOTS)
+    around = all(first.open(slot) >= second.open(slot) for slot in SLOTS)
+    apart = any(first.open(slot).isdisjoint(second.open(slot)) for slot in SLOTS)
     # A denial means the complement. Two complements always share a scene, and none lies within a plain claim.
     follows, excluded = {
         (False, False): (within, apart),
@@ -99,96 +95,101 @@ def entailment(first: Sentence, second: Sentence) -> str:
 
 def paraphrase(first: Sentence, second: Sentence) -> str:
     """The paraphrase label of a pair: whether both sentences mean exactly the same scenes."""
-    same = first.denied == second.denied and all(first.open(slot) == second.open(slot) for slot in _SLOTS)
+    same = first.denied == second.denied and all(first.open(slot) == second.open(slot) for slot in SLOTS)
     return "paraphrase" if same else "not_paraphrase"
 
 
 def _read(sentence: Sentence, rng: random.Random) -> str:
-    """The sentence in words: active or passive voice, with the place at the end or in front."""
+    """The sentence in words, its place at the end or, more rarely, in front."""
     claims = sentence.claims
-    passive = rng.random() < 0.1
-    phrases = []
-    for role in ("patient", "agent") if passive else ("agent", "patient"):
-        words = [claims[slot] for slot in _SLOTS if slot.startswith(role) and slot in claims]
-        denied = sentence.denied and not phrases
-        phrases.append(" ".join(["no" if denied else "an" if words[0][0] in "aeiou" else "a", *words]))
-    text = f"{phrases[0]} was {claims['action']} by {phrases[1]}" if passive else f" {claims['action']} ".join(phrases)
+    agent, patient = (
+        " ".join(word for slot, word in claims.items() if slot.startswith(role))
+        for role in ("agent", "patient")
+    )
+    opening = "no" if sentence.denied else _article(agent)
+    text = f"{opening} {agent} {claims['action']} {_article(patient)} {patient}"
     if "place" in claims:
-        place = claims["place"]
-        place = place if place in PLACE_ADVERBS else f"in the {place}"
+        place = claims["place"] if claims["place"] in _ADVERBS else f"in the {claims['place']}"
         text = f"{place} {text}" if rng.random() < 0.1 else f"{text} {place}"
     return text
 
 
-PLACE_ADVERBS = {word for words in PLACES for word in words.split()}
+def _article(phrase: str) -> str:
+    return "an" if phrase[0] in "aeiou" else "a"
 
 
 def _draw(rng: random.Random) -> Sentence:
     """A random sentence."""
-    rates = {slot: 1.0 if slot in _NEEDED else 0.6 if slot == "place" else 0.2 for slot in _SLOTS}
-    claims = {slot: rng.choice(list(words)) for slot, words in _SLOTS.items() if rng.random() < rates[slot]}
-    return Sentence(claims, rng.random() < 0.1)
+    claims = {
+        slot: rng.choice(list(words))
+        for slot, words in SLOTS.items()
+        if slot in _NEEDED or rng.random() < 0.5
+    }
+    return Sentence(claims, rng.random() < 0.05)
 
 
-def _retell(sentence: Sentence, rng: random.Random) -> Sentence:
-    """A random sentence about the same things: some words exchanged for related ones, dropped or added."""
+def _retell(sentence: Sentence, rng: random.Random, restyle: float) -> Sentence:
+    """A random sentence close to the given one: words replaced by synonyms (or by themselves) at the rate
+    `restyle`, at most one claim made broader, narrower, opposite, left out or added; sometimes denied."""
     claims = dict(sentence.claims)
-    for slot in list(claims):
-        if rng.random() < 0.3:
-            same = [word for word, leaves in _SLOTS[slot].items() if leaves == sentence.open(slot)]
-            claims[slot] = rng.choice(same)
-    for _ in range(rng.choice((0, 1, 1, 2))):
-        slot = rng.choice(list(_SLOTS))
-        words = _SLOTS[slot]
-        if slot not in claims:
-            claims[slot] = rng.choice(list(words))
-            continue
-        here = words[claims[slot]]
-        related = {
-            "broader": [word for word, leaves in words.items() if leaves > here],
-            "narrower": [word for word, leaves in words.items() if leaves < here],
-            "other": [word for word, leaves in words.items() if leaves.isdisjoint(here)],
-            "left out": [None] if slot not in _NEEDED else [],
-        }
-        word = rng.choice(related[rng.choice([name for name, found in related.items() if found])])
-        if word is None:
-            del claims[slot]
+    for slot in claims:
+        if rng.random() < restyle:
+            claims[slot] = rng.choice(
+                [word for word, leaves in SLOTS[slot].items() if leaves == sentence.open(slot)]
+            )
+    if rng.random() < 0.75:
+        slot = rng.choice([slot for slot in SLOTS if slot in claims or rng.random() < 0.5])
+        here = sentence.open(slot)
+        if slot in claims:
+            changes = {
+                "broader": [word for word, leaves in SLOTS[slot].items() if leaves > here],
+                "narrower": [word for word, leaves in SLOTS[slot].items() if leaves < here],
+                # Nouns have too many opposites to be learnt in the minutes that a toy may cost.
+                "opposite": [word for word, leaves in SLOTS[slot].items() if leaves.isdisjoint(here)]
+                if slot not in ("agent", "patient")
+                else [],
+                "left out": [None] if slot not in _NEEDED else [],
+            }
         else:
-            claims[slot] = word
-    if rng.random() < 0.1 and claims["patient"] in _SLOTS["agent"]:  # who did what to whom
-        claims["agent"], claims["patient"] = claims["patient"], claims["agent"]
-    return Sentence(claims, sentence.denied != (rng.random() < 0.1))
-
-
-def _overlap(first: Sentence, second: Sentence) -> float:
-    """The share of content words that two sentences have in common, 0 to 1."""
-    a, b = set(first.claims.values()), set(second.claims.values())
-    return len(a & b) / len(a | b)
+            changes = {"added": list(SLOTS[slot])}
+        claims[slot] = rng.choice(changes[rng.choice([change for change, words in changes.items() if words])])
+    return Sentence(
+        {slot: claims[slot] for slot in SLOTS if claims.get(slot)}, sentence.denied != (rng.random() < 0.2)
+    )
 
 
 def _pairs(task: str, rng: random.Random, shifted: bool) -> Iterator[tuple[str, str, str]]:
     """Endless labelled pairs; every block of as many rows as there are labels holds each label once."""
     judge = {"entailment": entailment, "paraphrase": paraphrase}[task]
-    alike = {"entailment", "paraphrase"}
     while True:
         for label in rng.sample(TASKS[task], len(TASKS[task])):
+            restyle = 0.8 if shifted and label in _ALIKE else 0.2
             while True:
                 first = _draw(rng)
-                second = _retell(first, rng)
-                overlap = _overlap(first, second)
-                misleads = overlap <= 0.4 if label in alike else overlap >= 0.6
-                helps = overlap >= 0.6 if label in alike else overlap <= 0.6
-                if judge(first, second) == label and (misleads if shifted else helps or rng.random() < 0.3):
+                # Most pairs of sentences are no paraphrases because they speak of different things.
+                stranger = task == "paraphrase" and rng.random() < 0.4
+                second = _draw(rng) if stranger else _retell(first, rng, restyle)
+                if judge(first, second) == label and (not shifted or _misleads(first, second, label)):
                     break
             yield _read(first, rng), _read(second, rng), label
+
+
+def _misleads(first: Sentence, second: Sentence, label: str) -> bool:
+    """Whether the share of common words speaks for another label, and no difference in `no` gives it away."""
+    a, b = set(first.claims.values()), set(second.claims.values())
+    overlap = len(a & b) / len(a | b)
+    return overlap <= 0.4 if label in _ALIKE else overlap >= 0.6 and first.denied == second.denied
 
 
 def examples(task: str, rows: int, seed: int, shifted: bool = False) -> list[tuple[str, str, str]]:
     """`rows` labelled pairs (text_a, text_b, label name) of a task of `TASKS`, in equal classes.
 
-    `shifted` pairs are those on which word overlap misleads. Task, seed and `shifted` fix the stream of pairs
-    and `rows` only says how many of it are taken. Raises ValueError for an unknown task or negative `rows`.
+    `shifted` pairs are those on which word overlap misleads: entailments and paraphrases with few common
+    words, the other labels with many. Task, seed and `shifted` fix the stream of pairs, `rows` only says how
+    many of it are taken. Raises ValueError for an unknown task or negative `rows`.
     """
+    if rows < 0:
+        raise ValueError(f"rows must be 0 or more, not {rows}")
     if task not in TASKS:
         raise ValueError(f"toy task {task!r} does not exist; allowed: {', '.join(TASKS)}")
     return list(islice(_pairs(task, random.Random(f"{task}/{seed}/{shifted}"), shifted), rows))
@@ -197,10 +198,13 @@ def examples(task: str, rows: int, seed: int, shifted: bool = False) -> list[tup
 def corpus(rows: int, seed: int) -> list[tuple[str, str]]:
     """`rows` pairs of related sentences without labels, for masked-language-model pre-training."""
     rng = random.Random(f"corpus/{seed}")
-    streams = [_pairs("paraphrase", rng, False), _pairs("entailment", rng, False)]
-    return [next(streams[rng.random() < 0.5])[:2] for _ in range(rows)]
+    pairs = []
+    for _ in range(rows):
+        first = _draw(rng)
+        pairs.append((_read(first, rng), _read(_retell(first, rng, restyle=0.2), rng)))
+    return pairs
 
 
 def vocabulary() -> tuple[str, ...]:
     """Every word of the language, lower case, sorted."""
-    return tuple(sorted({*GLUE, *(word for words in _SLOTS.values() for word in words)}))
+    return tuple(sorted({*_GLUE, *(word for words in SLOTS.values() for word in words)}))

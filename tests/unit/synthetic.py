@@ -1,0 +1,216 @@
+"""Small made-up results with the files and columns of a real experiment, for the last stage's tests."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from isthmus import metrics as curves
+from isthmus.config import load
+
+ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0])
+KEYS = ["experiment", "model", "pretraining_steps", "dataset", "step", "seed_a", "seed_b", "set", "quantity"]
+
+
+def experiment(seeds=(42, 43, 44), checkpoints=(100, 200, 400), further=True, **changes):
+    """Two rungs of a ladder on an entailment task, the upper one on a paraphrase task too."""
+
+    def toy(task):
+        return {"kind": "toy", "task": task, "rows": 500}
+
+    def rung(steps):
+        return {"pretraining": "mlm", "pretraining_steps": steps}
+
+    sets = {"overlap": {"source": toy("entailment") | {"shifted": True}}} if further else {}
+    raw = {
+        "experiment": "synthetic",
+        "seeds": list(seeds),
+        "models": {"tiny-0": rung(0), "tiny_600": rung(600)},
+        "datasets": {
+            "entailment": {"source": toy("entailment"), "sets": sets},
+            "paraphrase": {"source": toy("paraphrase")},
+        },
+        "cells": [["tiny-0", "entailment"], ["tiny_600", "entailment"], ["tiny_600", "paraphrase"]],
+        "pretraining": {"mlm": {"training": {"steps": 600, "warmup_steps": 10}}},
+        "training": {"steps": max(checkpoints), "checkpoints": list(checkpoints), "warmup_steps": 10},
+    }
+    return load(raw | changes)
+
+
+class Results:
+    """The frames and files of an experiment whose curves are bumps on a slope."""
+
+    def __init__(self, experiment, intervals=True, skilled=True):
+        self.experiment, self.intervals, self.skilled = experiment, intervals, skilled
+        self.random = np.random.default_rng(0)
+        self.points, metrics, evaluations, pairs = [], [], [], []
+        for model, dataset in experiment.cell_list():
+            steps = experiment.cell_training(model, dataset).checkpoint_steps()
+            for step in steps:
+                metrics += self._paths(model, dataset, step, step / steps[-1])
+                evaluations += self._evaluations(model, dataset, step, step / steps[-1])
+                pairs += self._pairs(model, dataset, step)
+        self.metrics = pd.DataFrame(metrics)
+        self.evaluations = pd.DataFrame(evaluations)
+        self.pairs = pd.DataFrame(pairs)
+        self.deltas = self._deltas()
+
+    def _sets(self, dataset):
+        return ["train", "test", *self.experiment.datasets[dataset].sets]
+
+    def _keys(self, model, dataset, step):
+        return {
+            "experiment": self.experiment.experiment,
+            "model": model,
+            "pretraining_steps": self.experiment.models[model].pretraining_steps,
+            "dataset": dataset,
+            "step": step,
+        }
+
+    def _paths(self, model, dataset, step, done):
+        rows = []
+        height = 0.0 if step == 0 else 0.05 + (0.3 if model == "tiny-0" else 0.15) * done
+        for (a, b), part in itertools.product(
+            itertools.combinations(self.experiment.seeds, 2), self._sets(dataset)
+        ):
+            bump = height * self.random.uniform(0.7, 1.3) * np.sin(np.pi * ALPHAS) ** 2
+            for quantity, scale in (("loss", 1.0), ("error", 0.3)):
+                curve = scale * ((1.1 - 0.5 * done) + 0.05 * ALPHAS + bump)
+                keys = self._keys(model, dataset, step) | {"seed_a": a, "seed_b": b, "set": part}
+                rows += self._metrics(keys | {"quantity": quantity}, curve)
+                if quantity == "loss":
+                    point = {
+                        key: keys[key] for key in ("model", "dataset", "step", "seed_a", "seed_b", "set")
+                    }
+                    self.points += [
+                        point | {"alpha": x, "loss": y, "error": y * 0.3, "n": 100}
+                        for x, y in zip(ALPHAS, curve, strict=True)
+                    ]
+        return rows
+
+    def _metrics(self, keys, curve):
+        barrier, gap = curves.barrier_height(ALPHAS, curve), curves.convexity_gap(ALPHAS, curve)
+        rows = [
+            self._row(keys, name, None, found.value, found) for name, found in (("BH", barrier), ("CG", gap))
+        ]
+        nested = curves.nested(ALPHAS, curve, 10)
+        named = zip(
+            ("BH_nested", "CG_nested", "ICG_nested"),
+            (nested.barrier_height, nested.convexity_gap, nested.improved_convexity_gap),
+            strict=True,
+        )
+        return rows + [self._row(keys, name, 10, value, None) for name, value in named]
+
+    def _row(self, keys, metric, k, value, gap):
+        at = (gap.alpha, gap.chord_low, gap.chord_high) if gap else (None,) * 3
+        return keys | {
+            "metric": metric,
+            "k": k,
+            "value": value,
+            "low": 0.9 * value if self.intervals else None,
+            "high": 1.1 * value if self.intervals else None,
+            "error": 1e-4 if gap else None,
+            **dict(zip(("alpha", "chord_low", "chord_high"), at, strict=True)),
+            "alphas": len(ALPHAS),
+        }
+
+    def _evaluations(self, model, dataset, step, done):
+        return [
+            self._keys(model, dataset, step)
+            | {
+                "seed": seed,
+                "set": part,
+                "loss": 1.1 - 0.5 * done,
+                "accuracy": 0.34 + (0.4 * done * self.random.uniform(0.9, 1) if self.skilled else -0.01),
+                "f1": 0.3 + 0.4 * done,
+                "mcc": 0.5 * done,
+                "n": 100,
+                "majority": 0.34,
+            }
+            for seed, part in itertools.product(self.experiment.seeds, self._sets(dataset))
+        ]
+
+    def _pairs(self, model, dataset, step):
+        disagreement = {f"disagreement_{part}": 0.1 for part in self._sets(dataset)}
+        return [
+            self._keys(model, dataset, step)
+            | {
+                "seed_a": a,
+                "seed_b": b,
+                "distance": 0.01 * step,
+                "distance_a": 0.008 * step,
+                "distance_b": 0.007 * step,
+            }
+            | {"cosine": 0.2 if step else None}
+            | disagreement
+            for a, b in itertools.combinations(self.experiment.seeds, 2)
+        ]
+
+    def _deltas(self):
+        rows = []
+        keys = [key for key in KEYS if key != "step"]
+        for (model, dataset), cell in self.metrics.groupby(["model", "dataset"], sort=False):
+            steps = self.experiment.cell_training(model, dataset).checkpoint_steps()
+            start = self.experiment.delta_from if self.experiment.delta_from is not None else steps[1]
+            end = steps[-1]
+            both = [cell[cell["step"] == step].set_index([*keys, "metric", "k"]) for step in (start, end)]
+            change = (both[1]["value"] - both[0]["value"]).reset_index()
+            change["from_step"], change["to_step"] = start, end
+            change["low"] = change["value"] - 0.01 if self.intervals else np.nan
+            change["high"] = change["value"] + 0.01 if self.intervals else np.nan
+            rows.append(change)
+        order = [
+            "experiment",
+            "model",
+            "pretraining_steps",
+            "dataset",
+            "from_step",
+            "to_step",
+            "seed_a",
+            "seed_b",
+        ]
+        return pd.concat(rows)[[*order, "set", "quantity", "metric", "k", "value", "low", "high"]]
+
+    def save(self, folder: Path):
+        """Write all files; returns (histories, rows), the paths that the figures are given."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("metrics", "deltas", "evaluations", "pairs"):
+            getattr(self, name).to_csv(folder / f"{name}.csv", index=False)
+        points, rows = pd.DataFrame(self.points), []
+        for (model, dataset, step, seed), row in points.groupby(["model", "dataset", "step", "seed_b"]):
+            rows.append(folder / "paths" / model / dataset / f"step{step}" / f"seed{seed}.parquet")
+            rows[-1].parent.mkdir(parents=True, exist_ok=True)
+            row.to_parquet(rows[-1])
+        return self._histories(folder), rows
+
+    def _histories(self, folder):
+        from isthmus import figures
+
+        paths = []
+        for model, dataset, seed in figures.training_runs(self.experiment):
+            steps = self.experiment.cell_training(model, dataset).checkpoint_steps()
+            for start, end in itertools.pairwise(steps):
+                path = (
+                    folder
+                    / "checkpoints"
+                    / model
+                    / dataset
+                    / f"seed{seed}"
+                    / f"step{end}"
+                    / "history.parquet"
+                )
+                path.parent.mkdir(parents=True, exist_ok=True)
+                step = np.arange(start + 1, end + 1)
+                loss = 1.1 * np.exp(-step / 300) + self.random.normal(0, 0.1, len(step))
+                frame = {"step": step, "loss": loss, "learning_rate": 1e-3, "tokens": 512, "seconds": 0.1}
+                pd.DataFrame(frame).to_parquet(path)
+                paths.append(path)
+        return paths
+
+
+PROVENANCE = {
+    "isthmus": "0.1.0",
+    "versions": {"numpy": "2.0"},
+    "command": json.dumps(["<script>alert(1)</script>"]),
+}

@@ -1,0 +1,88 @@
+"""The figures that are promised are written, for two seeds and for 24, and the same bytes each time."""
+
+import subprocess
+import sys
+
+import pytest
+from isthmus import figures
+
+from tests.unit.synthetic import Results, experiment
+
+
+def _draw(results, folder):
+    histories, rows = results.save(folder)
+    figures.write(results.experiment, folder, folder / "figures", histories, rows)
+    return {path.name for path in (folder / "figures").iterdir()}
+
+
+def _promised(chosen):
+    return {f"{name}.{ending}" for name in figures.names(chosen) for ending in figures.FIGURE_FORMATS}
+
+
+def test_names_follow_from_the_config():
+    assert figures.names(experiment()) == [
+        "training",
+        "cg-over-finetuning",
+        "cg-over-pretraining",
+        "pairs-entailment",
+        "pairs-paraphrase",
+        "curves-entailment-tiny-0",
+        "curves-entailment-tiny_600",
+        "curves-paraphrase-tiny_600",
+    ]
+    apart = experiment(cells=[["tiny-0", "entailment"], ["tiny_600", "paraphrase"]])
+    assert "cg-over-pretraining" not in figures.names(apart)
+
+
+def test_naming_figures_imports_nothing_heavy():
+    code = (
+        "import sys; from isthmus import figures, tables, report; "
+        "print({'matplotlib', 'seaborn', 'pandas', 'numpy', 'jinja2', 'torch'} & set(sys.modules))"
+    )
+    folder = figures.Path(figures.__file__).parents[1]
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "set()"
+
+
+def test_training_run_is_the_last_model_and_first_seed_unless_set():
+    assert figures.training_run(experiment()) == ("tiny_600", 42)
+    assert figures.training_runs(experiment()) == [
+        ("tiny_600", "entailment", 42),
+        ("tiny_600", "paraphrase", 42),
+    ]
+    chosen = experiment(figures={"training_model": "tiny-0", "training_seed": 44})
+    assert figures.training_runs(chosen) == [("tiny-0", "entailment", 44)]
+
+
+def test_one_pair_one_step_no_intervals_no_further_sets(tmp_path):
+    chosen = experiment(seeds=(1, 2), checkpoints=(50,), further=False, cells=[["tiny_600", "paraphrase"]])
+    assert _draw(Results(chosen, intervals=False), tmp_path) == _promised(chosen)
+
+
+def test_many_seeds_make_no_large_files(tmp_path):
+    chosen = experiment(seeds=range(1000, 1024), checkpoints=(50, 90), cells=[["tiny_600", "paraphrase"]])
+    assert _draw(Results(chosen), tmp_path) == _promised(chosen)
+    assert max(path.stat().st_size for path in (tmp_path / "figures").iterdir()) < 400_000
+
+
+def test_the_same_numbers_make_the_same_bytes(tmp_path):
+    chosen = experiment(
+        seeds=(1, 2), checkpoints=(50,), cells=[["tiny_600", "paraphrase"]], figures={"dpi": 60}
+    )
+    histories, rows = Results(chosen).save(tmp_path)
+    for folder in ("first", "second"):
+        figures.write(chosen, tmp_path, tmp_path / folder, histories, rows)
+    for name in _promised(chosen):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
+
+
+def test_a_model_keeps_its_colour():
+    colours = [figures._look(figures.MODEL_COLOURS, index) for index in range(10)]
+    assert len({(look["color"], look["linestyle"]) for look in colours}) == 10
+
+
+@pytest.mark.parametrize("name", ["training", "cg-over-finetuning", "curves-entailment-tiny-0"])
+def test_every_figure_has_a_text_alternative(name):
+    assert len(figures.captions(experiment())[name]) > 80

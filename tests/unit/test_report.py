@@ -1,0 +1,189 @@
+"""The report is one file, says what the numbers say, and runs nothing that came from a config."""
+
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from isthmus import figures, report
+
+from tests.unit.synthetic import PROVENANCE, Results, experiment
+
+PIXEL = b"\x89PNG\r\n\x1a\n"
+
+
+class Page(HTMLParser):
+    """Collects elements, addresses, identifiers and text; checks that elements close in order."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.links, self.ids, self.alts, self.words = [], [], [], [], [], []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for key, value in attributes:
+            {"src": self.links, "href": self.links, "id": self.ids, "alt": self.alts}.get(key, []).append(
+                value
+            )
+            assert not key.startswith("on")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def _write(results, folder, with_figures=True):
+    results.save(folder)
+    (folder / "figures").mkdir(exist_ok=True)
+    for name in figures.names(results.experiment) if with_figures else []:
+        (folder / "figures" / f"{name}.png").write_bytes(PIXEL)
+    report.write(results.experiment, folder, folder / "report.html", PROVENANCE)
+    return Page((folder / "report.html").read_text())
+
+
+def _summary(results):
+    return report.summary(results.experiment, results.metrics, results.deltas, results.evaluations)
+
+
+@pytest.fixture(scope="module")
+def results():
+    return Results(experiment())
+
+
+@pytest.fixture(scope="module")
+def page(results, tmp_path_factory):
+    return _write(results, tmp_path_factory.mktemp("report"))
+
+
+def test_one_file_in_order(page):
+    sections = [
+        "answer",
+        "figures",
+        "tables",
+        "distances",
+        "methods",
+        "configuration",
+        "provenance",
+        "missing",
+    ]
+    assert [name for name in page.ids if not name.startswith("figure-")] == sections
+    assert all(link.startswith(("#", "data:image/")) for link in page.links)
+    assert {link[1:] for link in page.links if link.startswith("#")} == set(sections)
+    assert "link" not in page.tags
+    assert "script" not in page.tags
+    assert page.tags.count("img") == len(figures.names(experiment()))
+    assert all(page.alts)
+    assert "every path and evaluation" in page.text
+
+
+def test_the_answer_is_made_from_the_numbers(results, page):
+    frame = results.metrics
+    gaps = frame[(frame["metric"] == "CG") & (frame["set"] == "test") & (frame["quantity"] == "loss")]
+    gaps = gaps[(gaps["model"] == "tiny-0") & (gaps["dataset"] == "entailment")]
+    start, end = (gaps.loc[gaps["step"] == step, "value"].mean() for step in (100, 400))
+    assert f"tiny-0: CG rose, from {start:.3f} [" in page.text
+    assert f"at step 100 to {end:.3f} [" in page.text
+    assert f"range over 3 pairs {(0 + _changes(results)).min():.3f}" in page.text
+    assert (
+        "The source paper reports a fall for each of its models; here the gap rose for 2 of 2 models."
+        in page.text
+    )
+    assert "the gap is smaller with more pre-training" in page.text
+    assert "No ladder has two rungs on this data set" in page.text
+
+
+def _changes(results):
+    frame = results.deltas
+    wanted = (frame["metric"] == "CG") & (frame["set"] == "test") & (frame["quantity"] == "loss")
+    return frame.loc[wanted & (frame["model"] == "tiny-0"), "value"]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "word"),
+    [
+        (0.1, 0.05, 0.2, "rose"),
+        (-0.1, -0.2, -0.05, "fell"),
+        (-0.1, -0.2, 0.05, "did not clearly change"),
+        (-0.1, None, None, "fell"),
+        (0.0, None, None, "did not clearly change"),
+        (1e-9, 1e-10, 2e-9, "did not clearly change"),
+    ],
+)
+def test_where_a_change_went(value, low, high, word):
+    frame = pd.DataFrame({"value": [value], "low": [low], "high": [high], "seed_a": [1], "seed_b": [2]})
+    assert report._gap(frame.astype({"low": float, "high": float})).moved == word
+
+
+def test_a_fall_agrees_with_the_source(results):
+    deltas = results.deltas.assign(
+        value=-results.deltas["value"], low=-results.deltas["high"], high=-results.deltas["low"]
+    )
+    found = report.cells(results.experiment, results.metrics, deltas, results.evaluations)
+    assert report.claim_finetuning(found).endswith("so it is here.")
+
+
+def test_largest_change_names_the_metric(results):
+    grown = results.deltas["value"].where(results.deltas["metric"] != "ICG_nested", 0.75)
+    said = report.largest_change(results.experiment, results.deltas.assign(value=grown), "entailment")
+    assert "ICG for tiny-0 (0.7500), ICG for tiny_600 (0.7500)" in said
+
+
+def test_a_model_that_learnt_nothing_is_warned_of(tmp_path):
+    results = Results(experiment(), skilled=False)
+    assert "does not beat the majority baseline" in _write(results, tmp_path).text
+    assert "! entailment, tiny-0, step 400: mean test accuracy" in _summary(results)
+
+
+def test_text_from_outside_is_escaped(tmp_path):
+    chosen = experiment()
+    chosen = chosen.model_copy(update={"experiment": "<script>alert(1)</script>"})
+    results = Results(chosen)
+    results.pairs["model"] = "<img src=x onerror=alert(1)>"
+    results.metrics["dataset"] = results.metrics["dataset"].replace("paraphrase", "<b>bold</b>")
+    page = _write(results, tmp_path)
+    assert "script" not in page.tags
+    assert page.tags.count("img") == len(figures.names(chosen))
+    assert "<script>alert(1)</script>" in page.text
+
+
+def test_missing_things_are_named(tmp_path):
+    results = Results(experiment(seeds=(1, 2), checkpoints=(50,)), intervals=False)
+    results.metrics = results.metrics[
+        ~((results.metrics["step"] == 50) & (results.metrics["set"] == "overlap"))
+    ]
+    page = _write(results, tmp_path, with_figures=False)
+    assert "tiny-0 on entailment, step 50, set overlap: 1 of 1 paths" in page.text
+    assert "intervals: no bootstrap replicates" in page.text
+    assert "the figure training" in page.text
+    assert "the only checkpoint after step 0" in page.text
+
+
+def test_published_values_stand_beside_the_source_grid_only():
+    block = report._published("mnli", ["roberta-base", "bert-base-uncased", "other"])
+    assert block.header == ["", "roberta-base", "bert-base-uncased"]
+    assert block.rows[1] == ["CG", "0.6003", "0.4939"]
+    assert "not a result of this run" in block.caption
+    assert report._published("mnli", ["other"]) is None
+    assert report._published("entailment", ["roberta-base"]) is None
+
+
+def test_summary(results):
+    lines = _summary(results).splitlines()
+    assert lines[0].startswith("synthetic: convexity gap (CG)")
+    assert len(lines) == 2 + 3 + 1
+    assert lines[-1] == "Look at results/synthetic/report.html; all numbers: results/synthetic/metrics.csv"
+    assert "(step 100)" in lines[2]
+    single = Results(experiment(seeds=(1, 2), checkpoints=(50,)), intervals=False)
+    assert "one pair of seeds" in _summary(single)
+    assert "nan" not in _summary(single)

@@ -1,0 +1,125 @@
+"""The adaptive alphas: few, repeatable, and right to the tolerance where curves are as smooth as assumed."""
+
+from bisect import insort
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from isthmus.metrics import convexity_gap
+from isthmus.sampling import gap_errors, next_alpha, start_grid, uniform
+
+from tests.benchmarks.sampler_study import SLACK, TOLERANCE, enough, generated, grid_errors, narrow, sample
+
+
+def follow(curve, start, tolerance=1e-3, max_alphas=41):
+    """The alphas that the sampler asks for, in its order."""
+    alphas, asked = list(start), []
+    while (
+        new := next_alpha(alphas, curve(np.array(alphas)), tolerance=tolerance, max_alphas=max_alphas)
+    ) is not None:
+        insort(alphas, new)
+        asked.append(new)
+    return asked
+
+
+def two_bumps(alpha):
+    return np.exp(-(((alpha - 0.3) / 0.1) ** 2)) + 0.4 * np.sin(7 * alpha) + alpha
+
+
+def test_grids():
+    assert start_grid(4) == [0, 0.25, 0.5, 0.75, 1]
+    assert start_grid(10) == uniform(11) == [i / 10 for i in range(11)]
+    with pytest.raises(ValueError, match="at least one interval"):
+        start_grid(0)
+    with pytest.raises(ValueError, match="two or more"):
+        uniform(1)
+
+
+def test_curves_of_all_families_are_right_within_few_evaluations():
+    """A small version of the study."""
+    sampled = [sample(curve) for curves in generated(count=8, seed=3).values() for curve in curves]
+    evaluations = [len(one.alphas) for one in sampled]
+    last = np.array([[one.true[-1], one.stated[-1]] for one in sampled])
+    assert np.mean(np.abs(last[:, 0]) <= TOLERANCE, axis=0).min() >= 0.98
+    assert np.median(evaluations) <= 22
+    assert max(evaluations) <= 41
+    assert np.mean(last[:, 0] > last[:, 1] + SLACK, axis=0).max() <= 0.03
+
+
+def test_a_uniform_grid_needs_more_points_for_a_ridge():
+    curve = narrow(np.random.default_rng(5), 0.06)
+    assert len(sample(curve).alphas) * 2 < enough(grid_errors(curve))
+
+
+def test_gentle_convex_curves_cost_the_start_grid_only():
+    for curve in (np.square, lambda alpha: np.exp(-alpha), lambda alpha: 2 - 3 * alpha):
+        assert follow(curve, start_grid(10)) == []
+
+
+def test_replay_from_any_stage_asks_for_the_same():
+    asked = follow(two_bumps, start_grid(10))
+    assert len(asked) > 2
+    for known in range(len(asked)):
+        assert follow(two_bumps, sorted([*start_grid(10), *asked[:known]])) == asked[known:]
+
+
+def test_smaller_tolerance_goes_on_where_the_larger_one_stopped():
+    coarse, fine = (follow(two_bumps, start_grid(10), tolerance) for tolerance in (1e-2, 1e-4))
+    assert fine[: len(coarse)] == coarse
+    assert len(fine) > len(coarse)
+
+
+def test_never_more_than_max_alphas():
+    assert len(follow(two_bumps, start_grid(10), tolerance=0, max_alphas=17)) == 6
+    assert follow(two_bumps, start_grid(10), tolerance=0, max_alphas=5) == []
+
+
+def test_works_from_two_points():
+    errors = gap_errors([0, 1], [0, 0])
+    assert errors.convexity_gap == errors.barrier_height == np.inf
+    assert follow(two_bumps, [0, 1], max_alphas=4)[0] == 0.5
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 12), st.lists(st.floats(-5, 5), min_size=41, max_size=41))
+def test_any_losses_give_new_alphas_and_end(k, losses):
+    """Also where the losses have nothing of a curve."""
+    known = {}
+
+    def curve(alphas):
+        return [known.setdefault(alpha, losses[len(known) % 41]) for alpha in np.asarray(alphas).tolist()]
+
+    asked = follow(curve, start_grid(k))
+    assert len({*asked, *start_grid(k)}) == len(asked) + k + 1 <= 41
+    assert all(0 < alpha < 1 and (alpha * 2**16).is_integer() for alpha in asked)
+
+
+def test_a_jump_is_narrowed_down_and_left():
+    asked = follow(lambda alpha: np.where(alpha < 0.5371, 0.0, -1.0) + alpha, start_grid(10), max_alphas=200)
+    print(len(asked))
+    assert len(asked) < 60
+    assert min(abs(np.array(asked) - 0.5371)) < 2e-5
+
+
+@given(st.lists(st.floats(-5, 5), min_size=11, max_size=11), st.floats(-5, 5), st.floats(-5, 5))
+def test_a_straight_line_moves_no_error(losses, start, slope):
+    alphas = np.array(start_grid(10))
+    plain, moved = gap_errors(alphas, losses), gap_errors(alphas, np.array(losses) + start + slope * alphas)
+    assert moved.convexity_gap == pytest.approx(plain.convexity_gap, abs=1e-10)
+    assert moved.barrier_height == pytest.approx(plain.barrier_height, abs=1e-10)
+
+
+def test_errors_shrink_as_points_come():
+    coarse, fine = uniform(11), uniform(81)
+    before = gap_errors(coarse, two_bumps(np.array(coarse)))
+    after = gap_errors(fine, two_bumps(np.array(fine)))
+    assert 0 < after.convexity_gap < before.convexity_gap / 10
+    truth = convexity_gap(uniform(1001), two_bumps(np.array(uniform(1001)))).value
+    assert truth - convexity_gap(coarse, two_bumps(np.array(coarse))).value <= before.convexity_gap
+
+
+def test_errors_say_what_is_wrong():
+    for function in (gap_errors, lambda *points: next_alpha(*points, tolerance=1e-3, max_alphas=41)):
+        with pytest.raises(ValueError, match="not sorted"):
+            function([0, 0.5, 0.4, 1], [0, 0, 0, 0])

@@ -1,0 +1,176 @@
+"""The tables say what the frames hold."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from isthmus import tables
+
+from tests.unit.synthetic import Results, experiment
+
+
+@pytest.fixture(scope="module")
+def results():
+    return Results(experiment())
+
+
+def _frames(results):
+    return results.metrics, results.deltas, results.evaluations
+
+
+def _values(frame, **wanted):
+    for key, value in wanted.items():
+        frame = frame[frame[key] == value]
+    return frame["value"].to_numpy()
+
+
+def test_numbers_are_means_over_pairs(results):
+    cells = tables.by_statistic(tables.paper_table(*_frames(results), "entailment"))
+    key = {
+        "model": "tiny-0",
+        "dataset": "entailment",
+        "set": "test",
+        "quantity": "loss",
+        "metric": "CG_nested",
+    }
+    change = _values(results.deltas, **key)
+    start, end = (_values(results.metrics, **key, step=step) for step in (100, 400))
+    assert len(change) == 3
+    found = {name: cells["test", "CG_nested", name]["tiny-0"] for _, _, name in cells if name != "pairs"
+             if ("test", "CG_nested", name) in cells}  # fmt: skip
+    assert found["delta_mean"] == pytest.approx(change.mean(), abs=1e-15)
+    assert found["delta_mean"] == pytest.approx((end - start).mean(), abs=1e-12)
+    assert found["delta_magnitude"] == abs(found["delta_mean"])
+    assert found["delta_sign"] == np.sign(change.mean())
+    assert found["delta_median"] == np.median(change)
+    assert (found["delta_min"], found["delta_max"]) == (change.min(), change.max())
+    assert found["start_mean"] == pytest.approx(start.mean())
+    assert found["end_mean"] == pytest.approx(end.mean())
+    assert found["end_low"] == pytest.approx(0.9 * end.mean())
+    assert found["step0_mean"] == 0
+    assert np.isnan(found["end_seeds_low"])  # three seeds: only the interval over examples
+    facts = {key: cells["test", "", key]["tiny-0"] for key in ("from_step", "to_step", "pairs", "majority")}
+    assert facts == {"from_step": 100, "to_step": 400, "pairs": 3, "majority": 0.34}
+
+
+def test_a_fall_has_a_magnitude_and_a_minus_sign(results):
+    metrics, deltas, evaluations = _frames(results)
+    falling = deltas.assign(value=-deltas["value"], low=-deltas["high"], high=-deltas["low"])
+    table = tables.paper_table(metrics, falling, evaluations, "paraphrase")
+    cells = tables.by_statistic(table)
+    assert cells["test", "CG", "delta_sign"]["tiny_600"] == -1
+    assert cells["test", "CG", "delta_magnitude"]["tiny_600"] > 0
+    row = tables.paper_blocks(table, "paraphrase")[0].rows[-1]
+    assert row[0] == "CG, exact"
+    assert row[1].split(" ")[1] == "(−)"
+
+
+def test_source_layout(results):
+    table = tables.paper_table(*_frames(results), "entailment")
+    blocks = tables.paper_blocks(table, "entailment")
+    assert blocks[0].header == ["", "tiny-0", "tiny_600"]
+    assert [row[0] for row in blocks[0].rows] == ["BH (K = 10)", "CG (K = 10)", "ICG (K = 10)", "CG, exact"]
+    assert "from step 100 to step 400" in blocks[0].caption
+    assert [row[0] for row in blocks[1].rows][:3] == [f"BH (K = 10), step {step}" for step in (0, 100, 400)]
+
+
+def test_values_under_the_floor_are_shown_as_zero(results):
+    metrics, deltas, evaluations = _frames(results)
+    tiny = metrics.assign(value=metrics["value"].where(metrics["step"] > 0, 4e-8))
+    cells = tables.by_statistic(tables.paper_table(tiny, deltas, evaluations, "entailment"))
+    assert cells["test", "CG", "step0_mean"] == {"tiny-0": 0.0, "tiny_600": 0.0}
+    assert (tables.number(4e-8), tables.number(-4e-8), tables.number(2e-6)) == ("0", "0", "2e−06")
+    assert (tables.number(-0.01234), tables.number(float("nan"))) == ("−0.0123", "–")
+
+
+def test_a_model_that_learnt_nothing_is_marked():
+    results = Results(experiment(), skilled=False)
+    table = tables.paper_table(*_frames(results), "entailment")
+    block = tables.paper_blocks(table, "entailment")[0]
+    assert block.header == ["", "tiny-0†", "tiny_600†"]
+    assert len(block.notes) == 2
+    assert tables.NO_SKILL in block.notes[0]
+    assert tables.learnt(0.5, 0.4)
+    assert not tables.learnt(0.4, 0.4)
+
+
+def test_seeds_are_resampled_from_five_on():
+    results = Results(experiment(seeds=(1, 2, 3, 4, 5, 6), checkpoints=(10, 20)))
+    cells = tables.by_statistic(tables.paper_table(*_frames(results), "paraphrase"))
+    low, mean, high = (
+        cells["test", "CG", f"end_{key}"]["tiny_600"] for key in ("seeds_low", "mean", "seeds_high")
+    )
+    assert low < mean < high
+    pairs = ((1, 2), (1, 3), (2, 3))
+    weights = tables._seed_weights(pairs)
+    assert weights.shape[1] == 3
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    # A replicate that draws two of three seeds knows their one pair only.
+    assert {tuple(row) for row in weights.tolist()} >= {(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)}
+
+
+def test_one_step_after_zero_has_no_change():
+    results = Results(experiment(seeds=(1, 2), checkpoints=(50,)), intervals=False)
+    for deltas in (results.deltas, results.deltas.iloc[:0]):
+        table = tables.paper_table(results.metrics, deltas, results.evaluations, "paraphrase")
+        block = tables.paper_blocks(table, "paraphrase")[0]
+        assert [row[1] for row in block.rows] == ["–"] * 4
+        assert "no change" in block.notes[0]
+        assert "interval" not in block.caption
+
+
+def test_files(results, tmp_path):
+    chosen = experiment()
+    tables.write(chosen, *_frames(results), tmp_path)
+    assert tables.names(chosen) == ["entailment", "paraphrase", "evaluations"]
+    expected = {f"{name}.{ending}" for name in tables.names(chosen) for ending in tables.TABLE_FORMATS}
+    assert {path.name for path in tmp_path.iterdir()} == expected
+    back = tables.read(tmp_path / "entailment.csv")
+    assert list(back.columns) == ["set", "metric", "k", "statistic", "tiny-0", "tiny_600"]
+    table = tables.paper_table(*_frames(results), "entailment")
+    np.testing.assert_allclose(back["tiny-0"], table["tiny-0"], rtol=1e-9)
+    scores = tables.read(tmp_path / "evaluations.csv")
+    row = scores[(scores["model"] == "tiny-0") & (scores["set"] == "overlap") & (scores["step"] == 200)].iloc[
+        0
+    ]
+    mine = results.evaluations
+    mine = mine[(mine["model"] == "tiny-0") & (mine["set"] == "overlap") & (mine["step"] == 200)]
+    assert row["accuracy"] == pytest.approx(mine["accuracy"].mean())
+    assert row["seeds"] == 3
+
+
+def test_latex_is_escaped(results, tmp_path):
+    tables.write(experiment(), *_frames(results), tmp_path)
+    text = (tmp_path / "entailment.tex").read_text()
+    assert text.isascii()
+    assert r"tiny\_600" in text
+    assert r"95 \% interval" in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 7
+    columns = [line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")]
+    assert set(columns) == {2}
+    block = tables.Block("50% of A&B", ["", "a_b#{}"], [["<x>\\y~", "$1^2|"]])
+    assert tables.latex([block]).splitlines()[2:9] == [
+        r"\caption{50\% of A\&B}",
+        r"\begin{tabular}{lr}",
+        r"\hline",
+        r" & a\_b\#\{\} \\",
+        r"\hline",
+        r"\textless{}x\textgreater{}\textbackslash{}y\textasciitilde{} & \$1\textasciicircum{}2\textbar{} \\",
+        r"\hline",
+    ]
+
+
+def test_markdown_tables_are_rectangular(results, tmp_path):
+    tables.write(experiment(), *_frames(results), tmp_path)
+    for path in tmp_path.glob("*.md"):
+        for part in path.read_text().split("\n\n"):
+            if part.startswith("|"):
+                assert len({line.count("|") for line in part.splitlines()}) == 1
+
+
+def test_names_that_look_like_missing_values_stay_names(tmp_path):
+    frame = pd.DataFrame({"model": ["nan", "1e5"], "dataset": ["NA", "null"], "value": [1.0, np.nan]})
+    frame.to_csv(tmp_path / "x.csv", index=False)
+    back = tables.read(tmp_path / "x.csv")
+    assert back["model"].tolist() == ["nan", "1e5"]
+    assert back["dataset"].tolist() == ["NA", "null"]
+    assert back["value"].isna().tolist() == [False, True]

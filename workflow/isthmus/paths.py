@@ -1,0 +1,328 @@
+"""Two sets of weights and the line between them.
+
+`theta(alpha) = (1 - alpha) * theta_a + alpha * theta_b`, `a` the earlier seed. Both ends stay on the device;
+the parameters of one live model are overwritten in place, no state dict is rebuilt and no model reloaded.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isthmus import hashing, models, sampling
+from isthmus.bootstrap import Bootstrap
+from isthmus.evaluation import Examples, checkpoint_key, set_key
+from isthmus.journal import Journal
+from isthmus.numerics import Numerics
+from isthmus.tokens import Tokens
+
+SAMPLER_SET = "test"  # whose loss chooses the alphas; the other sets are measured at the same ones
+
+
+@dataclass(frozen=True)
+class End:
+    """A checkpoint as the end of a path."""
+
+    seed: int
+    folder: Path
+    sha256: str
+
+    @classmethod
+    def read(cls, seed: int, folder: Path) -> "End":
+        return cls(seed, folder, models.read_json(folder / "checkpoint.json")["sha256"])
+
+
+class MismatchedEnds(ValueError):
+    """Two checkpoints are not two points of one space."""
+
+
+def check_same_space(a: dict[str, Any], b: dict[str, Any], names: tuple[str, str]) -> None:
+    """Raise where keys, shapes or types of two sets of weights differ, with the first three differences."""
+    kinds = [{k: (tuple(t.shape), str(t.dtype)) for k, t in state.items()} for state in (a, b)]
+    differing = [key for key in sorted(kinds[0].keys() | kinds[1].keys()) if kinds[0].get(key) != kinds[1].get(key)]
+    if differing:
+        shown = "; ".join(f"{k}: {kinds[0].get(k, 'absent')} and {kinds[1].get(k, 'absent')}" for k in differing[:3])
+        raise MismatchedEnds(
+            f"no line joins {names[0]} and {names[1]}: {len(differing)} tensors differ, first {shown}; "
+            "allowed: the same names, shapes and types in both"
+        )
+
+
+class Line:
+    """The live model on the line between two sets of weights.
+
+    Args:
+        model: any model of that architecture; its parameters are overwritten.
+        a, b: weights by name, on the model's device. Buffers and integer tensors are taken from `a`.
+    """
+
+    def __init__(self, model, a: dict[str, Any], b: dict[str, Any]):
+        import torch
+
+        self.model, self.moving = model, []
+        live = models.distinct(model)
+        parameters = {name for name, _ in model.named_parameters()}
+        with torch.inference_mode():
+            for name, tensor in live.items():
+                if name in parameters and tensor.is_floating_point():
+                    self.moving.append((tensor, a[name], b[name]))
+                else:
+                    tensor.copy_(a[name])
+
+    def move(self, alpha: float):
+        """Overwrite the model with theta(alpha) and return it; alpha 0 and 1 give the ends' own bits."""
+        import torch
+
+        with torch.inference_mode():
+            for tensor, a, b in self.moving:
+                torch.lerp(a, b, alpha, out=tensor)
+        return self.model
+
+
+def distances(a: dict[str, Any], b: dict[str, Any], start: dict[str, Any], prefix: str) -> dict[str, np.ndarray]:
+    """How far two checkpoints are from each other and from where both began, over the body's tensors.
+
+    Args:
+        a, b, start: weights by name.
+        prefix: the beginning of the names of the body's tensors.
+
+    Returns:
+        `distance` between the ends, `distance_a` and `distance_b` from the start (L2, in weight units), and the
+        `cosine` of the two updates, NaN where one of them is 0; float64 scalars.
+    """
+    between, from_a, from_b, inner = 0.0, 0.0, 0.0, 0.0
+    for name, tensor in start.items():
+        if name.startswith(prefix) and tensor.is_floating_point():
+            u, v = a[name].double() - tensor.double(), b[name].double() - tensor.double()
+            between += float(((u - v) ** 2).sum())
+            from_a += float((u**2).sum())
+            from_b += float((v**2).sum())
+            inner += float((u * v).sum())
+    norms = np.sqrt(from_a) * np.sqrt(from_b)
+    values = {
+        "distance": np.sqrt(between),
+        "distance_a": np.sqrt(from_a),
+        "distance_b": np.sqrt(from_b),
+        "cosine": inner / norms if norms > 0 else np.nan,
+    }
+    return {name: np.array(value, np.float64) for name, value in values.items()}
+
+
+def replay(at: Callable[[float], float], sampler: dict[str, Any]) -> list[float]:
+    """Run the sampler from its start; what `at` answers decides which alpha is asked for next.
+
+    Args:
+        at: gives the chosen loss at an alpha, known or measured now.
+        sampler: `Paths.sampler()`.
+
+    Returns:
+        All alphas, rising.
+    """
+    if sampler["grid"] == "uniform":
+        curve = {alpha: at(alpha) for alpha in sampling.uniform(sampler["points"])}
+        return sorted(curve)
+    curve = {alpha: at(alpha) for alpha in sampling.start_grid(sampler["intervals"])}
+    limits = {"tolerance": sampler["tolerance"], "max_alphas": sampler["max_alphas"]}
+    while (alpha := sampling.next_alpha(sorted(curve), [curve[x] for x in sorted(curve)], **limits)) is not None:
+        curve[alpha] = at(alpha)
+    return sorted(curve)
+
+
+class Row:
+    """All paths of one run with the runs before it, at one step of one cell.
+
+    Args:
+        end: the later end of every path.
+        start: the step-0 checkpoint, whose body both ends began from.
+        sets: the evaluation sets by name.
+        budget: tokens a batch.
+        numerics: how to compute.
+        bootstrap: `replicates` and `seed`.
+        journal: the folder of this step in the journal.
+    """
+
+    def __init__(
+        self, end: End, start: End, sets: dict[str, Tokens], budget: int, numerics: Numerics,
+        bootstrap: dict[str, int], journal: Path,
+    ):  # fmt: skip
+        self.end, self.start, self.sets, self.budget, self.numerics = end, start, sets, budget, numerics
+        self.bootstrap, self.journal = bootstrap, journal
+        self.records = Journal(journal / f"seed{end.seed}", kind="path")
+        self.checkpoints: dict[int, Journal] = {}
+        self.keys = {name: set_key(examples, budget, numerics) for name, examples in sets.items()}
+        self.resamplings = {name: Bootstrap(len(examples), **bootstrap) for name, examples in sets.items()}
+        self.measured = 0
+
+    # What only a measurement needs is made when the first one is due.
+
+    @cached_property
+    def live(self):
+        return models.open_classifier(self.end.folder, attention=self.numerics.attention).to(self.numerics.device)
+
+    @cached_property
+    def placed(self) -> dict[str, Examples]:
+        pad = models.pad_token(self.end.folder)
+        return {name: Examples(examples, self.budget, pad, self.numerics) for name, examples in self.sets.items()}
+
+    @cached_property
+    def weights(self) -> dict[str, Any]:
+        return self.load(self.end)
+
+    @cached_property
+    def start_weights(self) -> dict[str, Any]:
+        return self.load(self.start)
+
+    def load(self, end: End) -> dict[str, Any]:
+        """An end's weights on the device, checked against the hash under which they are measured."""
+        state = models.load_weights(end.folder / models.WEIGHTS, end.sha256)
+        return {name: tensor.to(self.numerics.device) for name, tensor in state.items()}
+
+    def checkpoint_journal(self, end: End) -> Journal:
+        if end.seed not in self.checkpoints:
+            self.checkpoints[end.seed] = Journal(self.journal / f"seed{end.seed}", kind="checkpoint")
+        return self.checkpoints[end.seed]
+
+    def summary(self, name: str, record: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Mean loss, error rate and their replicates, from one record of each example."""
+        wrong = (record["predictions"] != self.sets[name].labels).astype(np.float64)
+        loss, error = self.resamplings[name].replicate_means(np.stack([record["losses"], wrong]))
+        return {
+            "loss": np.array(record["losses"].mean()),
+            "error": np.array(wrong.mean()),
+            "loss_replicates": loss,
+            "error_replicates": error,
+        }
+
+
+class _Path:
+    """One path of a row: answers from the journal, else moves the live model and measures."""
+
+    def __init__(self, row: Row, other: End, load: Callable[[], dict[str, Any]]):
+        self.row, self.other, self._load = row, other, load
+
+    @cached_property
+    def weights(self) -> dict[str, Any]:
+        weights = self._load()
+        names = (str(self.other.folder), str(self.row.end.folder))
+        check_same_space(weights, self.row.weights, names)
+        return weights
+
+    @cached_property
+    def line(self) -> Line:
+        return Line(self.row.live, self.weights, self.row.weights)
+
+    def at(self, alpha: float) -> dict[str, dict[str, np.ndarray]]:
+        """Loss, error and replicates of each set at an alpha."""
+        return {name: self._point(alpha, name) for name in self.row.sets}
+
+    def _point(self, alpha: float, name: str) -> dict[str, np.ndarray]:
+        row = self.row
+        if alpha in (0.0, 1.0):
+            return row.summary(name, self.end_record(self.other if alpha == 0.0 else row.end, alpha, name))
+        key = hashing.of_data(
+            {
+                "kind": "point",
+                "ends": [self.other.sha256, row.end.sha256],
+                "alpha": alpha.hex(),
+                "set": row.keys[name],
+                "bootstrap": row.bootstrap,
+            }
+        )
+        return row.records.get(key) or row.records.put(key, row.summary(name, self._measure(alpha, name)))
+
+    def end_record(self, end: End, alpha: float, name: str) -> dict[str, np.ndarray]:
+        """Each example's loss and prediction at an end, which evaluations and other paths share."""
+        records = self.row.checkpoint_journal(end)
+        key = checkpoint_key(end.sha256, self.row.keys[name])
+        return records.get(key) or records.put(key, self._measure(alpha, name))
+
+    def _measure(self, alpha: float, name: str) -> dict[str, np.ndarray]:
+        self.row.measured += 1
+        return self.row.placed[name].measure(self.line.move(alpha))
+
+    def pair(self) -> dict[str, float]:
+        """Distances, cosine, and the share of examples on which the ends' predictions differ, set by set."""
+        row = self.row
+        ends = [self.other.sha256, row.end.sha256, row.start.sha256]
+        key = hashing.of_data({"kind": "pair", "ends": ends, "device": row.numerics.device})
+        values = row.records.get(key)
+        if values is None:
+            prefix = f"{row.live.base_model_prefix}."
+            values = row.records.put(key, distances(self.weights, row.weights, row.start_weights, prefix))
+        result = {name: float(value) for name, value in values.items()}
+        for name in row.sets:
+            a, b = (self.end_record(e, x, name)["predictions"] for e, x in ((self.other, 0.0), (row.end, 1.0)))
+            result[f"disagreement_{name}"] = float((a != b).mean())
+        return result
+
+
+def interpolate(
+    *, row: Row, others: list[End], sampler: dict[str, Any], labels: dict[str, Any], out: Path, pairs: Path
+) -> None:
+    """One job: the curves of a row.
+
+    Args:
+        row: the later end and how to measure.
+        others: the earlier ends, in the config's order.
+        sampler: `Paths.sampler()`.
+        labels: `model`, `dataset` and `step`, written to each row of the files.
+        out: Parquet, a row a path, set and alpha: the labels, `seed_a, seed_b, set, alpha, loss, error, n` and
+            the replicates of loss and error (lists of float32).
+        pairs: Parquet, a row a path: the labels, seeds, distances, cosine, disagreements.
+
+    Raises:
+        MismatchedEnds: two ends differ in keys, shapes or types.
+        config.ConfigError: a checkpoint is damaged.
+    """
+    points, pair_rows = [], []
+    with ThreadPoolExecutor(1) as loader:
+        ahead: dict[int, Future] = {}
+
+        def load(position: int) -> dict[str, Any]:
+            """The weights of one end; the next one is read while this one is measured."""
+            future = ahead.pop(position, None) or loader.submit(row.load, others[position])
+            weights = future.result()
+            if position + 1 < len(others):
+                ahead[position + 1] = loader.submit(row.load, others[position + 1])
+            return weights
+
+        for position, other in enumerate(others):
+            path = _Path(row, other, lambda position=position: load(position))
+            seeds = {**labels, "seed_a": other.seed, "seed_b": row.end.seed}
+            curve: dict[float, dict] = {}
+
+            def at(alpha: float, path=path, curve=curve) -> float:
+                curve[alpha] = path.at(alpha)
+                return float(curve[alpha][SAMPLER_SET]["loss"])
+
+            alphas = replay(at, sampler)
+            points += [
+                {**seeds, "set": name, "alpha": alpha, **curve[alpha][name], "n": len(row.sets[name])}
+                for name in row.sets
+                for alpha in alphas
+            ]
+            pair_rows.append({**seeds, **path.pair()})
+            print(f"seeds {other.seed} and {row.end.seed}: {len(alphas)} alphas", flush=True)
+    print(f"{row.measured} measurements made, the others were in the journal", flush=True)
+    _write(points, out)
+    _write(pair_rows, pairs)
+
+
+def _write(rows: list[dict[str, Any]], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def column(name: str):
+        values = [row[name] for row in rows]
+        if name.endswith("_replicates"):
+            flat = np.concatenate(values) if len(values[0]) else np.empty(0, np.float32)
+            offsets = np.arange(len(values) + 1, dtype=np.int32) * len(values[0])
+            return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, pa.float32()))
+        return pa.array([value.item() if isinstance(value, np.ndarray) else value for value in values])
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({name: column(name) for name in rows[0]}), path)

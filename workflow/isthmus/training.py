@@ -1,0 +1,522 @@
+"""Exact training: the step, the loop, a segment from here to there.
+
+The state of a run is its weights, Adam's moments and the step number. Everything else is a function of
+(seed, step): which examples a batch holds, what dropout drops, the learning rate. So a run that was cut into
+segments or interrupted anywhere ends in the same bits as one that was not.
+"""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from isthmus import hashing, models, state, tokens
+from isthmus.numerics import Numerics, autocast
+from isthmus.tokens import Tokens
+
+FLUSH = 50  # updates between two looks at the losses: each look waits for the device
+LOG_SECONDS = 30.0
+
+
+class TrainingFailed(RuntimeError):
+    """A failure that is bound to come again: a retry would only repeat it."""
+
+
+class Interrupted(SystemExit):
+    """A signal ended the run after its state was saved."""
+
+
+# ------------------------------------------------------------------------------- functions of (seed, step)
+
+
+def learning_rate(t: int, *, peak: float, warmup_steps: int, steps: int, power: float) -> float:
+    """The learning rate of the update from step t to t + 1: linear warm-up, then polynomial decay.
+
+    As in fairseq's `polynomial_decay`: peak * max(t, 1) / warmup up to t = warmup, then
+    peak * ((steps - t) / (steps - warmup)) ** power, which is 0 at t = steps.
+    """
+    if t <= warmup_steps and warmup_steps > 0:
+        return peak * max(t, 1) / warmup_steps
+    return peak * ((steps - t) / (steps - warmup_steps)) ** power
+
+
+def batch_at(t: int, batch_size: int, n: int, order_seed: int) -> np.ndarray:
+    """The examples of the update from step t to t + 1: positions t * B ... of the stream of epochs.
+
+    Each epoch is a permutation of 0 ... n - 1 keyed by (order seed, epoch); a batch may straddle epochs.
+
+    Returns:
+        int64, shape (batch_size,).
+    """
+    positions = np.arange(t * batch_size, (t + 1) * batch_size)
+    epochs = positions // n
+    return np.concatenate(
+        [_epoch(n, order_seed, int(epoch))[positions[epochs == epoch] % n] for epoch in np.unique(epochs)]
+    )
+
+
+_last_epoch: dict[tuple[int, int, int], np.ndarray] = {}
+
+
+def _epoch(n: int, order_seed: int, epoch: int) -> np.ndarray:
+    """The permutation of one epoch; the last two are remembered, since a batch needs at most a few."""
+    key = (n, order_seed, epoch)
+    if key not in _last_epoch:
+        while len(_last_epoch) > 1:
+            _last_epoch.pop(next(iter(_last_epoch)))
+        generator = np.random.Generator(np.random.Philox(key=[order_seed, epoch]))
+        _last_epoch[key] = generator.permutation(n)
+    return _last_epoch[key]
+
+
+def run_seeds(seed: int, vary: list[str]) -> dict[str, int]:
+    """The seeds of head, order and dropout of a run; what is not varied is the same for all runs."""
+    return {name: hashing.seed(name, seed if name in vary else "fixed") for name in ("head", "order", "dropout")}
+
+
+# ------------------------------------------------------------------------------------------------- tasks
+
+
+@dataclass(frozen=True)
+class Micro:
+    """A part of a batch that is computed at once: the model's inputs and the targets, on the device."""
+
+    inputs: dict[str, Any]
+    targets: Any
+    tokens: int
+
+
+class Task(Protocol):
+    """What a training minimises."""
+
+    def ids(self, t: int) -> list[int]:
+        """The examples of the update from step t, for messages."""
+
+    def micro_batches(self, t: int) -> list[Micro]:
+        """The batch of the update from step t, cut by the token budget."""
+
+    def loss(self, model, micro: Micro) -> Any:
+        """A micro-batch's share of the batch's mean loss; the shares add up to it."""
+
+
+class Classification:
+    """Mean cross-entropy of a batch of labelled examples."""
+
+    def __init__(self, examples: Tokens, recipe: dict[str, Any], order_seed: int, pad: int, device: str):
+        self.examples, self.pad, self.device = examples, pad, device
+        self.batch_size, self.budget = recipe["batch_size"], recipe["token_budget"]
+        self.order_seed = order_seed
+
+    def _index(self, t: int) -> np.ndarray:
+        return batch_at(t, self.batch_size, len(self.examples), self.order_seed)
+
+    def ids(self, t: int) -> list[int]:
+        return self.examples.rows[self._index(t)].tolist()
+
+    def micro_batches(self, t: int) -> list[Micro]:
+        index = self._index(t)
+        lengths = self.examples.lengths[index]
+        return [
+            Micro(
+                on_device(tokens.collate(self.examples, index[cut], self.pad), self.device),
+                on_device({"labels": self.examples.labels[index[cut]]}, self.device)["labels"],
+                int(lengths[cut].sum()),
+            )
+            for cut in tokens.batches(lengths, self.budget)
+        ]
+
+    def loss(self, model, micro: Micro) -> Any:
+        from torch.nn.functional import cross_entropy
+
+        logits = model(**micro.inputs).logits.float()
+        return cross_entropy(logits, micro.targets, reduction="sum") / self.batch_size
+
+
+def on_device(arrays: dict[str, np.ndarray], device: str) -> dict[str, Any]:
+    """Arrays as tensors on a device."""
+    import torch
+
+    return {name: torch.from_numpy(np.array(array)).to(device) for name, array in arrays.items()}
+
+
+# -------------------------------------------------------------------------------------------- the update
+
+
+def make_optimizer(model, recipe: dict[str, Any]):
+    """PyTorch's fused AdamW over all parameters: weight decay is decoupled and reaches each of them."""
+    from torch.optim import AdamW
+
+    return AdamW(
+        model.parameters(),
+        lr=0.0,
+        betas=tuple(recipe["betas"]),
+        eps=recipe["eps"],
+        weight_decay=recipe["weight_decay"],
+        fused=True,
+    )
+
+
+def rate_at(t: int, recipe: dict[str, Any]) -> float:
+    """The recipe's learning rate of the update from step t."""
+    return learning_rate(
+        t,
+        peak=recipe["learning_rate"],
+        warmup_steps=recipe["warmup_steps"],
+        steps=recipe["steps"],
+        power=recipe["power"],
+    )
+
+
+def update(model, optimizer, task: Task, recipe: dict[str, Any], dropout_seed: int, t: int, numerics: Numerics):
+    """One update, from step t to t + 1.
+
+    Gradients of the micro-batches add up to the batch's; dropout is seeded from (seed, t, micro-batch).
+
+    Returns:
+        The batch's mean loss and its token count, as a 0-d tensor on the device and an int.
+    """
+    import torch
+
+    total, count = 0.0, 0
+    for number, micro in enumerate(task.micro_batches(t)):
+        torch.manual_seed(hashing.seed("dropout", dropout_seed, t, number))
+        with autocast(numerics):
+            loss = task.loss(model, micro)
+        loss.backward()
+        total = total + loss.detach()
+        count += micro.tokens
+    for group in optimizer.param_groups:
+        group["lr"] = rate_at(t, recipe)
+    optimizer.step()
+    optimizer.zero_grad()
+    return total, count
+
+
+# ------------------------------------------------------------------------------------------ state and model
+
+
+def _capture(model, optimizer, history: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Weights, moments and history as the tensors of a state file."""
+    import torch
+
+    tensors = {f"weights/{name}": tensor for name, tensor in models.distinct(model).items()}
+    for name, parameter in model.named_parameters():
+        for moment in ("exp_avg", "exp_avg_sq"):
+            tensors[f"{moment}/{name}"] = optimizer.state[parameter][moment]
+    tensors |= {f"history/{name}": torch.from_numpy(array) for name, array in history.items()}
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _restore(model, optimizer, path: Path, step: int) -> dict[str, np.ndarray]:
+    """Put a state file into model and optimizer; returns its history.
+
+    Values are copied into the model's own memory: mapped tensors stand at any address, and alignment can
+    change the bits of a product.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    tensors = load_file(path)
+    own = models.distinct(model)
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[f"weights/{name}"])
+        for name, parameter in model.named_parameters():
+            optimizer.state[parameter] = {
+                "step": torch.tensor(float(step), device=parameter.device),
+                **{m: torch.empty_like(parameter).copy_(tensors[f"{m}/{name}"]) for m in ("exp_avg", "exp_avg_sq")},
+            }
+    return {name: tensors[f"history/{name}"].numpy().copy() for name in HISTORY}
+
+
+HISTORY = ("loss", "tokens", "seconds")
+_EMPTY = {"loss": np.empty(0, np.float64), "tokens": np.empty(0, np.int64), "seconds": np.empty(0, np.float64)}
+
+
+class _History:
+    """Losses, tokens and seconds of each update; losses stay on the device until `flush`."""
+
+    def __init__(self, past: dict[str, np.ndarray], task: Task, recipe: dict[str, Any]):
+        self.past, self.task, self.recipe = past, task, recipe
+        self.losses: list[Any] = []
+        self.counts: list[int] = []
+        self.began = time.monotonic()
+
+    def __len__(self) -> int:
+        return len(self.past["loss"]) + len(self.losses)
+
+    def add(self, loss: Any, count: int) -> None:
+        self.losses.append(loss)
+        self.counts.append(count)
+        if len(self.losses) >= FLUSH:
+            self.flush()
+
+    def flush(self) -> dict[str, np.ndarray]:
+        """Fetch the losses, stop at the first that is not finite, and return the whole history."""
+        import torch
+
+        if self.losses:
+            losses = torch.stack(self.losses).double().cpu().numpy()
+            self._check_finite(losses)
+            took = (time.monotonic() - self.began) / len(losses)
+            new = {"loss": losses, "tokens": np.array(self.counts), "seconds": np.full(len(losses), took)}
+            self.past = {name: np.concatenate([self.past[name], new[name]]) for name in HISTORY}
+            self.losses, self.counts = [], []
+        self.began = time.monotonic()
+        return self.past
+
+    def _check_finite(self, losses: np.ndarray) -> None:
+        if np.isfinite(losses).all():
+            return
+        t = len(self.past["loss"]) + int(np.flatnonzero(~np.isfinite(losses))[0])
+        raise TrainingFailed(
+            f"the loss of the update from step {t} to {t + 1} is {losses[t - len(self.past['loss'])]}, not a finite "
+            f"number; its learning rate was {rate_at(t, self.recipe):.3g}, its batch the rows {self.task.ids(t)}. "
+            "A lower learning_rate or a longer warmup_steps is what usually helps"
+        )
+
+
+# ------------------------------------------------------------------------------------------------ segment
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Where and when a run's states are kept."""
+
+    folder: Path
+    keep: frozenset[int]
+    save_minutes: float
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT instead of dying of them; the list holds what came."""
+    came: list[int] = []
+    previous = {s: signal.signal(s, lambda number, _: came.append(number)) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield came
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def segment(
+    open_model, task: Task, recipe: dict[str, Any], dropout_seed: int, end: int, identity: str, cache: Cache,
+    numerics: Numerics,
+) -> Path:  # fmt: skip
+    """Train a run from its newest state (or its start) to step `end`.
+
+    Args:
+        open_model: a function without arguments that returns the model at step 0, on the device.
+        task: what is minimised.
+        recipe: `Training.recipe()`.
+        dropout_seed: keys the dropout masks.
+        end: the step to reach.
+        identity: the hash of all that the run's bits depend on.
+        cache: where states are kept.
+        numerics: how to compute.
+
+    Returns:
+        The path of the state at step `end`: its weights are the checkpoint's.
+
+    Raises:
+        TrainingFailed: the loss is not finite, or the device's memory does not hold a micro-batch.
+        Interrupted: SIGTERM or SIGINT came; the state is saved.
+        state.DiskFull, state.GivenUp: as their names say.
+    """
+    with state.lock(cache.folder) as locked, _signals() as came:
+        found = state.newest(cache.folder, identity, end)
+        start = found[0] if found else 0
+        if start == end:
+            print(f"step {end} is in the cache; it is published", flush=True)
+            return found[1]
+        state.check_worth_trying(cache.folder, identity, end)
+        print(f"training goes on from step {start} to {end}", flush=True)
+        attempt = state.Attempt(identity, end, start, start, numerics.device)
+        with state.recorded(cache.folder, attempt, locked), _bound_to_come_again(attempt):
+            model = open_model()
+            model.train()
+            optimizer = make_optimizer(model, recipe)
+            past = _restore(model, optimizer, found[1], start) if found else _EMPTY
+            history = _History(past, task, recipe)
+            path = _loop(model, optimizer, history, recipe, dropout_seed, attempt, cache, numerics, came)
+            attempt.done = True
+            return path
+
+
+@contextmanager
+def _bound_to_come_again(attempt: state.Attempt) -> Iterator[None]:
+    """Note failures that a retry would only repeat, and name the setting that would help."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        attempt.failure = (
+            "the device's memory does not hold a micro-batch; lower `training.token_budget` (it is part of the "
+            f"recipe, so the run starts anew): {str(error).splitlines()[0]}"
+        )
+        raise TrainingFailed(attempt.failure) from error
+    except TrainingFailed as error:
+        attempt.failure = str(error)
+        raise
+
+
+def _loop(model, optimizer, history, recipe, dropout_seed, attempt, cache, numerics, came) -> Path:
+    """Update until the attempt's end, saving by time; a signal saves and ends the process."""
+    progress = _Progress(attempt.start, attempt.end)
+    next_save = time.monotonic() + 60 * cache.save_minutes
+
+    def save(t: int) -> Path:
+        began = time.monotonic()
+        path = state.save(cache.folder, attempt.identity, t, _capture(model, optimizer, history.flush()))
+        state.prune(cache.folder, attempt.identity, t, cache.keep)
+        attempt.saved = t
+        nonlocal next_save
+        took = time.monotonic() - began
+        # at most one part in fifty of the run goes into saving
+        next_save = time.monotonic() + max(60 * cache.save_minutes, 50 * took)
+        print(f"saved the state of step {t} in {took:.2f} s", flush=True)
+        return path
+
+    for t in range(attempt.start, attempt.end):
+        loss, count = update(model, optimizer, history.task, recipe, dropout_seed, t, numerics)
+        history.add(loss, count)
+        progress.show(t + 1, rate_at(t, recipe), history)
+        if came and t + 1 < attempt.end:
+            save(t + 1)
+            name = signal.Signals(came[0]).name
+            print(f"{name}: the state of step {t + 1} is saved; the next attempt goes on from there", flush=True)
+            raise Interrupted(128 + came[0])
+        if time.monotonic() > next_save and t + 1 < attempt.end:
+            save(t + 1)
+    return save(attempt.end)
+
+
+class _Progress:
+    """A bar on a terminal; else a plain line every half minute."""
+
+    def __init__(self, start: int, end: int):
+        self.start, self.end, self.began = start, end, time.monotonic()
+        self.bar = None
+        if sys.stdout.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=end, initial=start, unit="step", file=sys.stdout)
+        self.next = self.began + (1.0 if self.bar else LOG_SECONDS)
+
+    def show(self, step: int, rate: float, history: _History) -> None:
+        if self.bar is not None:
+            self.bar.update()
+        if (now := time.monotonic()) < self.next:
+            return
+        self.next = now + (1.0 if self.bar else LOG_SECONDS)
+        past = history.flush()
+        recent = slice(-100, None)
+        speed = past["tokens"][recent].sum() / max(past["seconds"][recent].sum(), 1e-9)
+        left = (now - self.began) / (step - self.start) * (self.end - step)
+        text = f"loss {past['loss'][-1]:.4f}, learning rate {rate:.3g}, {speed:.0f} tokens/s"
+        if self.bar is not None:
+            self.bar.set_postfix_str(text)
+        else:
+            print(f"step {step} of {self.end}: {text}, {left / 60:.1f} min left", flush=True)
+
+
+# ------------------------------------------------------------------------------------------------ publish
+
+
+def publish(path: Path, recipe: dict[str, Any], previous: int, step: int, out: Path) -> str:
+    """Write a state's weights to the declared place, and the history of its segment beside them.
+
+    Returns:
+        The SHA-256 of the weights.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from safetensors.torch import load_file
+
+    tensors = load_file(path)
+    out.mkdir(parents=True, exist_ok=True)
+    prefix = "weights/"
+    models.save_weights(
+        {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)},
+        out / models.WEIGHTS,
+    )
+    span = slice(previous, step)
+    columns = {
+        "step": np.arange(previous + 1, step + 1),
+        "loss": tensors["history/loss"].numpy()[span],
+        "learning_rate": np.array([rate_at(t, recipe) for t in range(previous, step)]),
+        "tokens": tensors["history/tokens"].numpy()[span],
+        "seconds": tensors["history/seconds"].numpy()[span],
+    }
+    pq.write_table(pa.table(columns), out / "history.parquet")
+    return hashing.of_file(out / models.WEIGHTS)
+
+
+def finetune(
+    *, start: Path, examples: Path, recipe: dict[str, Any], seed: int, previous: int, step: int, numerics: Numerics,
+    cache: Cache, out: Path,
+) -> None:  # fmt: skip
+    """One job: bring a run from wherever its cache stands to `step`, and publish that checkpoint.
+
+    Args:
+        start: the folder of the run's step-0 checkpoint.
+        examples: the tokens of the train part.
+        recipe: `Training.recipe()` of the cell.
+        seed: the run's seed.
+        previous: the checkpoint before this one, where the published history begins.
+        step: the checkpoint to publish.
+        numerics: how to compute.
+        cache: where states are kept.
+        out: the checkpoint's folder.
+
+    Raises:
+        config.ConfigError: the start is damaged. And as `segment`.
+    """
+    begin = models.read_json(start / "checkpoint.json")
+    train = tokens.read(examples)
+    seeds = run_seeds(seed, recipe["vary"])
+    what = {
+        "recipe": {k: v for k, v in recipe.items() if k != "vary"},
+        "order": seeds["order"],
+        "dropout": seeds["dropout"],
+        "data": train.digest,
+        "start": begin["sha256"],
+        "numerics": numerics.key(),
+    }
+    identity = hashing.of_data(what)
+
+    def open_model():
+        models.check_hash(start / models.WEIGHTS, begin["sha256"])
+        return models.open_classifier(
+            start,
+            attention=numerics.attention,
+            dropout=recipe["dropout"],
+            attention_dropout=recipe["attention_dropout"],
+        ).to(numerics.device)
+
+    pad = models.pad_token(start)
+    task = Classification(train, recipe, seeds["order"], pad, numerics.device)
+    path = segment(open_model, task, recipe, seeds["dropout"], step, identity, cache, numerics)
+    sha256 = publish(path, recipe, previous, step, out)
+    config = (start / "config.json").read_text()
+    (out / "config.json").write_text(config)
+    models.write_json(
+        out / "checkpoint.json",
+        {
+            **{key: begin[key] for key in ("model", "dataset", "seed")},
+            "step": step,
+            "sha256": sha256,
+            "identity": identity,
+            "identity_of": what,
+            "spent": state.spent(cache.folder),
+            "versions": models.versions(),
+        },
+    )

@@ -1,0 +1,62 @@
+"""What is measured: each checkpoint, and the paths between the checkpoints of two seeds."""
+
+
+# A few seconds on the toy model; one job a checkpoint.
+rule evaluate:
+    input:
+        weights=CHECKPOINT + "/model.safetensors",
+        tokens=token_files,
+    output:
+        RESULTS + "/evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet",
+    log:
+        RESULTS + "/logs/evaluate/{model}-{dataset}-seed{seed}-step{step}.log",
+    benchmark:
+        RESULTS + "/benchmarks/evaluate/{model}-{dataset}-seed{seed}-step{step}.tsv"
+    params:
+        sets=lambda w: set_names(w.dataset),
+        evaluation=evaluation_params,
+        numerics=NUMERICS,
+        version=1,
+    threads: EXPERIMENT.threads
+    resources:
+        gpu=gpus("evaluate"),
+        mem_mb=memory("evaluate"),
+        runtime=minutes("evaluate"),
+    conda:
+        CONDA
+    script:
+        "../scripts/evaluate.py"
+
+
+# The paths of one seed with the seeds before it: some 15 to 40 evaluations each, from the journal where known.
+# One job a row, since a process costs more than a path.
+rule interpolate:
+    input:
+        weights=CHECKPOINT + "/model.safetensors",
+        others=lambda w: [checkpoint(w.model, w.dataset, seed, w.step) for seed in seeds_before(w.seed)],
+        start=RESULTS + "/checkpoints/{model}/{dataset}/seed{seed}/step0/model.safetensors",
+        tokens=token_files,
+    output:
+        points=RESULTS + "/paths/{model}/{dataset}/step{step}/seed{seed}.parquet",
+        pairs=RESULTS + "/paths/{model}/{dataset}/step{step}/seed{seed}.pairs.parquet",
+    log:
+        RESULTS + "/logs/interpolate/{model}-{dataset}-step{step}-seed{seed}.log",
+    benchmark:
+        RESULTS + "/benchmarks/interpolate/{model}-{dataset}-step{step}-seed{seed}.tsv"
+    params:
+        seeds=lambda w: seeds_before(w.seed),
+        sets=lambda w: set_names(w.dataset),
+        sampler=EXPERIMENT.paths.sampler(),
+        evaluation=evaluation_params,
+        bootstrap={"replicates": EXPERIMENT.evaluation.replicates, "seed": EXPERIMENT.evaluation.seed},
+        numerics=NUMERICS,
+        version=1,
+    threads: EXPERIMENT.threads
+    resources:
+        gpu=gpus("interpolate"),
+        mem_mb=memory("interpolate"),
+        runtime=minutes("interpolate"),
+    conda:
+        CONDA
+    script:
+        "../scripts/interpolate.py"

@@ -1,0 +1,14 @@
+from job import logged
+
+with logged(snakemake.log[0]):
+    from pathlib import Path
+
+    from isthmus import config, figures
+
+    figures.write(
+        config.load(snakemake.config),
+        Path(snakemake.input.metrics).parent,
+        Path(snakemake.output[0]).parent,
+        [Path(path) for path in snakemake.input.histories],
+        [Path(path) for path in snakemake.input.rows],
+    )

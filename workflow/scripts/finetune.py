@@ -1,0 +1,25 @@
+from job import logged
+
+with logged(snakemake.log[0]):
+    from pathlib import Path
+
+    from isthmus import config, numerics, training
+
+    experiment = config.load(snakemake.config)
+    model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))
+    settings = experiment.cell_training(model, dataset)
+    training.finetune(
+        start=Path(snakemake.input.start).parent,
+        examples=Path(snakemake.input.tokens),
+        recipe=snakemake.params.recipe,
+        seed=int(seed),
+        previous=snakemake.params.previous,
+        step=int(step),
+        numerics=numerics.setup(snakemake.params.numerics),
+        cache=training.Cache(
+            Path("results", experiment.experiment, "state", model, dataset, f"seed{seed}"),
+            frozenset(settings.checkpoint_steps()) if experiment.keep_states == "all" else frozenset(),
+            settings.save_minutes,
+        ),
+        out=Path(snakemake.output.weights).parent,
+    )

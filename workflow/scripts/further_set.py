@@ -1,0 +1,19 @@
+from job import logged
+
+with logged(snakemake.log[0]):
+    from pathlib import Path
+
+    from isthmus import config, data, models
+
+    name, dataset = snakemake.wildcards.set, snakemake.wildcards.dataset
+    whole = config.load(snakemake.config).datasets[dataset]
+    data.write_set(
+        name,
+        dataset,
+        whole,
+        whole.sets[name],
+        Path(snakemake.input.fetched[0]) if snakemake.input.fetched else None,
+        models.read_json(Path(snakemake.input.summary))["labels"],
+        Path(snakemake.output.rows),
+        Path(snakemake.output.summary),
+    )

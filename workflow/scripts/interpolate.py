@@ -1,0 +1,30 @@
+from job import logged
+
+with logged(snakemake.log[0]):
+    from pathlib import Path
+
+    from isthmus import config, evaluation, numerics, paths
+    from isthmus.paths import End
+
+    model, dataset, step = (snakemake.wildcards[key] for key in ("model", "dataset", "step"))
+    seed = int(snakemake.wildcards.seed)
+    settings = snakemake.params.evaluation
+    files = dict(zip(snakemake.params.sets, map(Path, snakemake.input.tokens), strict=True))
+    results = Path("results", config.load(snakemake.config).experiment)
+    others = zip(snakemake.params.seeds, snakemake.input.others, strict=True)
+    paths.interpolate(
+        row=paths.Row(
+            End.read(seed, Path(snakemake.input.weights).parent),
+            End.read(seed, Path(snakemake.input.start).parent),
+            evaluation.read_sets(files, settings["train_examples"], settings["seed"]),
+            settings["token_budget"],
+            numerics.setup(snakemake.params.numerics),
+            snakemake.params.bootstrap,
+            results / "journal" / model / dataset / f"step{step}",
+        ),
+        others=[End.read(other, Path(weights).parent) for other, weights in others],
+        sampler=snakemake.params.sampler,
+        labels={"model": model, "dataset": dataset, "step": int(step)},
+        out=Path(snakemake.output.points),
+        pairs=Path(snakemake.output.pairs),
+    )

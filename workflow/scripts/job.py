@@ -1,0 +1,48 @@
+"""What every script shares: the library's place, the log, and one clear message for a failure."""
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# The library stands beside the scripts and need not be installed where a job runs.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from isthmus.config import ConfigError
+from isthmus.paths import MismatchedEnds
+from isthmus.state import DiskFull, GivenUp
+from isthmus.training import TrainingFailed
+
+# Failures that say all that a user needs; a traceback would only hide it.
+CLEAR = (ConfigError, MismatchedEnds, DiskFull, GivenUp, TrainingFailed)
+
+
+@contextmanager
+def logged(log: str, offline: bool = True) -> Iterator[None]:
+    """Send everything that the job prints to its log; a failure also goes to Snakemake's own output.
+
+    Args:
+        log: the rule's log file.
+        offline: keep the hub out of reach; only the rules that fetch may reach it.
+    """
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one job uses the threads that it declared
+    console = os.dup(2)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    try:
+        yield
+    except CLEAR as error:
+        message = f"Error: {error}"
+        print(message, flush=True)
+        os.write(console, f"{message}\n".encode())
+        sys.exit(1)
+    except Exception:  # shown whole, and passed on as a failure
+        text = traceback.format_exc()
+        print(text, flush=True)
+        os.write(console, text.encode())
+        sys.exit(1)

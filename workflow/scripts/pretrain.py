@@ -1,0 +1,24 @@
+from job import logged
+
+with logged(snakemake.log[0]):
+    from pathlib import Path
+
+    from isthmus import config, numerics, pretraining
+    from isthmus.training import Cache
+
+    experiment = config.load(snakemake.config)
+    name = experiment.models[snakemake.wildcards.model].pretraining
+    rungs = frozenset(m.pretraining_steps for m in experiment.models.values() if m.pretraining == name)
+    pretraining.pretrain(
+        settings=snakemake.params.settings,
+        recipe=snakemake.params.recipe,
+        step=snakemake.params.step,
+        numerics=numerics.setup(snakemake.params.numerics),
+        cache=Cache(
+            # No model's name begins with an underscore.
+            Path("results", experiment.experiment, "state", "_pretraining", name),
+            rungs if experiment.keep_states == "all" else frozenset(),
+            experiment.pretraining[name].training.save_minutes,
+        ),
+        out=Path(snakemake.output.weights).parent,
+    )
