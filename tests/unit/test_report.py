@@ -1,5 +1,6 @@
 """The report is one file, says what the numbers say, and runs nothing that came from a config."""
 
+import json
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -176,6 +177,31 @@ def test_published_values_stand_beside_the_source_grid_only():
     assert "not a result of this run" in block.caption
     assert report._published("mnli", ["other"]) is None
     assert report._published("entailment", ["roberta-base"]) is None
+
+
+def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):
+    def record(place, content):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(content))
+
+    for step, seconds in ((0, 0), (90, 60), (100, 120)):
+        spent = {"attempts": 2, "seconds": {"cpu": seconds}}
+        content = {"step": step, "spent": spent, "versions": {"torch": "2.9"}}
+        for seed in (1, 2):
+            record(f"checkpoints/m/d/seed{seed}/step{step}/checkpoint.json", content)
+    record("models/m/model.json", {"origin": "x/y", "revision": None, "sha256": "abc"})
+    part = {"rows": 5, "ids_sha256": "def", "class_balance": {}}
+    record("data/d/subset.json", {"source": {"kind": "toy"}, "revision": None, "train": part, "test": part})
+    found = report.provenance(tmp_path)
+    assert found["time spent"] == {
+        "pre-training": "none recorded",
+        "fine-tuning": ["4.0 minutes on cpu", "attempts: 4"],
+    }
+    assert found["versions"]["torch"] == ["2.9"]
+    assert found["model"] == {"m": {"origin": "x/y", "sha256": "abc"}}
+    assert found["data"]["d"]["test"] == {"rows": 5, "ids_sha256": "def"}
+    assert report._lines(found)[-1] == ("time spent, fine-tuning", "4.0 minutes on cpu, attempts: 4")
 
 
 def test_summary(results):

@@ -97,7 +97,6 @@ def test_any_losses_give_new_alphas_and_end(k, losses):
 
 def test_a_jump_is_narrowed_down_and_left():
     asked = follow(lambda alpha: np.where(alpha < 0.5371, 0.0, -1.0) + alpha, start_grid(10), max_alphas=200)
-    print(len(asked))
     assert len(asked) < 60
     assert min(abs(np.array(asked) - 0.5371)) < 2e-5
 

@@ -128,7 +128,7 @@ def test_streams_differ_by_task_seed_and_shift():
 def test_the_stream_is_pinned():
     """The language of seed 1 never changes silently: results that stand in a journal rest on it."""
     assert toy.examples("entailment", 1, 1) == [
-        ("an unhappy kitty watched a chair", "a little unhappy kitty watched a chair", "neutral")
+        ("a big girl watched a bag in the garden", "no big sad girl watched a bag in the garden", "neutral")
     ]
 
 

@@ -84,12 +84,12 @@ class FilesSource(Settings):
     kind: Literal["files"]
     paths: list[Location] = Field(min_length=1, description="the files, read one after the other")
     delimiter: str | None = Field(
-        None, min_length=1, max_length=1, description="what separates columns; by default a tab for .tsv, else a comma"
+        None, min_length=1, max_length=1, description="what separates columns; by default a tab for .tsv and .txt, else a comma"
     )
     quoting: Literal["none", "minimal"] | None = Field(
         None,
         description="`none`: a quotation mark is a character of the text; `minimal`: it encloses fields. "
-        "By default `none` for .tsv, else `minimal`",
+        "By default `none` for .tsv and .txt, else `minimal`",
     )
     header: bool | list[str] = Field(
         True, description="`true`: the first line names the columns; else the list of their names"
@@ -403,6 +403,8 @@ class Experiment(Settings):
     @model_validator(mode="after")
     def _whole(self):
         _check_seeds(self.seeds)
+        if "evaluations" in self.datasets:
+            raise ValueError("datasets: found the name 'evaluations', which is a table's; allowed: any other")
         for model, dataset in self.cells or []:
             _known("cells", model, self.models)
             _known("cells", dataset, self.datasets)
@@ -417,6 +419,8 @@ class Experiment(Settings):
                         f"models.{name}.pretraining_steps: found {model.pretraining_steps}; allowed: 0 to {end} "
                         f"(pretraining.{model.pretraining}.training.steps)"
                     )
+        if len({f"{dataset}-{model}" for model, dataset in self.cell_list()}) < len(self.cell_list()):
+            raise ValueError("models, datasets: two cells would share a figure's name; allowed: distinct names")
         for model, dataset in self.cell_list():
             steps = self.cell_training(model, dataset).checkpoint_steps()
             if self.delta_from is not None and self.delta_from not in steps:

@@ -132,6 +132,8 @@ def pretrain(
     rows = Rows(np.arange(len(pairs)), [a for a, _ in pairs], [b for _, b in pairs], none)
     examples = tokens.tokenize(tokenizer, rows, [0], MAX_LENGTH)
     config = architecture(settings, numerics.attention)
+    # Wider than BERT's 0.02, which suits far more layers and width: a body this small would hardly start to learn.
+    config.initializer_range = 0.05
     config.hidden_dropout_prob, config.attention_probs_dropout_prob = recipe["dropout"], recipe["attention_dropout"]
 
     def open_model():

@@ -5,6 +5,8 @@ paper found the same.
 """
 
 import base64
+import json
+import platform
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -274,6 +276,61 @@ def write(experiment, results: Path, path: Path, provenance: dict) -> None:
         provenance=_lines(provenance),
     )
     path.write_text(page, encoding="utf-8")
+
+
+def provenance(results: Path) -> dict:
+    """What the records beside models, data and checkpoints say: versions, origins, hashes, time spent."""
+    from importlib.metadata import version
+
+    models = {path.parent.name: _record(path) for path in sorted((results / "models").glob("*/model.json"))}
+    data = {path.parent.name: _record(path) for path in sorted((results / "data").glob("*/subset.json"))}
+    runs: dict[Path, list[dict]] = {}
+    for path in sorted((results / "checkpoints").glob("*/*/seed*/step*/checkpoint.json")):
+        runs.setdefault(path.parents[1], []).append(_record(path))
+    last = [max(records, key=lambda record: record["step"]) for records in runs.values()]
+    drawing = {name: version(name) for name in ("matplotlib", "pandas", "seaborn")}
+    return {
+        "python": platform.python_version(),
+        "versions": _versions(last) | drawing,
+        "model": {name: _said(record, "origin", "revision", "sha256") for name, record in models.items()},
+        "data": {
+            name: {
+                "source": _said(record["source"], *record["source"]) | _said(record, "revision"),
+                **{part: _said(record[part], "rows", "ids_sha256") for part in ("train", "test")},
+            }
+            for name, record in data.items()
+        },
+        "time spent": {
+            "pre-training": _spent(models.values()),
+            "fine-tuning": _spent(last),
+        },
+    }
+
+
+def _record(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _said(record, *keys):
+    return {key: record[key] for key in keys if record.get(key) is not None}
+
+
+def _versions(records):
+    """Each package's version, or all of them where runs had different ones."""
+    found: dict[str, dict] = {}
+    for record in records:
+        for name, value in record.get("versions", {}).items():
+            found.setdefault(name, {})[value] = None
+    return {name: list(values) for name, values in sorted(found.items())}
+
+
+def _spent(records):
+    """Minutes by device and the number of attempts, over all of them; failed ones count."""
+    spent = [record["spent"] for record in records if "spent" in record]
+    devices = sorted({device for one in spent for device in one["seconds"]})
+    minutes = {device: sum(one["seconds"].get(device, 0.0) for one in spent) / 60 for device in devices}
+    said = [f"{minutes[device]:.1f} minutes on {device}" for device in devices]
+    return [*said, f"attempts: {sum(one['attempts'] for one in spent)}"] if spent else "none recorded"
 
 
 def missing(experiment, metrics, evaluations) -> list[str]:

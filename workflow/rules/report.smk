@@ -3,14 +3,10 @@
 
 def shown_histories(wildcards):
     """The training histories of the run that Figure 1 shows, of each data set that its model is trained on."""
-    model = EXPERIMENT.figures.training_model or list(EXPERIMENT.models)[-1]
-    seed = EXPERIMENT.figures.training_seed
-    seed = EXPERIMENT.seeds[0] if seed is None else seed
     return [
         f"{RESULTS}/checkpoints/{model}/{dataset}/seed{seed}/step{step}/history.parquet"
-        for (name, dataset), steps in STEPS.items()
-        if name == model
-        for step in steps[1:]
+        for model, dataset, seed in figures.training_runs(EXPERIMENT)
+        for step in STEPS[model, dataset][1:]
     ]
 
 
@@ -30,7 +26,7 @@ rule tables:
         RESULTS + "/benchmarks/tables.tsv"
     params:
         cells=list(STEPS),
-        code=hashing.of_sources("tables.py"),
+        code=hashing.of_sources("tables.py", "bootstrap.py"),
     resources:
         mem_mb=4000,
         runtime=30,
@@ -52,9 +48,8 @@ rule figures:
     benchmark:
         RESULTS + "/benchmarks/figures.tsv"
     params:
-        cells=list(STEPS),
-        figures=EXPERIMENT.figures.model_dump(),
-        code=hashing.of_sources("figures.py", "tables.py", "metrics.py"),
+        shown=SHOWN,
+        code=hashing.of_sources("figures.py", "tables.py", "bootstrap.py"),
     resources:
         mem_mb=4000,
         runtime=30,
@@ -78,7 +73,7 @@ rule report:
         RESULTS + "/benchmarks/report.tsv"
     params:
         shown=SHOWN,
-        code=hashing.of_sources("report.py", "tables.py", "templates/report.html.j2"),
+        code=hashing.of_sources("report.py", "figures.py", "tables.py", "bootstrap.py", "templates/report.html.j2"),
     resources:
         mem_mb=4000,
         runtime=30,

@@ -3,8 +3,7 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    import pandas as pd
     from isthmus import config, tables
 
-    frames = (pd.read_csv(snakemake.input[name]) for name in ("metrics", "deltas", "evaluations"))
+    frames = (tables.read(Path(snakemake.input[name])) for name in ("metrics", "deltas", "evaluations"))
     tables.write(config.load(snakemake.config), *frames, Path(snakemake.output[0]).parent)
