@@ -107,10 +107,8 @@ def main():
     if arguments.losses:
         stored = {path.stem: np.load(path) for path in arguments.losses}
         paths = {name: (arrays["alphas"], arrays["losses"]) for name, arrays in stored.items()}
-    print(
-        "| path | examples a set | gap | true value | covered | Monte-Carlo error | mean width | bias / width |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    titles = ["path", "examples a set", "gap", "true value", "covered", "Monte-Carlo error", "mean width"]
+    print("| " + " | ".join([*titles, "bias / width"]) + " |\n" + "| --- " * 8 + "|")
     for name, (alphas, losses) in paths.items():
         for size in arguments.sizes:
             for gap, found in coverage(alphas, losses, size, arguments.sets, arguments.replicates).items():

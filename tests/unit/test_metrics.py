@@ -19,12 +19,12 @@ values = st.floats(-10, 10, allow_subnormal=False)
 
 @st.composite
 def grids(draw, most=14):
-    """Equal or unequal alphas, of 2 to `most` points."""
+    """Equal or unequal alphas, 2 to `most` of them; unequal ones are dyadic, so that 1 - alpha is exact."""
     if draw(st.booleans()):
         n = draw(st.integers(2, most))
         return np.arange(n) / (n - 1)
-    inner = draw(st.sets(st.integers(1, 999_999), max_size=most - 2))
-    return np.array([0, *sorted(inner), 1_000_000]) / 1_000_000
+    inner = draw(st.sets(st.integers(1, 2**20 - 1), max_size=most - 2))
+    return np.array([0, *sorted(inner), 2**20]) / 2**20
 
 
 @st.composite

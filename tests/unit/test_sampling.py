@@ -75,6 +75,12 @@ def test_never_more_than_max_alphas():
     assert follow(two_bumps, start_grid(10), tolerance=0, max_alphas=5) == []
 
 
+def test_no_tolerance_still_ends_where_nothing_is_open():
+    assert follow(lambda alpha: 0 * alpha, start_grid(10), tolerance=0) == []
+    asked = follow(lambda alpha: 0.1 + 0.7 * alpha, start_grid(10), tolerance=0)
+    assert all(0 < alpha < 1 for alpha in asked)
+
+
 def test_works_from_two_points():
     errors = gap_errors([0, 1], [0, 0])
     assert errors.convexity_gap == errors.barrier_height == np.inf

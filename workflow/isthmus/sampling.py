@@ -49,15 +49,16 @@ def uniform(points: int) -> list[float]:
 def next_alpha(alphas, losses, *, tolerance: float, max_alphas: int) -> float | None:
     """The alpha to measure next, strictly between 0 and 1 and not among `alphas`, or None when done.
 
-    Done is: both errors of `gap_errors` are under `tolerance` (in the unit of the losses), or there are
+    Done is: both errors of `gap_errors` are under `tolerance` (in the unit of the losses), or 0; or there are
     `max_alphas` points. The answer depends on the points alone, not on the order in which they came. Errors
     are those of `gap_errors`.
     """
     forecasts = _forecasts(alphas, losses)
     if len(alphas) < max_alphas:
         for forecast in forecasts:
-            if forecast.error >= tolerance:
-                return _on_lattice(forecast.target, alphas)
+            alpha = _on_lattice(forecast.target, alphas)
+            if forecast.error >= tolerance and alpha is not None:
+                return alpha
     return None
 
 
@@ -182,7 +183,10 @@ def _envelope(at, curve):
 
 
 def _on_lattice(target, alphas):
-    """The lattice's alpha nearest to the target among those between the two measured points around it."""
+    """The lattice's alpha nearest to the target among those between the measured points around it, or None
+    where the target itself is measured or they leave no room."""
+    if target in alphas:
+        return None
     right = int(np.searchsorted(alphas, target))
     lowest, highest = floor(alphas[right - 1] / _LATTICE) + 1, ceil(alphas[right] / _LATTICE) - 1
-    return min(max(round(target / _LATTICE), lowest), highest) * _LATTICE
+    return min(max(round(target / _LATTICE), lowest), highest) * _LATTICE if lowest <= highest else None

@@ -12,9 +12,9 @@ def fetched(columns, dataset, name):
 
 
 def columns_of(dataset, name):
-    """The settings of a data set (`main`) or of one of its further sets."""
+    """The settings of a data set (`_main`, which no set can be called) or of one of its further sets."""
     whole = EXPERIMENT.datasets[dataset]
-    return whole if name == "main" else data.inherit(whole, whole.sets[name])
+    return whole if name == "_main" else data.inherit(whole, whole.sets[name])
 
 
 def subset_settings(columns):
@@ -42,7 +42,7 @@ rule fetch_dataset:
 rule subset:
     input:
         files=lambda w: source_files(EXPERIMENT.datasets[w.dataset]),
-        fetched=lambda w: fetched(EXPERIMENT.datasets[w.dataset], w.dataset, "main"),
+        fetched=lambda w: fetched(EXPERIMENT.datasets[w.dataset], w.dataset, "_main"),
     output:
         train=RESULTS + "/data/{dataset}/train.parquet",
         test=RESULTS + "/data/{dataset}/test.parquet",

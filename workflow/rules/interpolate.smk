@@ -1,7 +1,8 @@
 """What is measured: each checkpoint, and the paths between the checkpoints of two seeds."""
 
 
-# A few seconds on the toy model; one job a checkpoint.
+# A few seconds on the toy model; one job a checkpoint. Rows go first: they measure the same ends, and then an
+# evaluation is answered from the journal without a model.
 rule evaluate:
     input:
         weights=CHECKPOINT + "/model.safetensors",
@@ -17,6 +18,7 @@ rule evaluate:
         evaluation=evaluation_params,
         numerics=NUMERICS,
         version=1,
+    priority: -1
     threads: EXPERIMENT.threads
     resources:
         gpu=gpus("evaluate"),
