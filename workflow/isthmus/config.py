@@ -34,7 +34,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 def _folder_name(value: str) -> str:
     if not NAME.fullmatch(value):
         raise ValueError(
-            f"{value!r} cannot be a folder's name; allowed: a letter or digit, then letters, digits, '.', '_', '-'"
+            f"{value!r} cannot be a folder's name; "
+            "allowed: a letter or digit, then letters, digits, '.', '_', '-'"
         )
     return value
 
@@ -46,7 +47,8 @@ def _expand(value: Any) -> Any:
     expanded = os.path.expanduser(os.path.expandvars(value))
     if unset := re.search(r"\$\{?(\w+)", expanded):
         raise ValueError(
-            f"the environment variable {unset[1]} is not set (found {value!r}); set it to the folder that is meant"
+            f"the environment variable {unset[1]} is not set (found {value!r}); "
+            "set it to the folder that is meant"
         )
     return expanded
 
@@ -65,7 +67,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-# ---------------------------------------------------------------------------------------------------- data
+# ------------------------------------------------------------------------------------------------------- data
 
 
 class HubSource(Settings):
@@ -84,7 +86,10 @@ class FilesSource(Settings):
     kind: Literal["files"]
     paths: list[Location] = Field(min_length=1, description="the files, read one after the other")
     delimiter: str | None = Field(
-        None, min_length=1, max_length=1, description="what separates columns; by default a tab for .tsv and .txt, else a comma"
+        None,
+        min_length=1,
+        max_length=1,
+        description="what separates columns; by default a tab for .tsv and .txt, else a comma",
     )
     quoting: Literal["none", "minimal"] | None = Field(
         None,
@@ -118,9 +123,13 @@ class Columns(Settings):
     )
     label: str | None = Field(None, description="the label's column")
     labels: list[str] | None = Field(
-        None, min_length=2, description="the label names in the order of their ids; by default those found, sorted"
+        None,
+        min_length=2,
+        description="the label names in the order of their ids; by default those found, sorted",
     )
-    fraction: Fraction = Field(1.0, description="the part of the labelled rows to keep, drawn uniformly at random")
+    fraction: Fraction = Field(
+        1.0, description="the part of the labelled rows to keep, drawn uniformly at random"
+    )
     rows: Count | None = Field(None, description="how many rows to keep, instead of a fraction")
     seed: Seed = Field(0, description="the seed of the subset (and of the split)")
 
@@ -138,8 +147,8 @@ class FurtherSet(Columns):
 
     label_map: dict[str, str] | None = Field(
         None,
-        description="from each label of the data set to a label of this set; the probabilities of labels that "
-        "share one are added (HANS: neutral and contradiction are both non-entailment)",
+        description="from each label of the data set to a label of this set; the probabilities of those "
+        "that share one are added (HANS: neutral and contradiction are both non-entailment)",
     )
 
 
@@ -153,19 +162,23 @@ class Dataset(Columns):
         128, description="tokens an example at most; longer ones are truncated, and counted"
     )
     sets: dict[Name, FurtherSet] = Field({}, description="further evaluation sets by name")
-    training: "TrainingOverride | None" = Field(None, description="training settings that differ for this data set")
+    training: "TrainingOverride | None" = Field(
+        None, description="training settings that differ for this data set"
+    )
 
     @model_validator(mode="after")
     def _set_names(self):
         if taken := {"train", "test"} & set(self.sets):
-            raise ValueError(f"sets: {sorted(taken)} are the names of the data set's own parts; choose others")
+            raise ValueError(
+                f"sets: {sorted(taken)} are the names of the data set's own parts; choose others"
+            )
         for key in ("text", "label"):
             if getattr(self, key) is None and self.source.kind != "toy":
                 raise ValueError(f"`{key}` is missing; allowed: the name(s) of the source's {key} column(s)")
         return self
 
 
-# ------------------------------------------------------------------------------------------------ training
+# --------------------------------------------------------------------------------------------------- training
 
 VARY = ("head", "order", "dropout")
 
@@ -186,9 +199,13 @@ class Training(Settings):
         (0.9, 0.98), description="Adam's betas"
     )
     eps: Annotated[float, Field(gt=0)] = Field(1e-6, description="Adam's epsilon")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.1, description="decoupled weight decay, on all parameters")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.1, description="decoupled weight decay, on all parameters"
+    )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="dropout")
-    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="dropout of attention weights")
+    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="dropout of attention weights"
+    )
     vary: list[Literal["head", "order", "dropout"]] = Field(
         list(VARY), description="what a seed varies: head initialisation, data order, dropout"
     )
@@ -208,11 +225,13 @@ class Training(Settings):
                 raise ValueError(f"checkpoints: found a step twice in {self.checkpoints}; allowed: each once")
             if beyond := [step for step in self.checkpoints if step > self.steps]:
                 raise ValueError(
-                    f"checkpoints: found {beyond} beyond the schedule's end; allowed: 0 to {self.steps} (`steps`)"
+                    f"checkpoints: found {beyond} beyond the schedule's end; "
+                    f"allowed: 0 to {self.steps} (`steps`)"
                 )
         if self.warmup_steps >= self.steps:
             raise ValueError(
-                f"warmup_steps: found {self.warmup_steps}; allowed: fewer than `steps`, which are {self.steps}"
+                f"warmup_steps: found {self.warmup_steps}; "
+                f"allowed: fewer than `steps`, which are {self.steps}"
             )
         return self
 
@@ -253,27 +272,35 @@ class Pretraining(Settings):
     @model_validator(mode="after")
     def _divides(self):
         if self.width % self.heads:
-            raise ValueError(f"heads: found {self.heads}; allowed: a divisor of `width`, which is {self.width}")
+            raise ValueError(
+                f"heads: found {self.heads}; allowed: a divisor of `width`, which is {self.width}"
+            )
         return self
 
 
 class Model(Settings):
-    """A pre-trained encoder or decoder: from the hub, from a folder, or a rung pre-trained in the workflow."""
+    """A pre-trained encoder or decoder: from the hub, from a folder, or pre-trained in the workflow."""
 
     hub: str | None = Field(None, description="the model's id on the hub")
     revision: str | None = Field(None, description="a commit, tag or branch of the hub's repository; pin it")
     folder: Location | None = Field(None, description="a folder in Hugging Face's layout, instead of `hub`")
     pretraining: Name | None = Field(None, description="a key of `pretraining`, instead of `hub`")
     pretraining_steps: Step | None = Field(None, description="how much pre-training it has had, in updates")
-    ladder: Name | None = Field(None, description="models that share this name form a ladder, by pretraining_steps")
+    ladder: Name | None = Field(
+        None, description="models that share this name form a ladder, by pretraining_steps"
+    )
     seed: Seed = Field(0, description="draws what the body lacks (such as a pooler), once for all seeds")
-    training: TrainingOverride | None = Field(None, description="training settings that differ for this model")
+    training: TrainingOverride | None = Field(
+        None, description="training settings that differ for this model"
+    )
 
     @model_validator(mode="after")
     def _one_origin(self):
         origins = [key for key in ("hub", "folder", "pretraining") if getattr(self, key) is not None]
         if len(origins) != 1:
-            raise ValueError(f"found {origins or 'no origin'}; allowed: exactly one of hub, folder, pretraining")
+            raise ValueError(
+                f"found {origins or 'no origin'}; allowed: exactly one of hub, folder, pretraining"
+            )
         if self.revision is not None and self.hub is None:
             raise ValueError("revision: only a model from the hub has one")
         if self.pretraining is not None and self.pretraining_steps is None:
@@ -287,14 +314,15 @@ class Model(Settings):
         return self.ladder or self.pretraining
 
 
-# ------------------------------------------------------------------------------------------- measurement
+# ------------------------------------------------------------------------------------------------ measurement
 
 
 class Evaluation(Settings):
     """How a set of weights is measured."""
 
     train_examples: Count | None = Field(
-        None, description="examples of the train part to evaluate on, drawn once; by default as many as test has"
+        None,
+        description="examples of the train part to evaluate on, drawn once; by default as many as test has",
     )
     token_budget: Count = Field(1024, description="tokens a batch at most, padding included")
     replicates: Annotated[int, Field(ge=0, strict=True)] = Field(
@@ -322,12 +350,13 @@ class Paths(Settings):
     def _grids(self):
         if self.grid == "uniform" and (self.points - 1) % self.intervals:
             raise ValueError(
-                f"points: found {self.points}; allowed: one more than a multiple of `intervals` ({self.intervals}), "
-                f"such as {self.intervals + 1} or {2 * self.intervals + 1}"
+                f"points: found {self.points}; "
+                f"allowed: one more than a multiple of `intervals` ({self.intervals}), such as {self.intervals + 1} or {2 * self.intervals + 1}"
             )
         if self.grid == "adaptive" and self.max_alphas <= self.intervals:
             raise ValueError(
-                f"max_alphas: found {self.max_alphas}; allowed: more than `intervals`, which are {self.intervals}"
+                f"max_alphas: found {self.max_alphas}; "
+                f"allowed: more than `intervals`, which are {self.intervals}"
             )
         return self
 
@@ -343,16 +372,21 @@ class Figures(Settings):
 
     training_model: Name | None = Field(None, description="the model of Figure 1; by default the last one")
     training_seed: Seed | None = Field(None, description="the seed of Figure 1; by default the first one")
-    dpi: Annotated[int, Field(ge=50, le=600, strict=True)] = Field(150, description="dots an inch of the PNG files")
+    dpi: Annotated[int, Field(ge=50, le=600, strict=True)] = Field(
+        150, description="dots an inch of the PNG files"
+    )
 
 
 class RuleResources(Settings):
     """What one job of a rule asks for."""
 
     gpu: Annotated[int, Field(ge=0, strict=True)] | None = Field(
-        None, description="GPUs; by default 1 with `device: auto` or `cuda` for rules that run a model, else 0"
+        None,
+        description="GPUs; by default 1 with `device: auto` or `cuda` for rules that run a model, else 0",
     )
-    mem_mb: Count | None = Field(None, description="memory in MB; half as much again at each retry, twice at most")
+    mem_mb: Count | None = Field(
+        None, description="memory in MB; half as much again at each retry, twice at most"
+    )
     runtime: Count | None = Field(None, description="minutes")
 
 
@@ -369,7 +403,9 @@ class Resources(Settings):
 class Experiment(Settings):
     """An experiment: everything that `results/<experiment>/` follows from."""
 
-    experiment: Name = Field(description="the experiment's name: its results stand in `results/<experiment>/`")
+    experiment: Name = Field(
+        description="the experiment's name: its results stand in `results/<experiment>/`"
+    )
     seeds: list[Seed] = Field(description="the seeds of the fine-tunings, two or more; append to add runs")
     models: dict[Name, Model] = Field(min_length=1, description="the pre-trained models by name")
     datasets: dict[Name, Dataset] = Field(min_length=1, description="the data sets by name")
@@ -386,8 +422,12 @@ class Experiment(Settings):
     delta_from: Step | None = Field(
         None, description="the step that deltas start from; by default the first checkpoint after 0"
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where models run; `auto`: a GPU if there is one")
-    threads: Count = Field(1, description="CPU threads of a job that runs a model. Part of the recipe: changes bits")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where models run; `auto`: a GPU if there is one"
+    )
+    threads: Count = Field(
+        1, description="CPU threads of a job that runs a model. Part of the recipe: changes bits"
+    )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "float32", description="of matrix products; bfloat16 is autocast over float32 weights"
     )
@@ -395,7 +435,8 @@ class Experiment(Settings):
         "auto", description="the attention kernel; `auto`: eager on a CPU, sdpa on a GPU, as measured"
     )
     deterministic: bool = Field(
-        True, description="deterministic GPU algorithms; `false` is faster on some GPUs and gives up equal bits"
+        True,
+        description="deterministic GPU algorithms; `false` is faster on some GPUs and gives up equal bits",
     )
     figures: Figures = Field(Figures(), description="settings of the figures")
     resources: Resources = Field(Resources(), description="what jobs ask for")
@@ -416,11 +457,13 @@ class Experiment(Settings):
                 end = self.pretraining[model.pretraining].training.steps
                 if model.pretraining_steps > end:
                     raise ValueError(
-                        f"models.{name}.pretraining_steps: found {model.pretraining_steps}; allowed: 0 to {end} "
-                        f"(pretraining.{model.pretraining}.training.steps)"
+                        f"models.{name}.pretraining_steps: found {model.pretraining_steps}; "
+                        f"allowed: 0 to {end} (pretraining.{model.pretraining}.training.steps)"
                     )
         if len({f"{dataset}-{model}" for model, dataset in self.cell_list()}) < len(self.cell_list()):
-            raise ValueError("models, datasets: two cells would share a figure's name; allowed: distinct names")
+            raise ValueError(
+                "models, datasets: two cells would share a figure's name; allowed: distinct names"
+            )
         for model, dataset in self.cell_list():
             steps = self.cell_training(model, dataset).checkpoint_steps()
             if self.delta_from is not None and self.delta_from not in steps:
@@ -431,7 +474,9 @@ class Experiment(Settings):
         if self.figures.training_model is not None:
             _known("figures.training_model", self.figures.training_model, self.models)
         if self.figures.training_seed is not None and self.figures.training_seed not in self.seeds:
-            raise ValueError(f"figures.training_seed: found {self.figures.training_seed}; allowed: one of {self.seeds}")
+            raise ValueError(
+                f"figures.training_seed: found {self.figures.training_seed}; allowed: one of {self.seeds}"
+            )
         return self
 
     def cell_list(self) -> list[tuple[str, str]]:
@@ -470,7 +515,9 @@ def _check_seeds(seeds: list[int]) -> None:
 
 def _known(key: str, name: str, allowed: dict[str, Any]) -> None:
     if name not in allowed:
-        raise ValueError(f"{key}: found {name!r}{_nearest(name, allowed)}; allowed: {', '.join(allowed) or 'none'}")
+        raise ValueError(
+            f"{key}: found {name!r}{_nearest(name, allowed)}; allowed: {', '.join(allowed) or 'none'}"
+        )
 
 
 def _nearest(name: str, allowed: Any) -> str:
@@ -478,7 +525,7 @@ def _nearest(name: str, allowed: Any) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-# ---------------------------------------------------------------------------------------------- loading
+# ---------------------------------------------------------------------------------------------------- loading
 
 
 def load(raw: dict[str, Any], source: str = "the config") -> Experiment:
@@ -504,7 +551,11 @@ def _messages(error: ValidationError, model: type[BaseModel]) -> list[str]:
 
 def _message(item: dict[str, Any], model: type[BaseModel]) -> str:
     kind, found = item["type"], item["input"]
-    location = [str(part) for part in item["loc"] if part not in ("hub", "files", "toy", "[key]") or part == item["loc"][-1]]
+    location = [
+        str(part)
+        for part in item["loc"]
+        if part not in ("hub", "files", "toy", "[key]") or part == item["loc"][-1]
+    ]
     key = ".".join(location)
     if kind == "extra_forbidden":
         allowed = _fields_at(model, item["loc"][:-1])
@@ -538,7 +589,11 @@ def _model_at(model: type[BaseModel], location: tuple) -> type[BaseModel] | None
             if len(inner) == 1:
                 model = inner[0]
             elif inner:
-                union = {get_args(m.model_fields["kind"].annotation)[0]: m for m in inner if "kind" in m.model_fields}
+                union = {
+                    get_args(m.model_fields["kind"].annotation)[0]: m
+                    for m in inner
+                    if "kind" in m.model_fields
+                }
                 position = location.index(part)
                 tag = location[position + 1] if position + 1 < len(location) else None
                 model = union.get(tag, model)
@@ -554,7 +609,7 @@ def _description_at(model: type[BaseModel], location: tuple) -> str:
     return (field.description or "a value") if field else "a value"
 
 
-# ------------------------------------------------------------------------------------------ documentation
+# ---------------------------------------------------------------------------------------------- documentation
 
 
 def settings_table() -> str:
@@ -566,12 +621,23 @@ def settings_table() -> str:
             continue
         seen.add(model)
         title = f"`{prefix}`" if prefix else "Top level"
-        rows = [f"### {title}", "", " ".join((model.__doc__ or "").split()), "", "| key | default | meaning |", "| --- | --- | --- |"]
+        rows = [
+            f"### {title}",
+            "",
+            " ".join((model.__doc__ or "").split()),
+            "",
+            "| key | default | meaning |",
+            "| --- | --- | --- |",
+        ]
         for key, field in model.model_fields.items():
             rows.append(f"| `{key}` | {_default(field)} | {field.description or ''} |")
             for inner in _models_in(field.annotation):
                 name = f".<{key.rstrip('s')}>" if "dict" in str(field.annotation) else ""
-                kind = f" ({get_args(inner.model_fields['kind'].annotation)[0]})" if "kind" in inner.model_fields else ""
+                kind = (
+                    f" ({get_args(inner.model_fields['kind'].annotation)[0]})"
+                    if "kind" in inner.model_fields
+                    else ""
+                )
                 queue.append((f"{prefix}.{key}{name}{kind}".lstrip("."), inner))
         parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"
@@ -583,4 +649,8 @@ def _default(field) -> str:
     value = field.default
     if isinstance(value, BaseModel):
         return "see below"
-    return "" if value is None or value == {} else f"`{value!r}`".replace("True", "true").replace("False", "false")
+    return (
+        ""
+        if value is None or value == {}
+        else f"`{value!r}`".replace("True", "true").replace("False", "false")
+    )

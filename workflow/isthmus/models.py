@@ -8,6 +8,8 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,21 @@ from isthmus.config import ConfigError, Model
 
 WEIGHTS = "model.safetensors"
 # The same two settings under the names that architectures give them.
-DROPOUT = ("hidden_dropout_prob", "hidden_dropout", "dropout", "resid_pdrop", "embd_pdrop", "seq_classif_dropout")
+DROPOUT = (
+    "hidden_dropout_prob",
+    "hidden_dropout",
+    "dropout",
+    "resid_pdrop",
+    "embd_pdrop",
+    "seq_classif_dropout",
+)
 ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
-CLASSIFIER_DROPOUT = ("classifier_dropout", "classifier_dropout_prob", "summary_last_dropout", "summary_first_dropout")
+CLASSIFIER_DROPOUT = (
+    "classifier_dropout",
+    "classifier_dropout_prob",
+    "summary_last_dropout",
+    "summary_first_dropout",
+)
 
 
 def check(key: str, folder: Path) -> None:
@@ -28,12 +42,17 @@ def check(key: str, folder: Path) -> None:
         ConfigError: the folder is missing, or is no model in Hugging Face's layout.
     """
     if not folder.is_dir():
-        raise ConfigError(f"{key}.folder: found no folder {folder}; allowed: a model folder in Hugging Face's layout")
+        raise ConfigError(
+            f"{key}.folder: found no folder {folder}; allowed: a model folder in Hugging Face's layout"
+        )
     if not (folder / "config.json").is_file():
-        raise ConfigError(f"{key}.folder: {folder} is no model: it has no config.json; allowed: Hugging Face's layout")
+        raise ConfigError(
+            f"{key}.folder: {folder} is no model: it has no config.json; allowed: Hugging Face's layout"
+        )
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
         raise ConfigError(
-            f"{key}.folder: {folder} has no weights; allowed: model.safetensors (or pytorch_model.bin, which is converted)"
+            f"{key}.folder: {folder} has no weights; "
+            "allowed: model.safetensors (or pytorch_model.bin, which is converted)"
         )
 
 
@@ -70,7 +89,12 @@ def fetch(model: Model, folder: Path) -> None:
     origin = str(model.hub or Path(model.folder).name)
     write_json(
         folder / "model.json",
-        {"origin": origin, "revision": revision, "converted": converted, "sha256": hashing.of_file(folder / WEIGHTS)},
+        {
+            "origin": origin,
+            "revision": revision,
+            "converted": converted,
+            "sha256": hashing.of_file(folder / WEIGHTS),
+        },
     )
 
 
@@ -83,7 +107,9 @@ def _download(model: Model) -> tuple[Path, str]:
         path = Path(snapshot_download(model.hub, revision=model.revision, allow_patterns=patterns))
         if not any(path.glob("*.safetensors")):
             path = Path(
-                snapshot_download(model.hub, revision=model.revision, allow_patterns=[*patterns, "pytorch_model*.bin"])
+                snapshot_download(
+                    model.hub, revision=model.revision, allow_patterns=[*patterns, "pytorch_model*.bin"]
+                )
             )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise ConfigError(
@@ -128,13 +154,17 @@ def _copy_tokenizer(source: Path, folder: Path) -> None:
         raise ConfigError(f"{source} has no tokenizer that Transformers can open: {error}") from error
     tokenizer.save_pretrained(folder)
     if not (folder / "tokenizer.json").is_file():
-        raise ConfigError(f"{source} has no fast tokenizer; allowed: one that Transformers saves as tokenizer.json")
+        raise ConfigError(
+            f"{source} has no fast tokenizer; allowed: one that Transformers saves as tokenizer.json"
+        )
 
 
-# --------------------------------------------------------------------------------------------- open, initialise
+# ------------------------------------------------------------------------------------------- open, initialise
 
 
-def open_classifier(folder: Path, *, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0, **extra):
+def open_classifier(
+    folder: Path, *, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0, **extra
+):
     """Open a folder as a sequence classifier in float32, in evaluation mode.
 
     Args:
@@ -149,7 +179,11 @@ def open_classifier(folder: Path, *, attention: str, dropout: float = 0.0, atten
 
     logging.disable_progress_bar()
     config = AutoConfig.from_pretrained(folder, **extra)
-    for names, value in ((DROPOUT, dropout), (ATTENTION_DROPOUT, attention_dropout), (CLASSIFIER_DROPOUT, dropout)):
+    for names, value in (
+        (DROPOUT, dropout),
+        (ATTENTION_DROPOUT, attention_dropout),
+        (CLASSIFIER_DROPOUT, dropout),
+    ):
         for name in names:
             if hasattr(config, name):
                 setattr(config, name, value)
@@ -165,8 +199,8 @@ def open_classifier(folder: Path, *, attention: str, dropout: float = 0.0, atten
 def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int, out: Path) -> str:
     """Write the step-0 checkpoint of a run: the pre-trained body with a seeded head.
 
-    What the body lacks (a pooler, after masked-language pre-training) is drawn from the model's seed, the same
-    for all runs; only the head is drawn from `head_seed`, so that all seeds start from one body.
+    What the body lacks (a pooler, after masked-language pre-training) is drawn from the model's seed, the
+    same for all runs; only the head is drawn from `head_seed`, so that all seeds start from one body.
 
     Returns:
         The SHA-256 of the weights.
@@ -176,7 +210,11 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
 
     logging.set_verbosity_error()  # that a head is missing from a pre-trained model is no news
     names = dict(enumerate(labels))
-    settings = {"num_labels": len(labels), "id2label": names, "label2id": {name: i for i, name in names.items()}}
+    settings = {
+        "num_labels": len(labels),
+        "id2label": names,
+        "label2id": {name: i for i, name in names.items()},
+    }
     torch.manual_seed(hashing.seed("body", model_seed))
     model = open_classifier(folder, attention="eager", **settings)
     torch.manual_seed(hashing.seed("head", head_seed))
@@ -193,7 +231,7 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
 
 
 def _write_config(folder: Path, settings: dict[str, Any], model, path: Path) -> None:
-    """The model's own configuration as a float32 classifier, its dropout untouched (that belongs to the recipe)."""
+    """The model's configuration as a float32 classifier; its dropout stays, since the recipe sets that."""
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, **settings)
@@ -216,26 +254,20 @@ def distinct(model) -> dict[str, Any]:
     return state
 
 
-# ---------------------------------------------------------------------------------------------- read and write
+# --------------------------------------------------------------------------------------------- read and write
 
 
-class _replacing:  # noqa: N801 - used like a function
-    """A temporary path beside `target` that is flushed to disk and takes its name at the end, or leaves no trace."""
-
-    def __init__(self, target: Path):
-        self.target = target
-        self.temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> Path:
-        return self.temporary
-
-    def __exit__(self, kind, *_) -> None:
-        if kind is not None:
-            self.temporary.unlink(missing_ok=True)
-            return
-        with open(self.temporary, "rb") as file:
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A temporary path beside `target` that is flushed to disk and takes its name, or leaves no trace."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        self.temporary.replace(self.target)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def save_weights(state: dict[str, Any], path: Path) -> None:
@@ -298,4 +330,6 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:
-        raise ConfigError(f"{path} is damaged: {error}. Delete its folder, and Snakemake makes it again") from error
+        raise ConfigError(
+            f"{path} is damaged: {error}. Delete its folder, and Snakemake makes it again"
+        ) from error

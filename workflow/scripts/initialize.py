@@ -10,6 +10,8 @@ with logged(snakemake.log[0]):
     labels = models.read_json(Path(snakemake.input.summary))["labels"]
     vary = ["head"] if snakemake.params.head else []
     head = training.run_seeds(int(seed), vary)["head"]
-    sha256 = models.initialize(Path(snakemake.input.weights).parent, labels, snakemake.params.model_seed, head, out)
+    sha256 = models.initialize(
+        Path(snakemake.input.weights).parent, labels, snakemake.params.model_seed, head, out
+    )
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": 0, "sha256": sha256}
     models.write_json(out / "checkpoint.json", {**record, "versions": models.versions()})

@@ -1,0 +1,144 @@
+"""The typed settings: what is allowed, what a mistake is told, what a recipe holds."""
+
+import copy
+from typing import Any
+
+import pytest
+from isthmus import config
+
+BASE = {
+    "experiment": "x",
+    "seeds": [1, 2],
+    "models": {"m": {"hub": "some/model"}},
+    "datasets": {"d": {"source": {"kind": "toy", "task": "entailment", "rows": 10}}},
+    "training": {"steps": 100, "warmup_steps": 10, "checkpoints": [50, 100]},
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    raw = copy.deepcopy(BASE)
+    *parents, last = path.split(".")
+    place = raw
+    for key in parents:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return raw
+
+
+def test_defaults_are_the_source_papers_recipe():
+    recipe = config.Training().recipe()
+    assert (recipe["steps"], recipe["batch_size"], recipe["learning_rate"], recipe["warmup_steps"]) == (
+        160_000,
+        32,
+        1e-5,
+        7_432,
+    )
+    assert recipe["betas"] == (0.9, 0.98)
+    assert (recipe["eps"], recipe["weight_decay"], recipe["power"]) == (1e-6, 0.1, 1.0)
+    assert (recipe["dropout"], recipe["attention_dropout"]) == (0.1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"checkpoints": [100, 50]}, [0, 50, 100]),
+        ({"checkpoints": []}, [0]),
+        ({"every": 40}, [0, 40, 80, 100]),
+        ({}, [0, 100]),
+    ],
+)
+def test_checkpoint_steps(settings, steps):
+    assert config.Training(steps=100, warmup_steps=1, **settings).checkpoint_steps() == steps
+
+
+def test_the_recipe_does_not_depend_on_when_it_is_looked_at():
+    one = config.Training(steps=100, warmup_steps=1, checkpoints=[10], save_minutes=1)
+    other = config.Training(steps=100, warmup_steps=1, every=20, save_minutes=2)
+    assert one.recipe() == other.recipe()
+
+
+def test_settings_of_a_model_come_before_those_of_a_data_set():
+    raw = changed("datasets.d.training", {"learning_rate": 2e-5, "batch_size": 8})
+    raw["models"]["m"]["training"] = {"learning_rate": 3e-5}
+    merged = config.load(raw).cell_training("m", "d")
+    assert (merged.learning_rate, merged.batch_size, merged.steps) == (3e-5, 8, 100)
+
+
+def test_every_of_a_data_set_replaces_checkpoints_of_the_experiment():
+    raw = changed("datasets.d.training", {"every": 25})
+    assert config.load(raw).cell_training("m", "d").checkpoint_steps() == [0, 25, 50, 75, 100]
+
+
+def test_cells_default_to_all():
+    raw = changed("models.n", {"hub": "other"})
+    assert config.load(raw).cell_list() == [("m", "d"), ("n", "d")]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("sedes", [1, 2], ["sedes", "unknown key", "did you mean 'seeds'?"]),
+        ("training.learning_rte", 1, ["training.learning_rte", "did you mean 'learning_rate'?"]),
+        ("models.m.training", {"stps": 1}, ["models.m.training.stps", "did you mean 'steps'?"]),
+        ("datasets.d.source.rws", 1, ["datasets.d.source.rws", "did you mean 'rows'?"]),
+        ("datasets.d.source.kind", "tyo", ["datasets.d.source.kind", "'tyo'", "hub, files, toy"]),
+        ("seeds", [], ["seeds", "[]", "two or more"]),
+        ("seeds", [1], ["seeds", "[1]", "two or more"]),
+        ("seeds", [1, 2, 1], ["seeds", "[1]", "each seed once"]),
+        ("seeds", "42", ["seeds", "'42'", "list"]),
+        ("seeds", [1, 2.5], ["seeds.1", "2.5"]),
+        ("training.checkpoints", [50, 200], ["checkpoints", "[200]", "0 to 100"]),
+        ("training.checkpoints", [50, 50], ["checkpoints", "twice"]),
+        ("training.every", 10, ["every", "checkpoints", "one of them"]),
+        ("training.warmup_steps", 100, ["warmup_steps", "100", "fewer than `steps`"]),
+        ("training.learning_rate", "fast", ["training.learning_rate", "'fast'", "number"]),
+        ("datasets.d.fraction", 0, ["datasets.d.fraction", "0", "greater than 0"]),
+        ("datasets.d.fraction", 1.5, ["datasets.d.fraction", "1.5", "less than or equal to 1"]),
+        ("models.a/b", {"hub": "x"}, ["a/b", "folder's name"]),
+        ("experiment", "..", ["experiment", "'..'", "folder's name"]),
+        ("models.m.folder", "/x", ["models.m", "exactly one of hub, folder, pretraining"]),
+        ("models.m", {"pretraining": "p", "pretraining_steps": 1}, ["models.m.pretraining", "'p'"]),
+        ("cells", [["m", "q"]], ["cells", "'q'", "allowed: d"]),
+        ("delta_from", 7, ["delta_from", "7", "[0, 50, 100]"]),
+        ("device", "tpu", ["device", "'tpu'", "'auto', 'cpu' or 'cuda'"]),
+        ("paths", {"grid": "uniform", "points": 12}, ["paths", "points", "12", "multiple"]),
+        ("figures.training_model", "k", ["figures.training_model", "'k'", "allowed: m"]),
+    ],
+)
+def test_a_mistake_names_its_key_what_was_found_and_what_is_allowed(path, value, said):
+    with pytest.raises(config.ConfigError) as error:
+        config.load(changed(path, value), "some.yaml")
+    message = str(error.value)
+    assert message.startswith("some.yaml cannot be used:")
+    for part in said:
+        assert part in message
+
+
+def test_all_mistakes_are_told_at_once():
+    raw = changed("sedes", [1]) | {"device": "tpu"}
+    with pytest.raises(config.ConfigError) as error:
+        config.load(raw)
+    assert "sedes" in str(error.value)
+    assert "device" in str(error.value)
+
+
+def test_an_environment_variable_that_is_not_set_is_named(monkeypatch, tmp_path):
+    raw = changed("models.m", {"folder": "$ISTHMUS_NOT_SET/model"})
+    monkeypatch.delenv("ISTHMUS_NOT_SET", raising=False)
+    with pytest.raises(config.ConfigError, match="ISTHMUS_NOT_SET is not set"):
+        config.load(raw)
+    monkeypatch.setenv("ISTHMUS_NOT_SET", str(tmp_path))
+    assert config.load(raw).models["m"].folder == tmp_path / "model"
+
+
+def test_a_samplers_settings_are_only_those_it_uses():
+    uniform = config.Paths(grid="uniform", points=21)
+    assert uniform.sampler() == config.Paths(grid="uniform", points=21, tolerance=0.5).sampler()
+    assert config.Paths().sampler() == config.Paths(points=101).sampler()
+
+
+def test_the_table_of_settings_has_every_key():
+    table = config.settings_table()
+    for group in (config.Experiment, config.Training, config.Paths, config.FilesSource, config.FurtherSet):
+        for key in group.model_fields:
+            assert f"| `{key}` |" in table
