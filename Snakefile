@@ -32,10 +32,10 @@ localrules:
 rule all:
     default_target: True
     input:
-        expand(RESULTS + "/{name}.csv", name=["metrics", "deltas", "pairs", "evaluations"]),
+        expand(results("{name}.csv"), name=["metrics", "deltas", "pairs", "evaluations"]),
         TABLES,
         FIGURES,
-        RESULTS + "/report.html",
+        results("report.html"),
 
 
 onsuccess:

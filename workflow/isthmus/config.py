@@ -56,9 +56,16 @@ def _expand(value: Any) -> Any:
 Name = Annotated[str, AfterValidator(_folder_name)]
 Location = Annotated[Path, BeforeValidator(_expand)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(ge=1, strict=True)]
-Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]
-Step = Annotated[int, Field(ge=0, strict=True)]
+
+
+def _number(value: Any) -> Any:
+    """The whole number that `--config` hands on as text where it stands in a list."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Count = Annotated[int, BeforeValidator(_number), Field(ge=1, strict=True)]
+Seed = Annotated[int, BeforeValidator(_number), Field(ge=0, lt=2**32, strict=True)]
+Step = Annotated[int, BeforeValidator(_number), Field(ge=0, strict=True)]
 
 
 class Settings(BaseModel):
@@ -351,7 +358,8 @@ class Paths(Settings):
         if self.grid == "uniform" and (self.points - 1) % self.intervals:
             raise ValueError(
                 f"points: found {self.points}; "
-                f"allowed: one more than a multiple of `intervals` ({self.intervals}), such as {self.intervals + 1} or {2 * self.intervals + 1}"
+                f"allowed: one more than a multiple of `intervals` ({self.intervals}), "
+                f"such as {self.intervals + 1} or {2 * self.intervals + 1}"
             )
         if self.grid == "adaptive" and self.max_alphas <= self.intervals:
             raise ValueError(
@@ -553,8 +561,8 @@ def _message(item: dict[str, Any], model: type[BaseModel]) -> str:
     kind, found = item["type"], item["input"]
     location = [
         str(part)
-        for part in item["loc"]
-        if part not in ("hub", "files", "toy", "[key]") or part == item["loc"][-1]
+        for before, part in zip((None, *item["loc"]), item["loc"], strict=False)
+        if part != "[key]" and not (before == "source" and part in ("hub", "files", "toy"))
     ]
     key = ".".join(location)
     if kind == "extra_forbidden":

@@ -1,4 +1,4 @@
-"""From curves to tidy frames: the metrics of each path, their deltas, and what a whole experiment collects."""
+"""From curves to tidy frames: the metrics of each path, their deltas, what a whole experiment collects."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,9 @@ def read_paths(files: list[Path]) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
 
 
-def path_metrics(alphas: np.ndarray, curve: np.ndarray, replicates: np.ndarray, k: int) -> list[dict[str, Any]]:
+def path_metrics(
+    alphas: np.ndarray, curve: np.ndarray, replicates: np.ndarray, k: int
+) -> list[dict[str, Any]]:
     """BH, CG and the nested three of one curve, each with its values over the replicates.
 
     Args:
@@ -81,8 +83,8 @@ def cell(files: list[Path], k: int, delta_from: int) -> tuple[pd.DataFrame, pd.D
         delta_from: the step that deltas start from; they end at the last step.
 
     Returns:
-        The metrics (a row a path, set, quantity and metric) and the deltas (last step minus `delta_from`, signed,
-        with an interval from the same replicates at both steps). Values are as computed, never floored.
+        The metrics (a row a path, set, quantity and metric) and the deltas (last step minus `delta_from`,
+        signed, with an interval from the same replicates at both steps). Values are as computed, not floored.
     """
     rows = []
     for keys, alphas, curve, replicates in _curves(read_paths(files)):
@@ -120,12 +122,18 @@ def evaluation_rows(path: Path) -> list[dict[str, Any]]:
         scores = evaluation.scores(
             part["prediction"].to_numpy(), part["label"].to_numpy(), int(part["classes"].iloc[0])
         )
-        rows.append({"set": name, "loss": part["loss"].mean(), **scores, "n": len(part)})
+        majority = scores.pop("majority")
+        rows.append(
+            {"set": name, "loss": part["loss"].mean(), **scores, "n": len(part), "majority": majority}
+        )
     return rows
 
 
 def collect(
-    experiment: str, pretraining_steps: dict[str, int | None], inputs: dict[str, list[str]], outputs: dict[str, str]
+    experiment: str,
+    pretraining_steps: dict[str, int | None],
+    inputs: dict[str, list[str]],
+    outputs: dict[str, str],
 ) -> None:
     """Write `metrics.csv`, `deltas.csv`, `pairs.csv` and `evaluations.csv` of an experiment.
 

@@ -24,45 +24,36 @@ class Examples:
     def __init__(self, examples: Tokens, budget: int, pad: int, numerics: Numerics):
         import torch
 
-        self.numerics, self.n = numerics, len(examples)
-        self.groups = torch.from_numpy(np.array(examples.groups)).to(numerics.device)
-        self.labels = torch.from_numpy(np.array(examples.labels)).to(numerics.device)
-        self.batches = []
-        for index in tokens.batches(examples.lengths, budget):
-            inputs = {
-                name: torch.from_numpy(array).to(numerics.device)
-                for name, array in tokens.collate(examples, index, pad).items()
-            }
-            self.batches.append((torch.from_numpy(index).to(numerics.device), inputs))
+        def place(array: np.ndarray):
+            return torch.from_numpy(np.array(array)).to(numerics.device)
+
+        self.numerics = numerics
+        groups = np.asarray(examples.groups)
+        self.classes = [place(np.flatnonzero(groups == label)) for label in range(groups.max() + 1)]
+        order = tokens.batches(examples.lengths, budget)
+        self.batches = [
+            {name: place(array) for name, array in tokens.collate(examples, index, pad).items()}
+            for index in order
+        ]
+        self.position = place(np.argsort(np.concatenate(order)))  # of each example in the batches' order
+        self.labels = place(examples.labels)
 
     def measure(self, model) -> dict[str, np.ndarray]:
         """Evaluate a model that is in evaluation mode.
 
         Returns:
             `losses`: cross-entropy of each example in nats, float64, shape (n,); `predictions`: label ids,
-            int64, shape (n,). The probability of a label is the sum over the model's classes that count as it.
+            int64, shape (n,). A label's probability is the sum over the model's classes that count as it.
         """
         import torch
 
-        losses = torch.empty(self.n, dtype=torch.float64, device=self.numerics.device)
-        predictions = torch.empty(self.n, dtype=torch.int64, device=self.numerics.device)
-        with torch.inference_mode(), autocast(self.numerics):
-            for index, inputs in self.batches:
-                logits = model(**inputs).logits.double()
-                scores = _grouped(logits.log_softmax(-1), self.groups)
-                losses[index] = -scores.gather(1, self.labels[index, None])[:, 0]
-                predictions[index] = scores.argmax(-1)
-        return {"losses": losses.cpu().numpy(), "predictions": predictions.cpu().numpy()}
-
-
-def _grouped(scores, groups):
-    """Log-probabilities of labels from those of classes, shape (batch, classes) to (batch, labels)."""
-    import torch
-
-    labels = int(groups.max()) + 1
-    if labels == len(groups):
-        return scores[:, groups.argsort()]
-    return torch.stack([scores[:, groups == label].logsumexp(-1) for label in range(labels)], dim=1)
+        with torch.inference_mode():
+            with autocast(self.numerics):
+                logits = torch.cat([model(**inputs).logits for inputs in self.batches])
+            of_classes = logits[self.position].double().log_softmax(-1)
+            scores = torch.stack([of_classes[:, group].logsumexp(-1) for group in self.classes], dim=1)
+            losses = -scores.gather(1, self.labels[:, None])[:, 0]
+            return {"losses": losses.cpu().numpy(), "predictions": scores.argmax(-1).cpu().numpy()}
 
 
 def set_key(examples: Tokens, budget: int, numerics: Numerics) -> dict[str, Any]:
@@ -123,8 +114,8 @@ def evaluate(
         budget: tokens a batch.
         numerics: how to compute.
         journal: the checkpoint's folder in the journal.
-        out: the Parquet file to write: a row an example and set, with `set, id, loss, prediction, label, classes`
-            (`classes` is the number of the set's labels).
+        out: the Parquet file to write: a row an example and set, with `set, id, loss, prediction, label,
+            classes` (`classes` is the number of the set's labels).
 
     Raises:
         config.ConfigError: the checkpoint is damaged.

@@ -1,7 +1,7 @@
 """The journal: every measurement once, by content, outside the DAG.
 
-A record is a key (the hash of all that its bits depend on) and named arrays. Each process appends to a file of
-its own, flushed to disk record by record; readers read all files of a folder. So a killed job loses the
+A record is a key (the hash of all that its bits depend on) and named arrays. Each process appends to a file
+of its own, flushed to disk record by record; readers read all files of a folder. So a killed job loses the
 measurement under way and nothing else, and two processes never write to one file.
 
 A file is a sequence of `MAGIC, payload length, key, SHA-256 of key and payload, payload`; the payload is a
@@ -10,6 +10,7 @@ safetensors block.
 
 import hashlib
 import os
+import re
 import struct
 import uuid
 import warnings
@@ -24,22 +25,20 @@ HEAD = struct.Struct("<4sQ32s32s")  # magic, length of the payload, key, checksu
 
 
 class Journal:
-    """The records of one or more folders, and a file of our own in one of them.
+    """The records of a folder, and a file of our own in it.
 
     Args:
-        own: the folder that this process appends to; made when the first record is.
-        others: further folders to read.
+        folder: all its files are read; it is made when the first record is.
         kind: the beginning of the files' names that are read and written.
     """
 
-    def __init__(self, own: Path, *others: Path, kind: str = "records"):
-        self.own, self.kind = own, kind
+    def __init__(self, folder: Path, kind: str = "records"):
+        self.folder, self.kind = folder, kind
         self._file = None
         self._index: dict[bytes, tuple[Path, int, int]] = {}
-        for folder in (own, *others):
-            for path in sorted(folder.glob(f"{kind}-*.journal")):
-                for key, offset, length in _scan(path):
-                    self._index.setdefault(key, (path, offset, length))
+        for path in sorted(folder.glob(f"{kind}-*.journal")):
+            for key, offset, length in _scan(path):
+                self._index.setdefault(key, (path, offset, length))
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
         """The arrays that were recorded under a key (64 hexadecimal digits), or None."""
@@ -47,46 +46,88 @@ class Journal:
         if where is None:
             return None
         path, offset, length = where
-        with open(path, "rb") as file:
-            file.seek(offset)
-            return load(file.read(length))
+        try:
+            with open(path, "rb") as file:
+                file.seek(offset)
+                return load(file.read(length))
+        except FileNotFoundError:  # deleted meanwhile, which costs time and nothing else
+            del self._index[bytes.fromhex(key)]
+            return None
 
     def put(self, key: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Append a record, wait until it is on disk, and return it."""
+        """Append a record, wait until it is on disk, return it. Of several with one key the first holds."""
         arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         payload, raw = save(arrays), bytes.fromhex(key)
         if self._file is None:
-            self.own.mkdir(parents=True, exist_ok=True)
-            self._path = self.own / f"{self.kind}-{uuid.uuid4().hex}.journal"
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._path = self.folder / f"{self.kind}-{uuid.uuid4().hex}.journal"
             self._file = open(self._path, "xb")  # noqa: SIM115 - open as long as the process measures
         offset = self._file.tell() + HEAD.size
         self._file.write(HEAD.pack(MAGIC, len(payload), raw, _checksum(raw, payload)) + payload)
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._index[raw] = (self._path, offset, len(payload))
+        self._index.setdefault(raw, (self._path, offset, len(payload)))
         return arrays
 
 
-def _checksum(key: bytes, payload: bytes) -> bytes:
-    return hashlib.sha256(key + payload).digest()
+def _checksum(key: bytes, payload) -> bytes:
+    digest = hashlib.sha256(key)
+    digest.update(payload)
+    return digest.digest()
 
 
 def _scan(path: Path) -> Iterator[tuple[bytes, int, int]]:
     """The whole records of a file: key, offset and length of the payload.
 
-    A torn last record is what a killed process leaves, and is passed over in silence; a record whose checksum
-    does not fit is damage, and is passed over with a warning (it will be measured again).
+    A torn last record is what a killed process leaves, and is passed over in silence. Anything else that is
+    no whole record is damage: it is passed over with a warning (what it held will be measured again), and
+    reading goes on at the next whole record.
     """
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        while (offset := file.tell() + HEAD.size) <= size:
-            magic, length, key, checksum = HEAD.unpack(file.read(HEAD.size))
-            if magic != MAGIC:
-                warnings.warn(f"{path}: damaged at byte {offset - HEAD.size}; what follows is not used", stacklevel=2)
+    data = memoryview(path.read_bytes())
+    position = 0
+    while position < len(data):
+        record = _record(data, position)
+        if record is None:
+            damaged = position
+            if (following := _next_record(data, position)) is None:
+                if not _torn(data, position):
+                    warnings.warn(f"{path}: damaged from byte {damaged} on; that is not used", stacklevel=2)
                 return
-            if offset + length > size:
-                return
-            if _checksum(key, file.read(length)) == checksum:
-                yield key, offset, length
-            else:
-                warnings.warn(f"{path}: the record at byte {offset - HEAD.size} is damaged; not used", stacklevel=2)
+            position = following
+            warnings.warn(
+                f"{path}: bytes {damaged} to {position} are damaged; they are not used", stacklevel=2
+            )
+            continue
+        yield record
+        position = record[1] + record[2]
+
+
+def _record(data: memoryview, position: int) -> tuple[bytes, int, int] | None:
+    """The record that begins at a position, where a whole one does."""
+    start = position + HEAD.size
+    if start > len(data):
+        return None
+    magic, length, key, checksum = HEAD.unpack(data[position:start])
+    if (
+        magic != MAGIC
+        or length > len(data) - start
+        or _checksum(key, data[start : start + length]) != checksum
+    ):
+        return None
+    return key, start, length
+
+
+def _next_record(data: memoryview, position: int) -> int | None:
+    """Where the next whole record after a position begins."""
+    marks = re.finditer(re.escape(MAGIC), data[position + 1 :])
+    return next((at for mark in marks if _record(data, at := position + 1 + mark.start())), None)
+
+
+def _torn(data: memoryview, position: int) -> bool:
+    """Whether what stands at the end of a file is the beginning of a record whose rest was never written."""
+    rest = data[position:]
+    if len(rest) < HEAD.size:
+        return bytes(rest[: len(MAGIC)]) == MAGIC[: len(rest)]
+    magic, length, key, checksum = HEAD.unpack(rest[: HEAD.size])
+    written = rest[HEAD.size :]
+    return magic == MAGIC and length > len(written) and _checksum(key, written) != checksum

@@ -152,6 +152,9 @@ def _copy_tokenizer(source: Path, folder: Path) -> None:
         tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{source} has no tokenizer that Transformers can open: {error}") from error
+    # Without a vocabulary's file Transformers makes a tokenizer to which every word is unknown.
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise ConfigError(f"{source} has no tokenizer: no file of it holds a vocabulary; allowed: tokenizer.json")
     tokenizer.save_pretrained(folder)
     if not (folder / "tokenizer.json").is_file():
         raise ConfigError(

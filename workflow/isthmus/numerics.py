@@ -4,6 +4,8 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from isthmus.config import ConfigError
+
 # Raised by hand when the same weights and examples would give other bits.
 ENGINE_VERSION = 1
 
@@ -30,14 +32,16 @@ def setup(settings: dict[str, Any]) -> Numerics:
         settings: `device`, `precision`, `attention`, `threads`, `deterministic` of the config.
 
     Raises:
-        RuntimeError: `device: cuda` on a machine without a GPU.
+        ConfigError: `device: cuda` on a machine without a GPU.
     """
     # cuBLAS reads this when it starts; without it deterministic algorithms refuse to run.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
     if settings["device"] == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("device: found `cuda`, but this machine has no usable GPU; allowed here: `auto` or `cpu`")
+        raise ConfigError(
+            "device: found `cuda`, but this machine has no usable GPU; allowed: `auto` or `cpu`"
+        )
     device = "cuda" if settings["device"] != "cpu" and torch.cuda.is_available() else "cpu"
     # The number of threads is a setting, not what the scheduler left: it changes bits.
     torch.set_num_threads(settings["threads"])

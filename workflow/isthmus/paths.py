@@ -4,7 +4,7 @@
 the parameters of one live model are overwritten in place, no state dict is rebuilt and no model reloaded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,7 @@ from isthmus.numerics import Numerics
 from isthmus.tokens import Tokens
 
 SAMPLER_SET = "test"  # whose loss chooses the alphas; the other sets are measured at the same ones
+DISTANCES = ("distance", "distance_a", "distance_b", "cosine")
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,13 @@ class MismatchedEnds(ValueError):
 def check_same_space(a: dict[str, Any], b: dict[str, Any], names: tuple[str, str]) -> None:
     """Raise where keys, shapes or types of two sets of weights differ, with the first three differences."""
     kinds = [{k: (tuple(t.shape), str(t.dtype)) for k, t in state.items()} for state in (a, b)]
-    differing = [key for key in sorted(kinds[0].keys() | kinds[1].keys()) if kinds[0].get(key) != kinds[1].get(key)]
+    differing = [
+        key for key in sorted(kinds[0].keys() | kinds[1].keys()) if kinds[0].get(key) != kinds[1].get(key)
+    ]
     if differing:
-        shown = "; ".join(f"{k}: {kinds[0].get(k, 'absent')} and {kinds[1].get(k, 'absent')}" for k in differing[:3])
+        shown = "; ".join(
+            f"{k}: {kinds[0].get(k, 'absent')} and {kinds[1].get(k, 'absent')}" for k in differing[:3]
+        )
         raise MismatchedEnds(
             f"no line joins {names[0]} and {names[1]}: {len(differing)} tensors differ, first {shown}; "
             "allowed: the same names, shapes and types in both"
@@ -79,37 +84,38 @@ class Line:
 
         with torch.inference_mode():
             for tensor, a, b in self.moving:
-                torch.lerp(a, b, alpha, out=tensor)
+                if alpha in (0.0, 1.0):
+                    tensor.copy_(b if alpha else a)  # adding 0 would turn -0 into 0
+                else:
+                    torch.lerp(a, b, alpha, out=tensor)
         return self.model
 
 
-def distances(a: dict[str, Any], b: dict[str, Any], start: dict[str, Any], prefix: str) -> dict[str, np.ndarray]:
-    """How far two checkpoints are from each other and from where both began, over the body's tensors.
+def distances(
+    a: dict[str, Any], b: dict[str, Any], start: Iterable[tuple[str, Any]]
+) -> dict[str, np.ndarray]:
+    """How far two checkpoints are from each other and from where both began, over some of their tensors.
 
     Args:
-        a, b, start: weights by name.
-        prefix: the beginning of the names of the body's tensors.
+        a, b: weights by name.
+        start: where both began: names and tensors one after the other, those to compare.
 
     Returns:
-        `distance` between the ends, `distance_a` and `distance_b` from the start (L2, in weight units), and the
-        `cosine` of the two updates, NaN where one of them is 0; float64 scalars.
+        `distance` between the ends, `distance_a` and `distance_b` from the start (L2, in weight units), and
+        the `cosine` of the two updates, NaN where one of them is 0; float64 scalars.
     """
     between, from_a, from_b, inner = 0.0, 0.0, 0.0, 0.0
-    for name, tensor in start.items():
-        if name.startswith(prefix) and tensor.is_floating_point():
+    for name, tensor in start:
+        if tensor.is_floating_point():
             u, v = a[name].double() - tensor.double(), b[name].double() - tensor.double()
             between += float(((u - v) ** 2).sum())
             from_a += float((u**2).sum())
             from_b += float((v**2).sum())
             inner += float((u * v).sum())
     norms = np.sqrt(from_a) * np.sqrt(from_b)
-    values = {
-        "distance": np.sqrt(between),
-        "distance_a": np.sqrt(from_a),
-        "distance_b": np.sqrt(from_b),
-        "cosine": inner / norms if norms > 0 else np.nan,
-    }
-    return {name: np.array(value, np.float64) for name, value in values.items()}
+    cosine = inner / norms if norms > 0 else np.nan
+    values = (np.sqrt(between), np.sqrt(from_a), np.sqrt(from_b), cosine)
+    return {name: np.array(value, np.float64) for name, value in zip(DISTANCES, values, strict=True)}
 
 
 def replay(at: Callable[[float], float], sampler: dict[str, Any]) -> list[float]:
@@ -127,9 +133,17 @@ def replay(at: Callable[[float], float], sampler: dict[str, Any]) -> list[float]
         return sorted(curve)
     curve = {alpha: at(alpha) for alpha in sampling.start_grid(sampler["intervals"])}
     limits = {"tolerance": sampler["tolerance"], "max_alphas": sampler["max_alphas"]}
-    while (alpha := sampling.next_alpha(sorted(curve), [curve[x] for x in sorted(curve)], **limits)) is not None:
+    while (
+        alpha := sampling.next_alpha(sorted(curve), [curve[x] for x in sorted(curve)], **limits)
+    ) is not None:
         curve[alpha] = at(alpha)
     return sorted(curve)
+
+
+def point_key(ends: tuple[str, str], alpha: float, of_set: dict[str, Any], bootstrap: dict[str, int]) -> str:
+    """The journal's key of one point on a path for one set; `ends` are the weights' SHA-256."""
+    parts = {"ends": list(ends), "alpha": alpha.hex(), "set": of_set, "bootstrap": bootstrap}
+    return hashing.of_data({"kind": "point", **parts})
 
 
 class Row:
@@ -161,25 +175,36 @@ class Row:
 
     @cached_property
     def live(self):
-        return models.open_classifier(self.end.folder, attention=self.numerics.attention).to(self.numerics.device)
+        return models.open_classifier(self.end.folder, attention=self.numerics.attention).to(
+            self.numerics.device
+        )
 
     @cached_property
     def placed(self) -> dict[str, Examples]:
         pad = models.pad_token(self.end.folder)
-        return {name: Examples(examples, self.budget, pad, self.numerics) for name, examples in self.sets.items()}
+        return {
+            name: Examples(examples, self.budget, pad, self.numerics) for name, examples in self.sets.items()
+        }
 
     @cached_property
     def weights(self) -> dict[str, Any]:
         return self.load(self.end)
 
-    @cached_property
-    def start_weights(self) -> dict[str, Any]:
-        return self.load(self.start)
-
     def load(self, end: End) -> dict[str, Any]:
         """An end's weights on the device, checked against the hash under which they are measured."""
         state = models.load_weights(end.folder / models.WEIGHTS, end.sha256)
         return {name: tensor.to(self.numerics.device) for name, tensor in state.items()}
+
+    def body_at_start(self) -> Iterator[tuple[str, Any]]:
+        """The body from which both ends began, one tensor in memory at a time."""
+        from safetensors import safe_open
+
+        path = self.start.folder / models.WEIGHTS
+        models.check_hash(path, self.start.sha256)
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118 - the file is no dict
+                if name.startswith(f"{self.live.base_model_prefix}."):
+                    yield name, file.get_tensor(name).to(self.numerics.device)
 
     def checkpoint_journal(self, end: End) -> Journal:
         if end.seed not in self.checkpoints:
@@ -213,7 +238,8 @@ class _Path:
 
     @cached_property
     def line(self) -> Line:
-        return Line(self.row.live, self.weights, self.row.weights)
+        weights = self.weights  # first, since reading them says clearly what is damaged
+        return Line(self.row.live, weights, self.row.weights)
 
     def at(self, alpha: float) -> dict[str, dict[str, np.ndarray]]:
         """Loss, error and replicates of each set at an alpha."""
@@ -223,15 +249,7 @@ class _Path:
         row = self.row
         if alpha in (0.0, 1.0):
             return row.summary(name, self.end_record(self.other if alpha == 0.0 else row.end, alpha, name))
-        key = hashing.of_data(
-            {
-                "kind": "point",
-                "ends": [self.other.sha256, row.end.sha256],
-                "alpha": alpha.hex(),
-                "set": row.keys[name],
-                "bootstrap": row.bootstrap,
-            }
-        )
+        key = point_key((self.other.sha256, row.end.sha256), alpha, row.keys[name], row.bootstrap)
         return row.records.get(key) or row.records.put(key, row.summary(name, self._measure(alpha, name)))
 
     def end_record(self, end: End, alpha: float, name: str) -> dict[str, np.ndarray]:
@@ -248,14 +266,15 @@ class _Path:
         """Distances, cosine, and the share of examples on which the ends' predictions differ, set by set."""
         row = self.row
         ends = [self.other.sha256, row.end.sha256, row.start.sha256]
-        key = hashing.of_data({"kind": "pair", "ends": ends, "device": row.numerics.device})
+        key = hashing.of_data({"kind": "pair", "ends": ends, "numerics": row.numerics.key()})
         values = row.records.get(key)
         if values is None:
-            prefix = f"{row.live.base_model_prefix}."
-            values = row.records.put(key, distances(self.weights, row.weights, row.start_weights, prefix))
-        result = {name: float(value) for name, value in values.items()}
+            values = row.records.put(key, distances(self.weights, row.weights, row.body_at_start()))
+        result = {name: float(values[name]) for name in DISTANCES}
         for name in row.sets:
-            a, b = (self.end_record(e, x, name)["predictions"] for e, x in ((self.other, 0.0), (row.end, 1.0)))
+            a, b = (
+                self.end_record(e, x, name)["predictions"] for e, x in ((self.other, 0.0), (row.end, 1.0))
+            )
             result[f"disagreement_{name}"] = float((a != b).mean())
         return result
 
@@ -270,8 +289,8 @@ def interpolate(
         others: the earlier ends, in the config's order.
         sampler: `Paths.sampler()`.
         labels: `model`, `dataset` and `step`, written to each row of the files.
-        out: Parquet, a row a path, set and alpha: the labels, `seed_a, seed_b, set, alpha, loss, error, n` and
-            the replicates of loss and error (lists of float32).
+        out: Parquet, a row a path, set and alpha: the labels, `seed_a, seed_b, set, alpha, loss, error, n`
+            and the replicates of loss and error (lists of float32).
         pairs: Parquet, a row a path: the labels, seeds, distances, cosine, disagreements.
 
     Raises:
@@ -285,6 +304,7 @@ def interpolate(
         def load(position: int) -> dict[str, Any]:
             """The weights of one end; the next one is read while this one is measured."""
             future = ahead.pop(position, None) or loader.submit(row.load, others[position])
+            ahead.clear()  # an end that was read ahead and not needed would stay in memory
             weights = future.result()
             if position + 1 < len(others):
                 ahead[position + 1] = loader.submit(row.load, others[position + 1])

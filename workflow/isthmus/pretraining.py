@@ -60,11 +60,13 @@ def architecture(settings: dict[str, Any], attention: str):
 class MaskedLanguageModelling:
     """Mean cross-entropy of a batch's masked tokens.
 
-    Of the chosen tokens 80 % become `[MASK]`, 10 % a random word and 10 % stay (Devlin et al., 2019); which, is a
-    function of (seed, step).
+    Of the chosen tokens 80 % become `[MASK]`, 10 % a random word and 10 % stay (Devlin et al., 2019); which,
+    is a function of (seed, step).
     """
 
-    def __init__(self, examples: Tokens, recipe: dict[str, Any], masked: float, seeds: dict[str, int], device: str):
+    def __init__(
+        self, examples: Tokens, recipe: dict[str, Any], masked: float, seeds: dict[str, int], device: str
+    ):
         self.examples, self.masked, self.seeds, self.device = examples, masked, seeds, device
         self.batch_size, self.budget = recipe["batch_size"], recipe["token_budget"]
 
@@ -106,12 +108,20 @@ class MaskedLanguageModelling:
         from torch.nn.functional import cross_entropy
 
         logits = model(**micro.inputs).logits.float()
-        share = cross_entropy(logits.flatten(0, 1), micro.targets.flatten(), reduction="sum", ignore_index=IGNORED)
+        share = cross_entropy(
+            logits.flatten(0, 1), micro.targets.flatten(), reduction="sum", ignore_index=IGNORED
+        )
         return share / self.predicted
 
 
 def pretrain(
-    *, settings: dict[str, Any], recipe: dict[str, Any], step: int, numerics: Numerics, cache: training.Cache, out: Path
+    *,
+    settings: dict[str, Any],
+    recipe: dict[str, Any],
+    step: int,
+    numerics: Numerics,
+    cache: training.Cache,
+    out: Path,
 ) -> None:
     """One job: bring a pre-training to `step` and publish that rung as a model folder.
 
@@ -126,15 +136,22 @@ def pretrain(
     import torch
 
     tokenizer = toy_tokenizer()
-    seeds = {name: hashing.seed(name, "pretraining", settings["seed"]) for name in ("body", "order", "mask", "dropout")}
+    seeds = {
+        name: hashing.seed(name, "pretraining", settings["seed"])
+        for name in ("body", "order", "mask", "dropout")
+    }
     pairs = toy.corpus(settings["rows"], settings["seed"])
     none = np.zeros(len(pairs), np.int64)
     rows = Rows(np.arange(len(pairs)), [a for a, _ in pairs], [b for _, b in pairs], none)
     examples = tokens.tokenize(tokenizer, rows, [0], MAX_LENGTH)
     config = architecture(settings, numerics.attention)
-    # Wider than BERT's 0.02, which suits far more layers and width: a body this small would hardly start to learn.
+    # Wider than BERT's 0.02, which suits far more layers and width: a body this small would hardly start to
+    # learn.
     config.initializer_range = 0.05
-    config.hidden_dropout_prob, config.attention_probs_dropout_prob = recipe["dropout"], recipe["attention_dropout"]
+    config.hidden_dropout_prob, config.attention_probs_dropout_prob = (
+        recipe["dropout"],
+        recipe["attention_dropout"],
+    )
 
     def open_model():
         from transformers import BertForMaskedLM
@@ -142,16 +159,17 @@ def pretrain(
         torch.manual_seed(seeds["body"])
         return BertForMaskedLM(config).to(numerics.device)
 
+    what = {"settings": settings, "recipe": recipe, "data": examples.digest, "numerics": numerics.key()}
+    identity = hashing.of_data(what)
     out.mkdir(parents=True, exist_ok=True)
     if step == 0:
         models.save_weights(models.distinct(open_model()), out / models.WEIGHTS)
     else:
-        what = {"settings": settings, "recipe": recipe, "data": examples.digest, "numerics": numerics.key()}
         task = MaskedLanguageModelling(examples, recipe, settings["masked"], seeds, numerics.device)
-        path = training.segment(
-            open_model, task, recipe, seeds["dropout"], step, hashing.of_data(what), cache, numerics
-        )
-        training.publish(path, recipe, 0, step, out)
+        with training.segment(
+            open_model, task, recipe, seeds["dropout"], step, identity, cache, numerics
+        ) as path:
+            training.publish(path, recipe, 0, step, out)
     published = architecture(settings, "eager")
     published.architectures = ["BertForMaskedLM"]
     published.save_pretrained(out)
@@ -162,6 +180,6 @@ def pretrain(
             "origin": "pre-trained in the workflow",
             "pretraining_steps": step,
             "sha256": hashing.of_file(out / models.WEIGHTS),
-            "spent": state.spent(cache.folder),
+            "spent": state.spent(cache.folder, identity),
         },
     )

@@ -2,10 +2,10 @@
 
 A run's folder holds
 
-- `step<t>-<identity>-<sha256>.safetensors`: weights, Adam's moments and the history up to step t, written to a
-  temporary name, flushed and renamed, so that a name stands for whole contents; `identity` is the hash of
+- `step<t>-<identity>-<sha256>.safetensors`: weights, Adam's moments and the history up to step t, written to
+  a temporary name, flushed and renamed, so that a name stands for whole contents; `identity` is the hash of
   recipe, data, start and numerics, so that a state is never used for another run;
-- `lock`: the process that trains the run now;
+- `lock-<n>`: the process that trains the run now, or `lock-<n>.free` where none does;
 - `attempts/`: what each process that trained it did, for the time that a run took and for giving up.
 
 Losing the folder costs time, never a result.
@@ -19,7 +19,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,12 +28,53 @@ from typing import Any
 from isthmus import hashing
 
 HEARTBEAT = 5.0  # seconds between two signs of life
+POLL = 1.0  # seconds between two looks at a lock that another process holds
 DEAD_AFTER = 120.0  # seconds without one after which an owner on another host counts as dead
 STATE = re.compile(r"step(\d+)-([0-9a-f]{16})-([0-9a-f]{64})\.safetensors")
+LOCK = re.compile(r"lock-(\d+)(\.free)?")
 
 
 class DiskFull(RuntimeError):
-    """A state could not be saved for want of room; the earlier one is whole."""
+    """Something could not be written for want of room; what was written before is whole."""
+
+
+@contextmanager
+def naming_full_disk(consequence: str) -> Iterator[None]:
+    """Turn the failures of a full disk, or of a quota, into one clear message.
+
+    Raises:
+        DiskFull: with `consequence`, which says what could not be written and what to do.
+    """
+    try:
+        yield
+    except (
+        Exception
+    ) as error:  # safetensors has an exception of its own, which has the number in its text only
+        inner = re.search(r"os error (\d+)", str(error))
+        number = getattr(error, "errno", None) or (inner and int(inner[1]))
+        if number not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise DiskFull(f"the disk is full, or a quota is: {consequence}") from error
+
+
+@contextmanager
+def _every(seconds: float, do: Callable[[], None]) -> Iterator[None]:
+    """Do something at once, every so many seconds while the block runs, and once more at its end."""
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(seconds):
+            do()
+
+    do()
+    thread = threading.Thread(target=repeat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        do()
 
 
 # ------------------------------------------------------------------------------------------------ states
@@ -56,7 +97,10 @@ def newest(folder: Path, identity: str, end: int) -> tuple[int, Path] | None:
             continue
         if hashing.of_file(path) == sha256:
             return step, path
-        print(f"the state {path} is damaged (its SHA-256 does not fit its name); it is deleted, not used", flush=True)
+        print(
+            f"the state {path} is damaged (its SHA-256 does not fit its name); it is deleted, not used",
+            flush=True,
+        )
         path.unlink()
     return None
 
@@ -70,28 +114,30 @@ def save(folder: Path, identity: str, step: int, tensors: dict[str, Any]) -> Pat
     from safetensors.torch import save_file
 
     temporary = folder / f".saving-{uuid.uuid4().hex}.tmp"
+    consequence = (
+        f"the state of step {step} could not be saved in {folder}; the earlier state is whole. Make room and "
+        "run again: training goes on from it"
+    )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary)
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        path = folder / f"step{step:08d}-{identity[:16]}-{hashing.of_file(temporary)}.safetensors"
-        temporary.replace(path)
-    except Exception as error:  # safetensors has an exception of its own for failed writes
-        with suppress(OSError):
+        with naming_full_disk(consequence):
+            folder.mkdir(parents=True, exist_ok=True)
+            save_file(tensors, temporary)
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+            path = folder / f"step{step:08d}-{identity[:16]}-{hashing.of_file(temporary)}.safetensors"
+            temporary.replace(path)
+    finally:
+        with suppress(OSError):  # only a failure leaves something under this name
             temporary.unlink(missing_ok=True)
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error).lower():
-            raise DiskFull(
-                f"the disk is full: the state of step {step} could not be saved in {folder}; the earlier state is "
-                "whole. Make room and run again: training goes on from it"
-            ) from error
-        raise
     return path
 
 
 def prune(folder: Path, identity: str, step: int, keep: frozenset[int]) -> None:
-    """Delete the states that the one just saved at `step` replaces: earlier ones, but for the steps in `keep`,
-    and those of other identities where nothing is kept."""
+    """Delete the states that the one just saved at `step` replaces.
+
+    These are earlier ones, but for the steps in `keep`, and those of other identities where nothing is kept.
+    The run's lock must be held: nobody else reads a state then.
+    """
     for other, of, _, path in _states(folder):
         earlier = of == identity[:16] and other < step and other not in keep
         foreign = of != identity[:16] and not keep
@@ -102,6 +148,15 @@ def prune(folder: Path, identity: str, step: int, keep: frozenset[int]) -> None:
 
 
 # -------------------------------------------------------------------------------------------------- lock
+#
+# Whoever holds the lock with the highest number trains. A lock is taken, also over from a dead owner, by
+# creating the next number, which succeeds for one process only; it is freed by renaming. The highest number
+# is never deleted, so a slow process that acts on what it saw long ago cannot harm: it finds its number
+# taken, or sees a higher one when it looks again.
+
+
+class LockLost(RuntimeError):
+    """Another process took the run over, because this one stood still for too long."""
 
 
 @dataclass(frozen=True)
@@ -109,95 +164,175 @@ class Owner:
     """A process, named so that it can be recognised as dead, also after its number was given out again."""
 
     host: str
+    machine: str
     pid: int
     started: str
 
     @classmethod
     def this(cls) -> "Owner":
-        return cls(socket.gethostname(), os.getpid(), _start_time(os.getpid()))
+        return cls(socket.gethostname(), _machine(), os.getpid(), _start_time(os.getpid()) or "")
 
-    def is_dead_here(self) -> bool:
-        """True where this is a process of our host that no longer runs (a zombie no longer does)."""
-        return self.host == socket.gethostname() and _start_time(self.pid) != self.started
+    def is_here(self) -> bool:
+        """True where this process can be looked at from ours."""
+        return self.machine == _machine() and _start_time(self.pid) is not None
+
+    def is_dead(self) -> bool:
+        """True where this is a process of our machine that no longer runs (a zombie no longer does)."""
+        return self.is_here() and _start_time(self.pid) != self.started
 
 
-def _start_time(pid: int) -> str:
-    """When a process started, in the kernel's ticks; empty where there is no such process, or only a zombie."""
+def _machine() -> str:
+    """Where process numbers mean the same processes: hosts and containers can share a name."""
+    boot, space = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+    try:
+        return f"{boot.read_text().strip()} {os.readlink(space)}"
+    except OSError:  # not Linux
+        return socket.gethostname()
+
+
+def _start_time(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks.
+
+    Empty where there is no such process, or only a zombie; None where the system does not tell.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        if not Path("/proc/self/stat").exists():  # not Linux: the number alone must do
-            with suppress(ProcessLookupError):
-                os.kill(pid, 0)
-                return "unknown"
-        return ""
+    except PermissionError:
+        return None
+    except (FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self/stat").exists():
+            return ""
+        try:
+            os.kill(pid, 0)  # not Linux: the number alone must do
+        except ProcessLookupError:
+            return ""
+        except PermissionError:
+            return None
+        return "unknown"
     return "" if fields[0] in "ZX" else fields[19]
-
-
-def _silent_for(path: Path) -> float:
-    """Seconds since a file was touched, by the clock of the file system that holds it."""
-    probe = path.with_name(f".clock-{uuid.uuid4().hex}")
-    probe.touch()
-    now = probe.stat().st_mtime
-    probe.unlink()
-    return now - path.stat().st_mtime
 
 
 def _link_new(path: Path, content: str) -> bool:
     """Create a file with its content in one step, also on a network file system; false where it exists."""
-    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    temporary.write_text(content)
+    temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}.tmp")
     try:
+        temporary.write_text(content)
         os.link(temporary, path)
         return True
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):  # the second: the owner cleared up between the two lines
         return False
     finally:
-        temporary.unlink()
+        with suppress(OSError):
+            temporary.unlink()
 
 
-def _take_over(path: Path) -> None:
-    """Remove a lock whose owner is dead; one process at a time may look and remove."""
-    guard = path.with_name("lock.takeover")
-    if not _link_new(guard, ""):
-        with suppress(FileNotFoundError):
-            if _silent_for(guard) > DEAD_AFTER:
-                guard.unlink()
-        return
+def _highest(folder: Path) -> tuple[int, bool, Path]:
+    """The lock that counts: its number, whether it is free, its path."""
+    matches = ((LOCK.fullmatch(path.name), path) for path in folder.glob("lock-*"))
+    return max(((int(m[1]), bool(m[2]), path) for m, path in matches if m), default=(0, True, folder))
+
+
+class _Watch:
+    """Tells whether a lock's owner is dead.
+
+    On our own machine its process is looked at. On another one its sign of life is the lock's time: it must
+    move while we look, by our own clock, so clocks that differ do no harm.
+    """
+
+    def __init__(self) -> None:
+        self.seen: tuple[Path, int] | None = None
+        self.since = 0.0
+
+    def is_dead(self, path: Path) -> bool:
+        try:
+            seen = (path, path.stat().st_mtime_ns)
+            owner = read_owner(path)
+        except FileNotFoundError:  # freed or taken over while we look
+            return False
+        if owner is not None and owner.is_here():
+            return owner.is_dead()
+        if seen != self.seen:
+            self.seen, self.since = seen, time.monotonic()
+        return time.monotonic() - self.since > DEAD_AFTER
+
+
+def read_owner(path: Path) -> Owner | None:
+    """The owner that a lock names; None where a crash of the machine left it empty."""
     try:
-        if _owner_is_dead(path):
-            path.unlink()
-    finally:
-        guard.unlink(missing_ok=True)
+        return Owner(**json.loads(path.read_text()))
+    except (json.JSONDecodeError, TypeError):
+        return None
 
 
-def _owner_is_dead(path: Path) -> bool:
-    try:
-        owner = Owner(**json.loads(path.read_text()))
-        return owner.is_dead_here() or _silent_for(path) > DEAD_AFTER
-    except FileNotFoundError:
-        return False
+class Lock:
+    """A run's lock, held by this process."""
+
+    def __init__(self, path: Path, number: int, content: str):
+        self.path, self.number, self.content, self.lost = path, number, content, False
+
+    def beat(self) -> None:
+        """Give a sign of life, and see whether another process took the lock over."""
+        with suppress(OSError):  # a file system that does not answer, or is full, must not end a run
+            self.lost = self.lost or _highest(self.path.parent)[0] > self.number
+            if self.lost:
+                return
+            try:
+                os.utime(self.path)
+            except FileNotFoundError:  # somebody deleted the whole cache
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                _link_new(self.path, self.content)
+
+    def check(self) -> None:
+        """Raises LockLost where another process trains the run now."""
+        if self.lost:
+            raise LockLost(
+                f"this process stood still for more than {DEAD_AFTER:.0f} s, and another one took the run "
+                f"over: {_highest(self.path.parent)[2]}. It goes on there"
+            )
 
 
 @contextmanager
-def lock(folder: Path) -> Iterator[Path]:
-    """Hold a run's lock; wait for a living owner, take over from a dead one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "lock"
-    said = False
-    while not _link_new(path, json.dumps(asdict(Owner.this()))):
-        if _owner_is_dead(path):
-            _take_over(path)
+def lock(folder: Path) -> Iterator[Lock]:
+    """Hold a run's lock; wait for a living owner, take over from a dead one.
+
+    Raises:
+        DiskFull: there is no room even for a lock.
+    """
+    with naming_full_disk(f"{folder} holds no further file. Make room and run again"):
+        held = _acquire(folder)
+    try:
+        for path in [*folder.glob("lock-*"), *folder.glob(".lock-*.tmp")]:
+            match = LOCK.fullmatch(path.name)
+            if match is None or int(match[1]) < held.number:  # of killed processes, or given back
+                path.unlink(missing_ok=True)
+        with _every(HEARTBEAT, held.beat):
+            yield held
+    finally:
+        with suppress(OSError):
+            held.path.unlink() if held.lost else held.path.rename(f"{held.path}.free")
+
+
+def _acquire(folder: Path) -> Lock:
+    content = json.dumps(asdict(Owner.this()))
+    watch, said = _Watch(), False
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)  # each time, since somebody may delete the whole cache
+        number, free, path = _highest(folder)
+        if free or watch.is_dead(path):
+            mine = folder / f"lock-{number + 1}"
+            if _link_new(mine, content):
+                if _highest(folder)[0] == number + 1:
+                    return Lock(mine, number + 1, content)
+                mine.unlink(missing_ok=True)
+            time.sleep(POLL / 10)
             continue
         if not said:
             with suppress(FileNotFoundError):
-                print(f"waiting: this run is being trained by {path.read_text()}; {path}", flush=True)
-            said = True
-        time.sleep(1)
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+                owner = read_owner(path)
+                who = f"process {owner.pid} on {owner.host}" if owner else "another process"
+                print(f"waiting: this run is being trained by {who} ({path})", flush=True)
+                said = True
+        time.sleep(POLL)
 
 
 # ---------------------------------------------------------------------------------------------- attempts
@@ -223,30 +358,43 @@ class GivenUp(RuntimeError):
     """Trying again in this call would only fail again."""
 
 
-def _attempts(folder: Path) -> list[Attempt]:
-    return [Attempt(**json.loads(path.read_text())) for path in sorted((folder / "attempts").glob("*.json"))]
+def _number(path: Path) -> int:
+    """Attempts are numbered, since the clocks of several nodes need not agree on their order."""
+    return int(path.name.partition("-")[0])
 
 
-def check_worth_trying(folder: Path, identity: str, end: int) -> None:
-    """Raise where this call's earlier attempts say that another one is in vain.
+def _attempts(folder: Path, identity: str) -> list[Attempt]:
+    """A run's attempts in their order, but for records that a crash of the machine left unreadable."""
+    attempts = []
+    for path in sorted((folder / "attempts").glob("[0-9]*-*.json"), key=_number):
+        with suppress(json.JSONDecodeError, TypeError):
+            attempts.append(Attempt(**json.loads(path.read_text())))
+    return [attempt for attempt in attempts if attempt.identity == identity]
+
+
+def check_worth_trying(folder: Path, identity: str, start: int, end: int) -> None:
+    """Raise where this call's earlier attempts say that another one, from `start` to `end`, is in vain.
+
+    Progress is what a later attempt can start from: a killed process has no time to note what it saved.
 
     Raises:
-        GivenUp: a failure that is bound to come again was recorded, or the last two attempts saved nothing new.
+        GivenUp: a failure that is bound to come again was recorded, or two attempts in a row got no further
+            than to where this one would start.
     """
     call = os.environ.get("ISTHMUS_CALL")
-    ours = [a for a in _attempts(folder) if call and (a.call, a.identity, a.end) == (call, identity, end)]
+    ours = [a for a in _attempts(folder, identity) if call and (a.call, a.end) == (call, end)]
     if ours and ours[-1].failure:
         raise GivenUp(f"an earlier attempt of this call failed, and would again: {ours[-1].failure}")
-    if len(ours) >= 2 and all(not a.done and a.saved == a.start for a in ours[-2:]):
+    if len(ours) >= 2 and all(not a.done and a.start >= start for a in ours[-2:]):
         raise GivenUp(
-            f"two attempts in a row ended without a new state (at step {ours[-1].start}); this call tries no more. "
+            f"two attempts in a row ended without a new state (at step {start}); this call tries no more. "
             "Look at the job's log; a new call tries again"
         )
 
 
-def spent(folder: Path) -> dict[str, Any]:
+def spent(folder: Path, identity: str) -> dict[str, Any]:
     """The seconds by device and the number of attempts, over all that is recorded of a run."""
-    attempts = _attempts(folder)
+    attempts = _attempts(folder, identity)
     devices = sorted({a.device for a in attempts})
     return {
         "attempts": len(attempts),
@@ -255,30 +403,19 @@ def spent(folder: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def recorded(folder: Path, attempt: Attempt, locked: Path) -> Iterator[Attempt]:
-    """Keep an attempt's record, and the lock's sign of life, up to date while the block runs."""
-    (folder / "attempts").mkdir(parents=True, exist_ok=True)
-    path = folder / "attempts" / f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.json"
-    began, over = time.monotonic(), threading.Event()
+def recorded(folder: Path, attempt: Attempt) -> Iterator[Attempt]:
+    """Keep an attempt's record up to date while the block runs; the run's lock must be held."""
+    numbers = map(_number, (folder / "attempts").glob("[0-9]*-*.json"))
+    path = folder / "attempts" / f"{max(numbers, default=0) + 1:06d}-{uuid.uuid4().hex[:8]}.json"
+    began = time.monotonic()
 
     def write() -> None:
         attempt.seconds = time.monotonic() - began
-        temporary = path.with_suffix(".tmp")
         with suppress(OSError):  # a full disk must not end a run that can still compute
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".tmp")
             temporary.write_text(json.dumps(asdict(attempt)))
             temporary.replace(path)
-            os.utime(locked)
 
-    def beat() -> None:
-        while not over.wait(HEARTBEAT):
-            write()
-
-    write()
-    thread = threading.Thread(target=beat, daemon=True)
-    thread.start()
-    try:
+    with _every(HEARTBEAT, write):
         yield attempt
-    finally:
-        over.set()
-        thread.join()
-        write()

@@ -8,7 +8,7 @@ segments or interrupted anywhere ends in the same bits as one that was not.
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from isthmus import hashing, models, state, tokens
+from isthmus.config import ConfigError
 from isthmus.numerics import Numerics, autocast
 from isthmus.tokens import Tokens
 
 FLUSH = 50  # updates between two looks at the losses: each look waits for the device
 LOG_SECONDS = 30.0
+SAVING_SHARE = 0.02  # of a run's time at most goes into saving, however short the time between two saves
 
 
 class TrainingFailed(RuntimeError):
@@ -29,7 +31,11 @@ class TrainingFailed(RuntimeError):
 
 
 class Interrupted(SystemExit):
-    """A signal ended the run after its state was saved."""
+    """A signal ended the process; what it had trained is saved, as `said` says."""
+
+    def __init__(self, number: signal.Signals, said: str):
+        super().__init__(128 + number)
+        self.said = f"{number.name}: {said}"
 
 
 # ------------------------------------------------------------------------------- functions of (seed, step)
@@ -77,7 +83,9 @@ def _epoch(n: int, order_seed: int, epoch: int) -> np.ndarray:
 
 def run_seeds(seed: int, vary: list[str]) -> dict[str, int]:
     """The seeds of head, order and dropout of a run; what is not varied is the same for all runs."""
-    return {name: hashing.seed(name, seed if name in vary else "fixed") for name in ("head", "order", "dropout")}
+    return {
+        name: hashing.seed(name, seed if name in vary else "fixed") for name in ("head", "order", "dropout")
+    }
 
 
 # ------------------------------------------------------------------------------------------------- tasks
@@ -148,6 +156,48 @@ def on_device(arrays: dict[str, np.ndarray], device: str) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------- the update
 
 
+def prepare(model):
+    """Put a model into training mode, with embeddings whose gradients cost what their batch's tokens do.
+
+    PyTorch fills, and adds up, a gradient as large as the vocabulary for each micro-batch, which is nearly a
+    tenth of an update where micro-batches are small. Here the rows that occur are added to one gradient, in the
+    same order, so to the same bits. On a GPU this would wait for the device and gain nothing; a tied weight
+    gets other gradients too.
+    """
+    import torch
+    from torch.nn.functional import embedding
+
+    class Lookup(torch.autograd.Function):
+        @staticmethod
+        def forward(context, weight, ids, padding):
+            context.save_for_backward(ids)
+            context.weight, context.padding = weight, padding
+            return embedding(ids, weight)
+
+        @staticmethod
+        def backward(context, gradient):
+            (ids,), weight = context.saved_tensors, context.weight
+            rows, places = torch.unique(ids, return_inverse=True)
+            unused = (rows == context.padding).nonzero().flatten().tolist() or [-1]  # gets no gradient
+            added = torch.ops.aten.embedding_dense_backward(gradient, places, len(rows), unused[0], False)
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+            weight.grad.index_add_(0, rows, added)
+            return None, None, None
+
+    def looked_up(layer):
+        padding = -1 if layer.padding_idx is None else layer.padding_idx
+        return lambda ids: Lookup.apply(layer.weight, ids, padding)
+
+    owners = [id(own) for module in model.modules() for own in module.parameters(recurse=False)]
+    for layer in model.modules():
+        if type(layer) is torch.nn.Embedding and layer.weight.device.type == "cpu":
+            plain = layer.max_norm is None and not layer.scale_grad_by_freq and not layer.sparse
+            if plain and layer.num_embeddings > 1000 and owners.count(id(layer.weight)) == 1:
+                layer.forward = looked_up(layer)
+    return model.train()
+
+
 def make_optimizer(model, recipe: dict[str, Any]):
     """PyTorch's fused AdamW over all parameters: weight decay is decoupled and reaches each of them."""
     from torch.optim import AdamW
@@ -173,18 +223,28 @@ def rate_at(t: int, recipe: dict[str, Any]) -> float:
     )
 
 
-def update(model, optimizer, task: Task, recipe: dict[str, Any], dropout_seed: int, t: int, numerics: Numerics):
+def update(
+    model, optimizer, task: Task, recipe: dict[str, Any], dropout_seed: int, t: int, numerics: Numerics,
+    stopped: Callable[[], bool] = lambda: False,
+):  # fmt: skip
     """One update, from step t to t + 1.
 
     Gradients of the micro-batches add up to the batch's; dropout is seeded from (seed, t, micro-batch).
 
+    Args:
+        stopped: asked before each micro-batch; where it says yes, the update is not made.
+
     Returns:
-        The batch's mean loss and its token count, as a 0-d tensor on the device and an int.
+        The batch's mean loss and its token count, as a 0-d tensor on the device and an int; None where
+        stopped.
     """
     import torch
 
     total, count = 0.0, 0
     for number, micro in enumerate(task.micro_batches(t)):
+        if stopped():
+            optimizer.zero_grad()
+            return None
         torch.manual_seed(hashing.seed("dropout", dropout_seed, t, number))
         with autocast(numerics):
             loss = task.loss(model, micro)
@@ -207,8 +267,10 @@ def _capture(model, optimizer, history: dict[str, np.ndarray]) -> dict[str, Any]
 
     tensors = {f"weights/{name}": tensor for name, tensor in models.distinct(model).items()}
     for name, parameter in model.named_parameters():
-        for moment in ("exp_avg", "exp_avg_sq"):
-            tensors[f"{moment}/{name}"] = optimizer.state[parameter][moment]
+        for moment in MOMENTS:
+            # a parameter that takes no part in the loss has none
+            if moment in optimizer.state.get(parameter, {}):
+                tensors[f"{moment}/{name}"] = optimizer.state[parameter][moment]
     tensors |= {f"history/{name}": torch.from_numpy(array) for name, array in history.items()}
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
@@ -228,15 +290,21 @@ def _restore(model, optimizer, path: Path, step: int) -> dict[str, np.ndarray]:
         for name, tensor in own.items():
             tensor.copy_(tensors[f"weights/{name}"])
         for name, parameter in model.named_parameters():
-            optimizer.state[parameter] = {
-                "step": torch.tensor(float(step), device=parameter.device),
-                **{m: torch.empty_like(parameter).copy_(tensors[f"{m}/{name}"]) for m in ("exp_avg", "exp_avg_sq")},
-            }
+            if f"{MOMENTS[0]}/{name}" in tensors:
+                optimizer.state[parameter] = {
+                    "step": torch.tensor(float(step), device=parameter.device),
+                    **{m: torch.empty_like(parameter).copy_(tensors[f"{m}/{name}"]) for m in MOMENTS},
+                }
     return {name: tensors[f"history/{name}"].numpy().copy() for name in HISTORY}
 
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
 HISTORY = ("loss", "tokens", "seconds")
-_EMPTY = {"loss": np.empty(0, np.float64), "tokens": np.empty(0, np.int64), "seconds": np.empty(0, np.float64)}
+_EMPTY = {
+    "loss": np.empty(0, np.float64),
+    "tokens": np.empty(0, np.int64),
+    "seconds": np.empty(0, np.float64),
+}
 
 
 class _History:
@@ -276,9 +344,9 @@ class _History:
             return
         t = len(self.past["loss"]) + int(np.flatnonzero(~np.isfinite(losses))[0])
         raise TrainingFailed(
-            f"the loss of the update from step {t} to {t + 1} is {losses[t - len(self.past['loss'])]}, not a finite "
-            f"number; its learning rate was {rate_at(t, self.recipe):.3g}, its batch the rows {self.task.ids(t)}. "
-            "A lower learning_rate or a longer warmup_steps is what usually helps"
+            f"the loss of the update from step {t} to {t + 1} is {losses[t - len(self.past['loss'])]}, not a "
+            f"finite number; its learning rate was {rate_at(t, self.recipe):.3g}, its batch the rows "
+            f"{self.task.ids(t)}. A lower learning_rate or a longer warmup_steps is what usually helps"
         )
 
 
@@ -294,23 +362,42 @@ class Cache:
     save_minutes: float
 
 
+class _Signals:
+    """What SIGTERM and SIGINT do: they end the process, or leave word while a loop has something to save."""
+
+    def __init__(self) -> None:
+        self.came: signal.Signals | None = None
+        self.awaited = False
+
+    def _handle(self, number: int, _frame: Any) -> None:
+        self.came = self.came or signal.Signals(number)
+        if not self.awaited:
+            raise Interrupted(self.came, "nothing new was there to save")
+
+    @contextmanager
+    def installed(self) -> Iterator["_Signals"]:
+        """Handle the signals while the block runs."""
+        previous = {number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield self
+        except Interrupted as interrupted:
+            print(
+                interrupted.said, flush=True
+            )  # not in the handler, which may have interrupted another print
+            raise
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
 @contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT instead of dying of them; the list holds what came."""
-    came: list[int] = []
-    previous = {s: signal.signal(s, lambda number, _: came.append(number)) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield came
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
 def segment(
     open_model, task: Task, recipe: dict[str, Any], dropout_seed: int, end: int, identity: str, cache: Cache,
     numerics: Numerics,
-) -> Path:  # fmt: skip
+) -> Iterator[Path]:  # fmt: skip
     """Train a run from its newest state (or its start) to step `end`.
+
+    The run's lock is held while the block runs, so that no other process prunes the state that it reads.
 
     Args:
         open_model: a function without arguments that returns the model at step 0, on the device.
@@ -322,36 +409,51 @@ def segment(
         cache: where states are kept.
         numerics: how to compute.
 
-    Returns:
+    Yields:
         The path of the state at step `end`: its weights are the checkpoint's.
 
     Raises:
         TrainingFailed: the loss is not finite, or the device's memory does not hold a micro-batch.
-        Interrupted: SIGTERM or SIGINT came; the state is saved.
-        state.DiskFull, state.GivenUp: as their names say.
+        Interrupted: SIGTERM or SIGINT came; what was trained is saved.
+        config.ConfigError: what `open_model` raises.
+        state.DiskFull, state.GivenUp, state.LockLost: as their names say.
     """
-    with state.lock(cache.folder) as locked, _signals() as came:
+    with _Signals().installed() as signals, state.lock(cache.folder) as lock:
         found = state.newest(cache.folder, identity, end)
         start = found[0] if found else 0
         if start == end:
             print(f"step {end} is in the cache; it is published", flush=True)
-            return found[1]
-        state.check_worth_trying(cache.folder, identity, end)
+            yield found[1]
+            return
+        state.check_worth_trying(cache.folder, identity, start, end)
         print(f"training goes on from step {start} to {end}", flush=True)
         attempt = state.Attempt(identity, end, start, start, numerics.device)
-        with state.recorded(cache.folder, attempt, locked), _bound_to_come_again(attempt):
-            model = open_model()
-            model.train()
+        with state.recorded(cache.folder, attempt), _bound_to_come_again(attempt, recipe):
+            model = prepare(open_model())
             optimizer = make_optimizer(model, recipe)
             past = _restore(model, optimizer, found[1], start) if found else _EMPTY
             history = _History(past, task, recipe)
-            path = _loop(model, optimizer, history, recipe, dropout_seed, attempt, cache, numerics, came)
+
+            def stopped() -> bool:
+                return signals.came is not None or lock.lost
+
+            def advance(t: int):
+                done = update(model, optimizer, task, recipe, dropout_seed, t, numerics, stopped)
+                lock.check()
+                return done
+
+            def capture() -> dict[str, Any]:
+                lock.beat()  # what is pruned after a save must not be what another process goes on from
+                lock.check()
+                return _capture(model, optimizer, history.flush())
+
+            path = _loop(advance, capture, history, attempt, cache, signals)
             attempt.done = True
-            return path
+        yield path
 
 
 @contextmanager
-def _bound_to_come_again(attempt: state.Attempt) -> Iterator[None]:
+def _bound_to_come_again(attempt: state.Attempt, recipe: dict[str, Any]) -> Iterator[None]:
     """Note failures that a retry would only repeat, and name the setting that would help."""
     import torch
 
@@ -359,44 +461,62 @@ def _bound_to_come_again(attempt: state.Attempt) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         attempt.failure = (
-            "the device's memory does not hold a micro-batch; lower `training.token_budget` (it is part of the "
-            f"recipe, so the run starts anew): {str(error).splitlines()[0]}"
+            "the device's memory does not hold a micro-batch; lower `training.token_budget`, which is "
+            f"{recipe['token_budget']} (it is part of the recipe, so the run starts anew): "
+            f"{str(error).splitlines()[0]}"
         )
         raise TrainingFailed(attempt.failure) from error
-    except TrainingFailed as error:
+    except (TrainingFailed, ConfigError) as error:
         attempt.failure = str(error)
         raise
 
 
-def _loop(model, optimizer, history, recipe, dropout_seed, attempt, cache, numerics, came) -> Path:
+def _loop(
+    advance: Callable[[int], Any],
+    capture: Callable[[], dict[str, Any]],
+    history: _History,
+    attempt: state.Attempt,
+    cache: Cache,
+    signals: _Signals,
+) -> Path:
     """Update until the attempt's end, saving by time; a signal saves and ends the process."""
     progress = _Progress(attempt.start, attempt.end)
     next_save = time.monotonic() + 60 * cache.save_minutes
 
-    def save(t: int) -> Path:
-        began = time.monotonic()
-        path = state.save(cache.folder, attempt.identity, t, _capture(model, optimizer, history.flush()))
-        state.prune(cache.folder, attempt.identity, t, cache.keep)
-        attempt.saved = t
+    def save(t: int) -> tuple[Path, str]:
         nonlocal next_save
+        began = time.monotonic()
+        path = state.save(cache.folder, attempt.identity, t, capture())
+        attempt.saved = t
+        state.prune(cache.folder, attempt.identity, t, cache.keep)
         took = time.monotonic() - began
-        # at most one part in fifty of the run goes into saving
-        next_save = time.monotonic() + max(60 * cache.save_minutes, 50 * took)
-        print(f"saved the state of step {t} in {took:.2f} s", flush=True)
-        return path
+        next_save = time.monotonic() + max(60 * cache.save_minutes, took / SAVING_SHARE)
+        history.began = time.monotonic()
+        said = f"saved the state of step {t} in {took:.2f} s"
+        progress.say(said)
+        return path, said
 
-    for t in range(attempt.start, attempt.end):
-        loss, count = update(model, optimizer, history.task, recipe, dropout_seed, t, numerics)
-        history.add(loss, count)
-        progress.show(t + 1, rate_at(t, recipe), history)
-        if came and t + 1 < attempt.end:
-            save(t + 1)
-            name = signal.Signals(came[0]).name
-            print(f"{name}: the state of step {t + 1} is saved; the next attempt goes on from there", flush=True)
-            raise Interrupted(128 + came[0])
-        if time.monotonic() > next_save and t + 1 < attempt.end:
-            save(t + 1)
-    return save(attempt.end)
+    def leave(t: int) -> None:
+        said = save(t)[1] if t > attempt.saved else f"nothing was trained beyond step {t}"
+        raise Interrupted(signals.came, f"{said}; the next attempt goes on from there")
+
+    signals.awaited = True
+    try:
+        for t in range(attempt.start, attempt.end):
+            done = advance(t)
+            if done is None:
+                leave(t)
+            history.add(*done)
+            progress.show(t + 1, rate_at(t, history.recipe), history)
+            if time.monotonic() > next_save and t + 1 < attempt.end:
+                save(t + 1)
+        path = save(attempt.end)[0]
+        if signals.came:
+            leave(attempt.end)
+        return path
+    finally:
+        signals.awaited = False
+        progress.close()
 
 
 class _Progress:
@@ -410,6 +530,17 @@ class _Progress:
 
             self.bar = tqdm(total=end, initial=start, unit="step", file=sys.stdout)
         self.next = self.began + (1.0 if self.bar else LOG_SECONDS)
+
+    def say(self, text: str) -> None:
+        """A line of its own, above the bar where there is one."""
+        if self.bar is not None:
+            self.bar.write(text, file=sys.stdout)
+        else:
+            print(text, flush=True)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
 
     def show(self, step: int, rate: float, history: _History) -> None:
         if self.bar is not None:
@@ -425,7 +556,7 @@ class _Progress:
         if self.bar is not None:
             self.bar.set_postfix_str(text)
         else:
-            print(f"step {step} of {self.end}: {text}, {left / 60:.1f} min left", flush=True)
+            self.say(f"step {step} of {self.end}: {text}, {left / 60:.1f} min left")
 
 
 # ------------------------------------------------------------------------------------------------ publish
@@ -436,33 +567,40 @@ def publish(path: Path, recipe: dict[str, Any], previous: int, step: int, out: P
 
     Returns:
         The SHA-256 of the weights.
+
+    Raises:
+        state.DiskFull: there is no room for them.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from safetensors.torch import load_file
+    from safetensors import safe_open
 
-    tensors = load_file(path)
-    out.mkdir(parents=True, exist_ok=True)
-    prefix = "weights/"
-    models.save_weights(
-        {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)},
-        out / models.WEIGHTS,
-    )
-    span = slice(previous, step)
+    with safe_open(path, "pt") as tensors:
+        prefix = "weights/"
+        names = [name for name in tensors.keys() if name.startswith(prefix)]  # noqa: SIM118 - it is no dict
+        weights = {name.removeprefix(prefix): tensors.get_tensor(name) for name in names}
+        history = {name: tensors.get_tensor(f"history/{name}").numpy()[previous:step] for name in HISTORY}
     columns = {
         "step": np.arange(previous + 1, step + 1),
-        "loss": tensors["history/loss"].numpy()[span],
+        "loss": history["loss"],
         "learning_rate": np.array([rate_at(t, recipe) for t in range(previous, step)]),
-        "tokens": tensors["history/tokens"].numpy()[span],
-        "seconds": tensors["history/seconds"].numpy()[span],
+        "tokens": history["tokens"],
+        "seconds": history["seconds"],
     }
-    pq.write_table(pa.table(columns), out / "history.parquet")
+    with state.naming_full_disk(
+        f"step {step} could not be published in {out}; its state is kept. Make room, run again"
+    ):
+        out.mkdir(parents=True, exist_ok=True)
+        for leftover in out.glob(f".{models.WEIGHTS}.*.tmp"):  # of killed processes: the run's lock is held
+            leftover.unlink(missing_ok=True)
+        models.save_weights(weights, out / models.WEIGHTS)
+        pq.write_table(pa.table(columns), out / "history.parquet")
     return hashing.of_file(out / models.WEIGHTS)
 
 
 def finetune(
-    *, start: Path, examples: Path, recipe: dict[str, Any], seed: int, previous: int, step: int, numerics: Numerics,
-    cache: Cache, out: Path,
+    *, start: Path, examples: Path, recipe: dict[str, Any], seed: int, previous: int, step: int,
+    numerics: Numerics, cache: Cache, out: Path,
 ) -> None:  # fmt: skip
     """One job: bring a run from wherever its cache stands to `step`, and publish that checkpoint.
 
@@ -504,8 +642,8 @@ def finetune(
 
     pad = models.pad_token(start)
     task = Classification(train, recipe, seeds["order"], pad, numerics.device)
-    path = segment(open_model, task, recipe, seeds["dropout"], step, identity, cache, numerics)
-    sha256 = publish(path, recipe, previous, step, out)
+    with segment(open_model, task, recipe, seeds["dropout"], step, identity, cache, numerics) as path:
+        sha256 = publish(path, recipe, previous, step, out)
     config = (start / "config.json").read_text()
     (out / "config.json").write_text(config)
     models.write_json(
@@ -516,7 +654,7 @@ def finetune(
             "sha256": sha256,
             "identity": identity,
             "identity_of": what,
-            "spent": state.spent(cache.folder),
+            "spent": state.spent(cache.folder, identity),
             "versions": models.versions(),
         },
     )

@@ -31,9 +31,22 @@ def read_experiment():
 
 EXPERIMENT = read_experiment()
 RESULTS = f"results/{EXPERIMENT.experiment}"
-CHECKPOINT = RESULTS + "/checkpoints/{model}/{dataset}/seed{seed}/step{step}"
-TABLES = [f"{RESULTS}/tables/{name}.{ending}" for name in tables.names(EXPERIMENT) for ending in tables.TABLE_FORMATS]
-FIGURES = [f"{RESULTS}/figures/{name}.{ending}" for name in figures.names(EXPERIMENT) for ending in ("png", "svg")]
+
+
+def results(path):
+    """A file of the experiment; wildcards in its name stay as they are."""
+    return f"{RESULTS}/{path}"
+
+
+CHECKPOINT = results("checkpoints/{model}/{dataset}/seed{seed}/step{step}")
+TABLES = [
+    f"{RESULTS}/tables/{name}.{ending}"
+    for name in tables.names(EXPERIMENT)
+    for ending in tables.TABLE_FORMATS
+]
+FIGURES = [
+    f"{RESULTS}/figures/{name}.{ending}" for name in figures.names(EXPERIMENT) for ending in ("png", "svg")
+]
 FETCHED = [name for name, model in EXPERIMENT.models.items() if model.pretraining is None]
 RUNGS = [name for name, model in EXPERIMENT.models.items() if model.pretraining is not None]
 FURTHER = sorted({further for dataset in EXPERIMENT.datasets.values() for further in dataset.sets})
@@ -56,7 +69,9 @@ wildcard_constraints:
 STEPS = {cell: EXPERIMENT.cell_training(*cell).checkpoint_steps() for cell in EXPERIMENT.cell_list()}
 RECIPES = {cell: EXPERIMENT.cell_training(*cell).recipe() for cell in EXPERIMENT.cell_list()}
 # Everything that changes bits besides weights and examples.
-NUMERICS = {key: getattr(EXPERIMENT, key) for key in ("device", "precision", "attention", "threads", "deterministic")}
+NUMERICS = {
+    key: getattr(EXPERIMENT, key) for key in ("device", "precision", "attention", "threads", "deterministic")
+}
 
 
 def recipe(wildcards):
@@ -92,6 +107,68 @@ def token_files(wildcards):
 def evaluation_params(wildcards):
     """What a measurement depends on besides weights and tokens."""
     return EXPERIMENT.evaluation.model_dump(include={"train_examples", "token_budget", "seed"})
+
+
+# ------------------------------------------------------------------------ what single rules read and depend on
+
+
+def source_files(columns):
+    """The user's own files that a set is read from; they re-run it when they change."""
+    return [str(path) for path in columns.source.paths] if columns.source.kind == "files" else []
+
+
+def fetched(columns, dataset, name):
+    """The local copy of a set that comes from the hub."""
+    return [f"{RESULTS}/data/{dataset}/fetched/{name}.parquet"] if columns.source.kind == "hub" else []
+
+
+def columns_of(dataset, name):
+    """The settings of a data set (`_main`, which no set can be called) or of one of its further sets."""
+    whole = EXPERIMENT.datasets[dataset]
+    return whole if name == "_main" else data.inherit(whole, whole.sets[name])
+
+
+def subset_settings(columns):
+    """What the rows depend on: neither where files stand, nor what is done with the rows later."""
+    dumped = columns.model_dump(mode="json", exclude={"sets", "training", "max_length"})
+    dumped["source"].pop("paths", None)
+    return dumped
+
+
+def previous_rung(wildcards):
+    """The rung before this one of the same pre-training: its states are where this one goes on."""
+    rung = EXPERIMENT.models[wildcards.model]
+    before = [
+        (model.pretraining_steps, name)
+        for name, model in EXPERIMENT.models.items()
+        if model.pretraining == rung.pretraining and 0 < model.pretraining_steps < rung.pretraining_steps
+    ]
+    return [f"{RESULTS}/models/{max(before)[1]}/model.safetensors"] if before else []
+
+
+def row_files(model, dataset, ending):
+    """A file of each row of a cell."""
+    return [
+        f"{RESULTS}/paths/{model}/{dataset}/step{step}/seed{seed}.{ending}"
+        for step in STEPS[model, dataset]
+        for seed in EXPERIMENT.seeds[1:]
+    ]
+
+
+def delta_from(wildcards):
+    """The step that deltas start from."""
+    if EXPERIMENT.delta_from is not None:
+        return EXPERIMENT.delta_from
+    return STEPS[wildcards.model, wildcards.dataset][1]
+
+
+def shown_histories(wildcards):
+    """The training histories of the run that Figure 1 shows, of each data set that its model is trained on."""
+    return [
+        f"{RESULTS}/checkpoints/{model}/{dataset}/seed{seed}/step{step}/history.parquet"
+        for model, dataset, seed in figures.training_runs(EXPERIMENT)
+        for step in STEPS[model, dataset][1:]
+    ]
 
 
 # -------------------------------------------------------------------------------------------------- resources

@@ -4,28 +4,28 @@
 # Seconds; one job a run.
 rule initialize:
     input:
-        config=RESULTS + "/models/{model}/config.json",
-        weights=RESULTS + "/models/{model}/model.safetensors",
-        summary=RESULTS + "/data/{dataset}/subset.json",
+        config=results("models/{model}/config.json"),
+        weights=results("models/{model}/model.safetensors"),
+        summary=results("data/{dataset}/subset.json"),
     output:
-        config=RESULTS + "/checkpoints/{model}/{dataset}/seed{seed}/step0/config.json",
-        weights=RESULTS + "/checkpoints/{model}/{dataset}/seed{seed}/step0/model.safetensors",
-        summary=RESULTS + "/checkpoints/{model}/{dataset}/seed{seed}/step0/checkpoint.json",
+        config=results("checkpoints/{model}/{dataset}/seed{seed}/step0/config.json"),
+        weights=results("checkpoints/{model}/{dataset}/seed{seed}/step0/model.safetensors"),
+        summary=results("checkpoints/{model}/{dataset}/seed{seed}/step0/checkpoint.json"),
     log:
-        RESULTS + "/logs/initialize/{model}-{dataset}-seed{seed}.log",
+        results("logs/initialize/{model}-{dataset}-seed{seed}.log"),
     benchmark:
-        RESULTS + "/benchmarks/initialize/{model}-{dataset}-seed{seed}.tsv"
-    params:
-        head=lambda w: "head" in recipe(w)["vary"],
-        model_seed=lambda w: EXPERIMENT.models[w.model].seed,
-        version=1,
+        results("benchmarks/initialize/{model}-{dataset}-seed{seed}.tsv")
+    conda:
+        CONDA
     threads: EXPERIMENT.threads
     resources:
         gpu=0,
         mem_mb=memory("initialize"),
         runtime=minutes("initialize"),
-    conda:
-        CONDA
+    params:
+        head=lambda w: "head" in recipe(w)["vary"],
+        model_seed=lambda w: EXPERIMENT.models[w.model].seed,
+        version=1,
     script:
         "../scripts/initialize.py"
 
@@ -35,31 +35,31 @@ rule initialize:
 rule finetune:
     input:
         previous=lambda w: checkpoint(w.model, w.dataset, w.seed, previous_step(w)),
-        start=RESULTS + "/checkpoints/{model}/{dataset}/seed{seed}/step0/model.safetensors",
-        tokens=RESULTS + "/tokens/{model}/{dataset}/train.safetensors",
+        start=results("checkpoints/{model}/{dataset}/seed{seed}/step0/model.safetensors"),
+        tokens=results("tokens/{model}/{dataset}/train.safetensors"),
     output:
-        config=CHECKPOINT + "/config.json",
-        weights=CHECKPOINT + "/model.safetensors",
-        history=CHECKPOINT + "/history.parquet",
-        summary=CHECKPOINT + "/checkpoint.json",
+        config=f"{CHECKPOINT}/config.json",
+        weights=f"{CHECKPOINT}/model.safetensors",
+        history=f"{CHECKPOINT}/history.parquet",
+        summary=f"{CHECKPOINT}/checkpoint.json",
     log:
-        RESULTS + "/logs/finetune/{model}-{dataset}-seed{seed}-step{step}.log",
+        results("logs/finetune/{model}-{dataset}-seed{seed}-step{step}.log"),
     benchmark:
-        RESULTS + "/benchmarks/finetune/{model}-{dataset}-seed{seed}-step{step}.tsv"
+        results("benchmarks/finetune/{model}-{dataset}-seed{seed}-step{step}.tsv")
     wildcard_constraints:
         step=r"[1-9]\d*",
-    params:
-        recipe=recipe,
-        previous=previous_step,
-        numerics=NUMERICS,
-        version=1,
     retries: 20
+    conda:
+        CONDA
     threads: EXPERIMENT.threads
     resources:
         gpu=gpus("finetune"),
         mem_mb=memory("finetune"),
         runtime=minutes("finetune"),
-    conda:
-        CONDA
+    params:
+        recipe=recipe,
+        previous=previous_step,
+        numerics=NUMERICS,
+        version=1,
     script:
         "../scripts/finetune.py"

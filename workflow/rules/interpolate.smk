@@ -5,27 +5,27 @@
 # evaluation is answered from the journal without a model.
 rule evaluate:
     input:
-        weights=CHECKPOINT + "/model.safetensors",
+        weights=f"{CHECKPOINT}/model.safetensors",
         tokens=token_files,
     output:
-        RESULTS + "/evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet",
+        results("evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet"),
     log:
-        RESULTS + "/logs/evaluate/{model}-{dataset}-seed{seed}-step{step}.log",
+        results("logs/evaluate/{model}-{dataset}-seed{seed}-step{step}.log"),
     benchmark:
-        RESULTS + "/benchmarks/evaluate/{model}-{dataset}-seed{seed}-step{step}.tsv"
-    params:
-        sets=lambda w: set_names(w.dataset),
-        evaluation=evaluation_params,
-        numerics=NUMERICS,
-        version=1,
+        results("benchmarks/evaluate/{model}-{dataset}-seed{seed}-step{step}.tsv")
     priority: -1
+    conda:
+        CONDA
     threads: EXPERIMENT.threads
     resources:
         gpu=gpus("evaluate"),
         mem_mb=memory("evaluate"),
         runtime=minutes("evaluate"),
-    conda:
-        CONDA
+    params:
+        sets=lambda w: set_names(w.dataset),
+        evaluation=evaluation_params,
+        numerics=NUMERICS,
+        version=1,
     script:
         "../scripts/evaluate.py"
 
@@ -34,17 +34,24 @@ rule evaluate:
 # One job a row, since a process costs more than a path.
 rule interpolate:
     input:
-        weights=CHECKPOINT + "/model.safetensors",
+        weights=f"{CHECKPOINT}/model.safetensors",
         others=lambda w: [checkpoint(w.model, w.dataset, seed, w.step) for seed in seeds_before(w.seed)],
-        start=RESULTS + "/checkpoints/{model}/{dataset}/seed{seed}/step0/model.safetensors",
+        start=results("checkpoints/{model}/{dataset}/seed{seed}/step0/model.safetensors"),
         tokens=token_files,
     output:
-        points=RESULTS + "/paths/{model}/{dataset}/step{step}/seed{seed}.parquet",
-        pairs=RESULTS + "/paths/{model}/{dataset}/step{step}/seed{seed}.pairs.parquet",
+        points=results("paths/{model}/{dataset}/step{step}/seed{seed}.parquet"),
+        pairs=results("paths/{model}/{dataset}/step{step}/seed{seed}.pairs.parquet"),
     log:
-        RESULTS + "/logs/interpolate/{model}-{dataset}-step{step}-seed{seed}.log",
+        results("logs/interpolate/{model}-{dataset}-step{step}-seed{seed}.log"),
     benchmark:
-        RESULTS + "/benchmarks/interpolate/{model}-{dataset}-step{step}-seed{seed}.tsv"
+        results("benchmarks/interpolate/{model}-{dataset}-step{step}-seed{seed}.tsv")
+    conda:
+        CONDA
+    threads: EXPERIMENT.threads
+    resources:
+        gpu=gpus("interpolate"),
+        mem_mb=memory("interpolate"),
+        runtime=minutes("interpolate"),
     params:
         seeds=lambda w: seeds_before(w.seed),
         sets=lambda w: set_names(w.dataset),
@@ -53,12 +60,5 @@ rule interpolate:
         bootstrap={"replicates": EXPERIMENT.evaluation.replicates, "seed": EXPERIMENT.evaluation.seed},
         numerics=NUMERICS,
         version=1,
-    threads: EXPERIMENT.threads
-    resources:
-        gpu=gpus("interpolate"),
-        mem_mb=memory("interpolate"),
-        runtime=minutes("interpolate"),
-    conda:
-        CONDA
     script:
         "../scripts/interpolate.py"

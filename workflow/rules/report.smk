@@ -1,15 +1,5 @@
 """What people look at."""
 
-
-def shown_histories(wildcards):
-    """The training histories of the run that Figure 1 shows, of each data set that its model is trained on."""
-    return [
-        f"{RESULTS}/checkpoints/{model}/{dataset}/seed{seed}/step{step}/history.parquet"
-        for model, dataset, seed in figures.training_runs(EXPERIMENT)
-        for step in STEPS[model, dataset][1:]
-    ]
-
-
 CSVS = {name: f"{RESULTS}/{name}.csv" for name in ("metrics", "deltas", "pairs", "evaluations")}
 # Figures and report show the config's choice and order of things, which is why it is a parameter of theirs.
 SHOWN = EXPERIMENT.model_dump(mode="json", exclude={"resources", "keep_states"})
@@ -21,17 +11,17 @@ rule tables:
     output:
         TABLES,
     log:
-        RESULTS + "/logs/tables.log",
+        results("logs/tables.log"),
     benchmark:
-        RESULTS + "/benchmarks/tables.tsv"
-    params:
-        cells=list(STEPS),
-        code=hashing.of_sources("tables.py", "bootstrap.py"),
+        results("benchmarks/tables.tsv")
+    conda:
+        CONDA
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        CONDA
+    params:
+        cells=list(STEPS),
+        code=hashing.of_sources("tables.py", "bootstrap.py"),
     script:
         "../scripts/tables.py"
 
@@ -44,17 +34,17 @@ rule figures:
     output:
         FIGURES,
     log:
-        RESULTS + "/logs/figures.log",
+        results("logs/figures.log"),
     benchmark:
-        RESULTS + "/benchmarks/figures.tsv"
-    params:
-        shown=SHOWN,
-        code=hashing.of_sources("figures.py", "tables.py", "bootstrap.py"),
+        results("benchmarks/figures.tsv")
+    conda:
+        CONDA
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        CONDA
+    params:
+        shown=SHOWN,
+        code=hashing.of_sources("figures.py", "tables.py", "bootstrap.py"),
     script:
         "../scripts/figures.py"
 
@@ -65,19 +55,21 @@ rule report:
         tables=TABLES,
         figures=FIGURES,
     output:
-        page=RESULTS + "/report.html",
-        summary=RESULTS + "/summary.txt",
+        page=results("report.html"),
+        summary=results("summary.txt"),
     log:
-        RESULTS + "/logs/report.log",
+        results("logs/report.log"),
     benchmark:
-        RESULTS + "/benchmarks/report.tsv"
-    params:
-        shown=SHOWN,
-        code=hashing.of_sources("report.py", "figures.py", "tables.py", "bootstrap.py", "templates/report.html.j2"),
+        results("benchmarks/report.tsv")
+    conda:
+        CONDA
     resources:
         mem_mb=4000,
         runtime=30,
-    conda:
-        CONDA
+    params:
+        shown=SHOWN,
+        code=hashing.of_sources(
+            "report.py", "figures.py", "tables.py", "bootstrap.py", "templates/report.html.j2"
+        ),
     script:
         "../scripts/report.py"

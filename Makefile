@@ -1,0 +1,68 @@
+# `make` alone says what there is to make. Everything runs in .venv, which is made from envs/requirements.txt when that
+# file is new or changed; nothing outside this folder is touched.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test bench lint docs
+
+# Set on the command line; the shell's environment is not looked at.
+EXPERIMENT = config.yaml
+PROFILE = default
+PYTHON =
+
+INSTALLED := .venv/.installed
+# The tools of .venv go before those of the machine, also for what they start.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+help:
+	@echo "make run      run the embedded experiment (config.yaml) to results/mini/"
+	@echo "                EXPERIMENT=experiments/x.yaml   another experiment"
+	@echo "                PROFILE=slurm                   a profile of profiles/ (default: this machine)"
+	@echo "make test     run the tests"
+	@echo "make bench    measure speed, side by side with what users have today"
+	@echo "make lint     check style: ruff, snakefmt, snakemake --lint"
+	@echo "make docs     write docs/settings.md and envs/environment.yaml anew"
+	@echo "All of them first make .venv, once, with Python 3.11 or later (PYTHON=/path/to/python to choose it)."
+
+# The summary is printed here and not by Snakemake's hook, which is silent where nothing is to be done.
+run: $(INSTALLED)
+	@[ -e "profiles/$(PROFILE)" ] || { echo "PROFILE: found $(PROFILE); allowed: $$(ls profiles | paste -sd ' ')" >&2; exit 2; }
+	python -m snakemake --workflow-profile profiles/$(PROFILE) --configfile $(EXPERIMENT) --no-hooks
+	@python -c 'import sys, yaml; names = [(yaml.safe_load(open(path)) or {}).get("experiment") for path in sys.argv[1:]]; \
+	print(open(f"results/{list(filter(None, names))[-1]}/summary.txt").read().strip())' $(EXPERIMENT)
+
+test: $(INSTALLED)
+	python -m pytest
+
+bench: $(INSTALLED)
+	python tests/benchmarks/run.py
+
+lint: $(INSTALLED)
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow/rules
+	snakemake --lint
+
+docs: $(INSTALLED) envs/environment.yaml
+	python docs/settings.py
+
+# Pins are repeated, since Snakemake copies this file to a folder of its own, from where `-r requirements.txt` leads nowhere.
+envs/environment.yaml: envs/requirements.txt
+	@printf '%s\n' "# Made from requirements.txt by \`make docs\`: the same pins for \`snakemake --software-deployment-method conda\`." \
+	  "name: isthmus" "channels:" "  - conda-forge" "  - nodefaults" "dependencies:" "  - python=3.11" "  - pip" "  - pip:" > $@
+	@sed -n 's/^\([A-Za-z].*\)/      - \1/p' $< >> $@
+
+# The stamp is the last thing written, so that an interrupted installation starts anew.
+$(INSTALLED): envs/requirements.txt
+	@python=""; for each in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	  if "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then python=$$each; break; fi; done; \
+	if [ -z "$$python" ]; then \
+	  echo "Isthmus needs Python 3.11 or later; found: $$($(or $(PYTHON),python3) --version 2>&1 || true)." >&2; \
+	  echo "Install one, or say where it is: make run PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
+	echo "Installing envs/requirements.txt into .venv (some minutes, once) ..." >&2; \
+	"$$python" -m venv --clear .venv
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r envs/requirements.txt
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

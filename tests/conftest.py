@@ -1,0 +1,30 @@
+"""Shared fixtures: a copy of the workflow, and a very small experiment that it has run once."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.lab import NANO, ROOT, Lab, copy_workflow
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory) -> Path:
+    """A copy of the workflow as it is now. Read only."""
+    return copy_workflow(ROOT, tmp_path_factory.mktemp("repository"))
+
+
+@pytest.fixture(scope="session")
+def nano(repository, tmp_path_factory) -> Lab:
+    """A very small experiment, run once. Read only: tests that change files take `nano_copy`."""
+    lab = Lab(repository, tmp_path_factory.mktemp("nano"), NANO)
+    lab.run(None)
+    return lab
+
+
+@pytest.fixture
+def nano_copy(nano, tmp_path) -> Iterator[Lab]:
+    """A copy of the small experiment's directory that a test may change."""
+    yield nano.copied(tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy")

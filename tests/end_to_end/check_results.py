@@ -1,0 +1,226 @@
+"""Check an experiment's results with other means than those that made them.
+
+    python tests/end_to_end/check_results.py results/<experiment> [--max-length 128]
+
+Nothing of Isthmus is imported. Barrier heights and convexity gaps are computed anew from `paths/` by trying
+every chord, deltas from them; losses and errors at both ends of each path by opening the checkpoint folders
+with Transformers, on the texts of `data/`. It prints what was compared and the largest difference, and exits
+with 1 where one is too large.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+GAP_TOLERANCE = 1e-9
+LOSS_TOLERANCE = 1e-5  # of a mean over examples, float32
+STEP_0_LIMIT = 1e-6  # a linear head has no barrier before fine-tuning
+LINEAR_HEADS = ("BertForSequenceClassification",)
+PATH = ["model", "dataset", "step", "seed_a", "seed_b", "set"]
+
+
+# ----------------------------------------------------------------------------------------- the metrics
+
+
+def over_chord(alphas, curve, first, last):
+    """The largest height of the curve over the chord from one point to another, ends included."""
+    inner = alphas[first : last + 1]
+    part = (inner - inner[0]) / (inner[-1] - inner[0])
+    chord = (1 - part) * curve[first] + part * curve[last]
+    return float(np.max(curve[first : last + 1] - chord))
+
+
+def barrier_height(alphas, curve):
+    return over_chord(alphas, curve, 0, len(alphas) - 1)
+
+
+def convexity_gap(alphas, curve):
+    """Every chord and every point over it: O(n^3)."""
+    n = len(alphas)
+    return max(over_chord(alphas, curve, g, h) for g in range(n) for h in range(g + 1, n))
+
+
+def metrics_by_brute_force(points):
+    """BH and CG of loss and error of each path."""
+    rows = []
+    for keys, part in points.groupby(PATH):
+        part = part.sort_values("alpha")
+        alphas = part["alpha"].to_numpy()
+        for quantity in ("loss", "error"):
+            for name, function in (("BH", barrier_height), ("CG", convexity_gap)):
+                value = function(alphas, part[quantity].to_numpy())
+                rows.append(
+                    {**dict(zip(PATH, keys, strict=True)), "quantity": quantity, "metric": name, "own": value}
+                )
+    return pd.DataFrame(rows)
+
+
+# ------------------------------------------------------------------------------------------- the losses
+
+
+def texts(results, dataset, name, ids):
+    """The rows of a set that were evaluated, in their order; and the set's label map."""
+    frame = pd.read_parquet(results / "data" / dataset / f"{name}.parquet").set_index("id").loc[ids]
+    groups = None
+    if name not in ("train", "test"):
+        groups = json.loads((results / "data" / dataset / f"{name}.json").read_text()).get("groups")
+    return frame, groups
+
+
+def plain_evaluation(folder, tokenizer, frame, groups, max_length, batch=32):
+    """Mean loss and error rate as a user of Transformers would compute them: padded batches in file order."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    labels = torch.tensor(frame["label"].to_numpy())
+    losses, wrong = [], []
+    for start in range(0, len(frame), batch):
+        rows = frame.iloc[start : start + batch]
+        pair = rows["text_b"].tolist() if rows["text_b"].notna().all() else None
+        inputs = tokenizer(
+            rows["text_a"].tolist(),
+            pair,
+            padding=True,
+            truncation=True,
+            max_length=max_length,
+            return_tensors="pt",
+        )
+        with torch.no_grad():
+            scores = torch.log_softmax(model(**inputs).logits.double(), -1)
+        if groups is not None:
+            columns = [
+                torch.logsumexp(scores[:, [c for c, group in enumerate(groups) if group == label]], 1)
+                for label in range(max(groups) + 1)
+            ]
+            scores = torch.stack(columns, 1)
+        target = labels[start : start + batch]
+        losses.append(-scores.gather(1, target[:, None])[:, 0])
+        wrong.append((scores.argmax(1) != target).double())
+    return float(torch.cat(losses).mean()), float(torch.cat(wrong).mean()), len(labels)
+
+
+def ends(points):
+    """Each checkpoint's loss and error as the paths that begin or end there have them."""
+    at = [
+        points[points["alpha"] == alpha].rename(columns={seed: "seed"})
+        for alpha, seed in ((0.0, "seed_a"), (1.0, "seed_b"))
+    ]
+    columns = ["model", "dataset", "step", "seed", "set", "loss", "error", "n"]
+    return pd.concat([part[columns] for part in at], ignore_index=True)
+
+
+def losses_by_transformers(results, found, max_length):
+    """Add `own_loss` and `own_error` to the ends of paths, evaluating each checkpoint and set once."""
+    import torch
+    from transformers import AutoTokenizer
+
+    torch.set_num_threads(1)  # on a busy machine two wait for each other: 15 times as slow for a tiny model
+    keys = ["model", "dataset", "seed", "step"]
+    rows = []
+    for (model, dataset, seed, step), part in found.groupby(keys):
+        where = Path(model, dataset, f"seed{seed}")
+        evaluated = pd.read_parquet(results / "evaluations" / where / f"step{step}.parquet")
+        tokenizer = AutoTokenizer.from_pretrained(results / "models" / model)
+        for name in part["set"].unique():
+            ids = evaluated.loc[evaluated["set"] == name, "id"].to_numpy()
+            frame, groups = texts(results, dataset, name, ids)
+            folder = results / "checkpoints" / where / f"step{step}"
+            loss, error, n = plain_evaluation(folder, tokenizer, frame, groups, max_length)
+            own = {"set": name, "own_loss": loss, "own_error": error, "own_n": n}
+            rows.append({"model": model, "dataset": dataset, "seed": seed, "step": step, **own})
+    return found.merge(pd.DataFrame(rows), on=[*keys, "set"], how="left", validate="many_to_one")
+
+
+# ------------------------------------------------------------------------------------------- comparisons
+
+
+class Report:
+    """What was compared; a line each, and whether all agreed."""
+
+    def __init__(self):
+        self.failed = False
+
+    def compare(self, what, differences, limit):
+        """One line: the largest difference against its limit; none at all, or a gap in them, fails."""
+        differences = np.abs(np.asarray(differences, dtype=float))
+        largest = differences.max() if len(differences) else float("nan")
+        good = bool(largest <= limit)
+        self.failed |= not good
+        verdict = "agrees" if good else "DIFFERS"
+        print(f"{verdict}: {what}: {len(differences)} values, at most {largest:.3g} ({limit:g})")
+
+
+def check(results, max_length):
+    """Compare everything; true where all agrees."""
+    report = Report()
+    files = [
+        path
+        for path in (results / "paths").glob("*/*/*/*.parquet")
+        if not path.name.endswith(".pairs.parquet")
+    ]
+    if not files:
+        print(f"{results}/paths holds no path")
+        return False
+    points = pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
+    metrics = pd.read_csv(results / "metrics.csv")
+    # Files of a longer list of seeds or steps may still stand there; only what metrics.csv has is compared.
+    points = points.merge(metrics[PATH].drop_duplicates(), on=PATH)
+
+    measured = metrics[metrics["metric"].isin(["BH", "CG"])]
+    gaps = measured.merge(metrics_by_brute_force(points), on=[*PATH, "quantity", "metric"], how="left")
+    report.compare("BH and CG against every chord", gaps["value"] - gaps["own"], GAP_TOLERANCE)
+
+    for (model, dataset), part in gaps[(gaps["step"] == 0) & (gaps["quantity"] == "loss")].groupby(
+        ["model", "dataset"]
+    ):
+        seed = part["seed_a"].iloc[0]
+        config = results / "checkpoints" / model / dataset / f"seed{seed}" / "step0" / "config.json"
+        if set(json.loads(config.read_text())["architectures"]) <= set(LINEAR_HEADS):
+            report.compare(
+                f"BH and CG of {model} on {dataset} at step 0 against 0", part["value"], STEP_0_LIMIT
+            )
+
+    deltas = pd.read_csv(results / "deltas.csv")
+    key = ["model", "dataset", "seed_a", "seed_b", "set", "quantity", "metric", "k"]
+    at = {
+        side: deltas[[*key, f"{side}_step"]]
+        .rename(columns={f"{side}_step": "step"})
+        .merge(metrics, on=[*key, "step"], how="left")["value"]
+        .to_numpy()
+        for side in ("from", "to")
+    }
+    report.compare("deltas against metrics.csv", deltas["value"] - (at["to"] - at["from"]), GAP_TOLERANCE)
+
+    compared = losses_by_transformers(results, ends(points), max_length)
+    report.compare(
+        "losses at alpha 0 and 1 against Transformers",
+        compared["loss"] - compared["own_loss"],
+        LOSS_TOLERANCE,
+    )
+    # Rounding may turn one prediction that is nearly undecided.
+    one = 1.5 / compared["own_n"].min()
+    report.compare(
+        "errors at alpha 0 and 1 against Transformers", compared["error"] - compared["own_error"], one
+    )
+    report.compare("numbers of examples", compared["n"] - compared["own_n"], 0)
+    evaluations = pd.read_csv(results / "evaluations.csv")
+    scores = evaluations.merge(
+        compared, on=["model", "dataset", "seed", "step", "set"], suffixes=("", "_path")
+    )
+    report.compare(
+        "evaluations.csv against Transformers", scores["loss"] - scores["own_loss"], LOSS_TOLERANCE
+    )
+    return not report.failed
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("results", type=Path, help="the folder results/<experiment>")
+    parser.add_argument("--max-length", type=int, default=128, help="`max_length` of its data sets")
+    given = parser.parse_args()
+    sys.exit(0 if check(given.results, given.max_length) else 1)

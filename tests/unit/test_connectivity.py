@@ -1,0 +1,288 @@
+"""From curves to tidy frames: values are the metrics' own, deltas are paired, what is empty stays empty."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from isthmus import connectivity, evaluation, metrics, paths, sampling
+from isthmus.bootstrap import percentile_interval
+
+from tests.unit import tiny
+
+ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+METRICS = ["BH", "CG", "BH_nested", "CG_nested", "ICG_nested"]
+# What other software reads, in this order.
+NAMES = ["experiment", "model", "pretraining_steps", "dataset"]
+COLUMNS = ["step", "seed_a", "seed_b", "set", "quantity", "metric", "k"]
+COLUMNS += ["value", "low", "high", "error", "alpha", "chord_low", "chord_high", "alphas"]
+
+
+def write_row(folder, step, b, others, replicates=50, sets=("train", "test")):
+    """The two files of a made-up row, as a job would write them."""
+    generator = np.random.default_rng([step, b])
+    points = []
+    for a in others:
+        for name in sets:
+            bump = np.exp(-(((ALPHAS - generator.uniform(0.3, 0.7)) / 0.2) ** 2))
+            noise = generator.normal(0, 0.02, (replicates, 1)) * bump
+            for quantity, size in (("loss", 1.0), ("error", 0.2)):
+                level = generator.uniform(0, 0.1, len(ALPHAS))
+                curve = size * (level + step / 500 * bump)
+                points.append((a, name, quantity, curve, (curve + size * noise).astype(np.float32)))
+    rows = []
+    for (a, name, _, loss, losses), (*_, error, errors) in zip(points[::2], points[1::2], strict=True):
+        rows += [
+            {
+                "model": "m",
+                "dataset": "d",
+                "step": step,
+                "seed_a": a,
+                "seed_b": b,
+                "set": name,
+                "alpha": alpha,
+                "loss": np.array(loss[i]),
+                "error": np.array(error[i]),
+                "loss_replicates": losses[:, i],
+                "error_replicates": errors[:, i],
+                "n": 100,
+            }
+            for i, alpha in enumerate(ALPHAS)
+        ]
+    path = folder / f"step{step}" / f"seed{b}.parquet"
+    paths._write(rows, path)
+    pairs = [
+        {
+            "model": "m",
+            "dataset": "d",
+            "step": step,
+            "seed_a": a,
+            "seed_b": b,
+            "distance": 1.5,
+            "cosine": np.nan,
+        }
+        for a in others
+    ]
+    paths._write(pairs, path.with_suffix(".pairs.parquet"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory):
+    """A cell of three seeds at steps 0, 100 and 400: its files, metrics and deltas from step 100."""
+    folder = tmp_path_factory.mktemp("m") / "d"
+    files = [
+        write_row(folder, step, b, others) for step in (0, 100, 400) for b, others in ((2, [1]), (3, [1, 2]))
+    ]
+    return files, *connectivity.cell(files, k=4, delta_from=100)
+
+
+def curve_of(files, quantity, **keys):
+    frame = pd.concat([pd.read_parquet(path) for path in files])
+    for key, value in keys.items():
+        frame = frame[frame[key] == value]
+    replicates = np.stack(frame[f"{quantity}_replicates"].to_list()).T.astype(float)
+    return frame[quantity].to_numpy(), replicates
+
+
+def only(frame, **keys):
+    for key, value in keys.items():
+        frame = frame[frame[key] == value]
+    (row,) = frame.to_dict("records")
+    return row
+
+
+def test_a_row_for_each_path_set_quantity_and_metric(cell):
+    _, frame, deltas = cell
+    assert len(frame) == 3 * 3 * 2 * 2 * 5
+    assert frame.columns.tolist() == COLUMNS  # `collect` puts the names before them
+    assert not frame.duplicated(connectivity.KEYS).any()
+    assert len(deltas) == 3 * 2 * 2 * 5
+    assert not deltas.duplicated(connectivity.DELTA_KEYS).any()
+
+
+@pytest.mark.parametrize("quantity", ["loss", "error"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"step": 100, "seed_a": 1, "seed_b": 3, "set": "train"},
+        {"step": 400, "seed_a": 1, "seed_b": 2, "set": "test"},
+    ],
+)
+def test_values_and_intervals_are_the_metrics_own(cell, quantity, keys):
+    files, frame, _ = cell
+    curve, replicates = curve_of(files, quantity, **keys)
+    part = frame[frame["quantity"] == quantity]
+    for name, gap in (("BH", metrics.barrier_height), ("CG", metrics.convexity_gap)):
+        found, row = gap(ALPHAS, curve), only(part, metric=name, **keys)
+        assert [row[c] for c in ("value", "alpha", "chord_low", "chord_high")] == [
+            found.value,
+            found.alpha,
+            found.chord_low,
+            found.chord_high,
+        ]
+        low, high = np.quantile([gap(ALPHAS, one).value for one in replicates], [0.025, 0.975])
+        assert (row["low"], row["high"]) == pytest.approx((low, high), abs=1e-12)
+        assert row["alphas"] == len(ALPHAS)
+        assert pd.isna(row["k"])
+    nested = metrics.nested(ALPHAS, curve, 4)
+    samples = metrics.nested_many(ALPHAS, replicates, 4)
+    values = (nested.barrier_height, nested.convexity_gap, nested.improved_convexity_gap)
+    for i, (name, value) in enumerate(zip(connectivity.NESTED, values, strict=True)):
+        row = only(part, metric=name, **keys)
+        assert (row["value"], row["k"]) == (value, 4)
+        assert (row["low"], row["high"]) == pytest.approx(percentile_interval(samples[:, i]), abs=1e-12)
+        assert all(pd.isna(row[c]) for c in ("alpha", "chord_low", "chord_high", "error"))
+
+
+def test_only_gaps_in_loss_have_an_estimated_error(cell):
+    files, frame, _ = cell
+    with_error = frame[frame["error"].notna()]
+    assert set(zip(with_error["quantity"], with_error["metric"], strict=True)) == {
+        ("loss", "BH"),
+        ("loss", "CG"),
+    }
+    assert len(with_error) == 3 * 3 * 2 * 2
+    keys = {"step": 400, "seed_a": 2, "seed_b": 3, "set": "test"}
+    errors = sampling.gap_errors(ALPHAS, curve_of(files, "loss", **keys)[0])
+    part = frame[frame["quantity"] == "loss"]
+    assert only(part, metric="BH", **keys)["error"] == errors.barrier_height
+    assert only(part, metric="CG", **keys)["error"] == errors.convexity_gap
+
+
+def test_deltas_are_signed_and_paired_replicate_by_replicate(cell):
+    files, frame, deltas = cell
+    assert (deltas["from_step"] == 100).all()
+    assert (deltas["to_step"] == 400).all()
+    keys = {"seed_a": 1, "seed_b": 3, "set": "test", "quantity": "loss", "metric": "CG"}
+    row = only(deltas, **keys)
+    before, after = (only(frame, step=step, **keys)["value"] for step in (100, 400))
+    assert row["value"] == after - before
+    samples = [
+        metrics.convexity_gaps(ALPHAS, curve_of(files, "loss", step=step, seed_a=1, seed_b=3, set="test")[1])
+        for step in (100, 400)
+    ]
+    assert (row["low"], row["high"]) == pytest.approx(percentile_interval(samples[1] - samples[0]), abs=1e-12)
+    to_itself = only(connectivity.cell(files[:4], 4, 100)[1], **keys)  # step 100 is the last of these
+    assert (to_itself["value"], to_itself["low"], to_itself["high"]) == (0, 0, 0)
+
+
+def test_order_of_the_points_in_a_file_does_not_matter(cell, tmp_path):
+    files, frame, _ = cell
+    shuffled = pd.read_parquet(files[0]).sample(frac=1, random_state=0)
+    shuffled.to_parquet(tmp_path / "seed2.parquet", index=False)
+    found, _ = connectivity.cell([tmp_path / "seed2.parquet"], 4, 0)
+    assert sorted(found["value"]) == sorted(frame.query("step == 0 and seed_b == 2")["value"])
+
+
+def test_one_pair_at_one_step(tmp_path):
+    frame, deltas = connectivity.cell([write_row(tmp_path / "m" / "d", 100, 2, [1])], 4, 100)
+    assert len(frame) == 2 * 2 * 5
+    assert (deltas["value"] == 0).all()
+
+
+def test_without_replicates_intervals_are_empty(tmp_path):
+    folder = tmp_path / "m" / "d"
+    files = [write_row(folder, step, 2, [1], replicates=0) for step in (100, 400)]
+    frame, deltas = connectivity.cell(files, 4, 100)
+    for found in (frame, deltas):
+        assert found["value"].notna().all()
+        assert found[["low", "high"]].isna().all(axis=None)
+
+
+def test_a_job_of_the_engine_can_be_reduced(tmp_path):
+    cell = tiny.Cell(tmp_path / "cell")
+    cell.interpolate(out="seed2")
+    frame, _ = connectivity.cell([cell.folder / "seed2.parquet"], 4, 100)
+    loss = frame.query("quantity == 'loss' and metric in ['BH', 'CG']")
+    assert (loss["low"] <= loss["high"]).all()
+    assert loss["error"].notna().all()
+    gaps = frame.pivot_table(index=["set", "quantity"], columns="metric", values="value")
+    assert (gaps["BH"] <= gaps["CG"]).all()
+
+
+# ------------------------------------------------------------------------------------------------- collecting
+
+
+@pytest.fixture(scope="module")
+def collected(cell, tmp_path_factory):
+    """The four CSV files of an experiment of that cell and another one, as text frames."""
+    files, frame, deltas = cell
+    root = tmp_path_factory.mktemp("collected")
+    inputs = {"metrics": [], "deltas": [], "pairs": [], "evaluations": []}
+    for model in ("tiny-0", "other.v2"):
+        folder = root / "connectivity" / model
+        folder.mkdir(parents=True)
+        frame.to_parquet(folder / "d-1.x.parquet", index=False)
+        deltas.to_parquet(folder / "d-1.x.deltas.parquet", index=False)
+        inputs["metrics"].append(str(folder / "d-1.x.parquet"))
+        inputs["deltas"].append(str(folder / "d-1.x.deltas.parquet"))
+        for path in files:
+            pairs = pd.read_parquet(path.with_suffix(".pairs.parquet")).assign(model=model, dataset="d-1.x")
+            into = root / "paths" / model / path.parent.name
+            into.mkdir(parents=True, exist_ok=True)
+            pairs.to_parquet(into / path.name, index=False)
+            inputs["pairs"].append(str(into / path.name))
+        into = root / "evaluations" / model / "d-1.x" / "seed42"
+        into.mkdir(parents=True)
+        rows = {"set": ["train"] * 4 + ["test"] * 4, "id": range(8), "loss": np.arange(8) / 3}
+        rows |= {"prediction": [0, 1, 1, 0] * 2, "label": [0, 1, 0, 0] * 2, "classes": 2}
+        pd.DataFrame(rows).to_parquet(into / "step400.parquet", index=False)
+        inputs["evaluations"].append(str(into / "step400.parquet"))
+    outputs = {name: str(root / f"{name}.csv") for name in inputs}
+    connectivity.collect("trial", {"tiny-0": 0, "other.v2": None}, inputs, outputs)
+    return {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in outputs.items()}
+
+
+def test_metrics_have_the_columns_that_users_lean_on(collected, cell):
+    found = collected["metrics"]
+    assert found.columns.tolist() == NAMES + COLUMNS
+    assert len(found) == 2 * len(cell[1])
+    assert found["experiment"].unique().tolist() == ["trial"]
+    assert found["dataset"].unique().tolist() == ["d-1.x"]
+
+
+def test_every_digit_is_written_and_what_is_empty_stays_empty(collected, cell):
+    found, frame = collected["metrics"], cell[1]
+    half = found[found["model"] == "tiny-0"]
+    assert half["value"].astype(float).tolist() == frame["value"].tolist()
+    assert (half["pretraining_steps"] == "0").all()
+    assert (found.loc[found["model"] == "other.v2", "pretraining_steps"] == "").all()
+    exact = half["metric"].isin(["BH", "CG"]).to_numpy()
+    assert (half.loc[exact, "k"] == "").all()
+    assert (half.loc[~exact, "k"] == "4").all()
+    for column in ("error", "alpha", "chord_low", "chord_high"):
+        assert (half.loc[~exact, column] == "").all()
+    assert (half.loc[exact & (half["quantity"] == "error").to_numpy(), "error"] == "").all()
+    assert (collected["pairs"]["cosine"] == "").all()
+
+
+def test_deltas_have_the_same_keys_and_both_steps(collected):
+    found = collected["deltas"]
+    keys = ["experiment", "model", "pretraining_steps", "dataset", "from_step", "to_step"]
+    assert found.columns.tolist() == [*keys, *connectivity.DELTA_KEYS, "value", "low", "high"]
+    assert set(zip(found["from_step"], found["to_step"], strict=True)) == {("100", "400")}
+
+
+def test_pairs_have_a_row_a_path_and_step(collected):
+    found = collected["pairs"]
+    keys = ["experiment", "model", "pretraining_steps", "dataset", "step", "seed_a", "seed_b"]
+    assert found.columns.tolist()[: len(keys)] == keys
+    assert len(found) == 2 * 9
+    assert not found.duplicated(keys).any()
+
+
+def test_evaluations_have_a_row_a_checkpoint_and_set(collected):
+    found = collected["evaluations"]
+    keys = ["experiment", "model", "pretraining_steps", "dataset", "seed", "step", "set"]
+    assert found.columns.tolist() == [*keys, "loss", "accuracy", "f1", "mcc", "n", "majority"]
+    row = found.iloc[1]
+    assert row[["model", "dataset", "seed", "step", "set"]].tolist() == [
+        "tiny-0",
+        "d-1.x",
+        "42",
+        "400",
+        "test",
+    ]
+    assert float(row["loss"]) == np.mean(np.arange(4, 8) / 3)
+    expected = evaluation.scores(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), 2)
+    for name, value in expected.items():
+        assert float(row[name]) == value
