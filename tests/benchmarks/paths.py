@@ -106,11 +106,11 @@ def matrix_products(
     model, placed: Examples, lengths: np.ndarray, order: list[np.ndarray]
 ) -> Callable[[], None]:
     """What multiplies the matrices that one evaluation multiplies, on useful tokens alone, and no more."""
-    seen: list[tuple[int, int]] = []
+    weights: list[Any] = []
 
     def watch(module, inputs, output):
         if inputs[0].dim() == 3:  # of tokens, not of pooled vectors
-            seen.append((module.in_features, module.out_features))
+            weights.append(module.weight)
 
     linear = [module for module in model.modules() if isinstance(module, torch.nn.Linear)]
     hooks = [module.register_forward_hook(watch) for module in linear]
@@ -121,9 +121,8 @@ def matrix_products(
     config = model.config
     heads, layers = config.num_attention_heads, config.num_hidden_layers
     width = config.hidden_size // heads
-    weights = {shape: torch.randn(shape[1], shape[0]) for shape in set(seen)}
     most = max(int(lengths[index].sum()) for index in order)
-    tokens_in = {size: torch.randn(most, size) for size in {shape[0] for shape in seen}}
+    tokens_in = {size: torch.randn(most, size) for size in {weight.shape[1] for weight in weights}}
     queries = [torch.randn(len(i) * heads, int(lengths[i].max()), width) for i in order]
     scores = [torch.randn(len(i) * heads, int(lengths[i].max()), int(lengths[i].max())) for i in order]
 
@@ -131,8 +130,8 @@ def matrix_products(
         with torch.inference_mode():
             for index, query, score in zip(order, queries, scores, strict=True):
                 useful = int(lengths[index].sum())
-                for shape in seen:
-                    functional.linear(tokens_in[shape[0]][:useful], weights[shape])
+                for weight in weights:
+                    functional.linear(tokens_in[weight.shape[1]][:useful], weight)
                 for _ in range(layers):
                     torch.bmm(query, query.transpose(1, 2))
                     torch.bmm(score, query)

@@ -119,7 +119,7 @@ def losses_by_transformers(results, found, max_length):
     import torch
     from transformers import AutoTokenizer
 
-    torch.set_num_threads(1)  # on a busy machine two wait for each other: 15 times as slow for a tiny model
+    torch.set_num_threads(1)  # on a busy machine, two wait for each other
     keys = ["model", "dataset", "seed", "step"]
     rows = []
     for (model, dataset, seed, step), part in found.groupby(keys):

@@ -81,6 +81,10 @@ def fetch(model: Model, folder: Path) -> None:
         ConfigError: the hub cannot be reached, or what was found is no model with a fast tokenizer.
     """
     source, revision = (model.folder, None) if model.folder else _download(model)
+    if not (source / "config.json").is_file():
+        raise ConfigError(
+            f"{model.hub or source} is no model: it has no config.json; allowed: Hugging Face's layout"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "config.json", folder / "config.json")
     (folder / "config.json").chmod(0o644)
@@ -154,7 +158,9 @@ def _copy_tokenizer(source: Path, folder: Path) -> None:
         raise ConfigError(f"{source} has no tokenizer that Transformers can open: {error}") from error
     # Without a vocabulary's file Transformers makes a tokenizer to which every word is unknown.
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
-        raise ConfigError(f"{source} has no tokenizer: no file of it holds a vocabulary; allowed: tokenizer.json")
+        raise ConfigError(
+            f"{source} has no tokenizer: no file of it holds a vocabulary; allowed: tokenizer.json"
+        )
     tokenizer.save_pretrained(folder)
     if not (folder / "tokenizer.json").is_file():
         raise ConfigError(

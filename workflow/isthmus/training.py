@@ -160,9 +160,9 @@ def prepare(model):
     """Put a model into training mode, with embeddings whose gradients cost what their batch's tokens do.
 
     PyTorch fills, and adds up, a gradient as large as the vocabulary for each micro-batch, which is nearly a
-    tenth of an update where micro-batches are small. Here the rows that occur are added to one gradient, in the
-    same order, so to the same bits. On a GPU this would wait for the device and gain nothing; a tied weight
-    gets other gradients too.
+    tenth of an update where micro-batches are small. Here the rows that occur are added to one gradient, in
+    the same order, so to the same bits. On a GPU this would wait for the device and gain nothing; a tied
+    weight gets other gradients too.
     """
     import torch
     from torch.nn.functional import embedding

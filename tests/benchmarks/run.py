@@ -1,0 +1,17 @@
+"""What `make bench` runs: training and paths, each side by side with what users have today.
+
+Tables go to results/bench/. With ISTHMUS_MODEL (a model folder) and ISTHMUS_DATA (a folder with paws_qqp/) set, on
+a real encoder and real text; else on the toy model.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import paths
+import training
+
+if __name__ == "__main__":
+    training.main([])
+    paths.main([])
