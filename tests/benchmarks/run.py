@@ -1,7 +1,7 @@
 """What `make bench` runs: training and paths, each side by side with what users have today.
 
-Tables go to results/bench/. With ISTHMUS_MODEL (a model folder) and ISTHMUS_DATA (a folder with paws_qqp/) set, on
-a real encoder and real text; else on the toy model.
+Tables go to results/bench/. Measured on a real encoder and real text where ISTHMUS_MODEL (a model folder) and
+ISTHMUS_DATA (a folder with paws_qqp/) are set, else on the toy model.
 """
 
 import sys
