@@ -39,6 +39,18 @@ def test_seeds_differ_in_the_head_only(started):
     assert differing == {name for name in one if name.startswith("classifier") and name.endswith("weight")}
 
 
+@pytest.mark.parametrize("labels", [tiny.LABELS, ["no", "yes"]])
+def test_a_head_that_the_folder_brings_along_is_not_used(started, tmp_path, labels):
+    brought = weights(started / "one")
+    for seed in (3, 4):
+        models.initialize(started / "one", labels, 0, seed, tmp_path / str(seed))
+    three, four = weights(tmp_path / "3"), weights(tmp_path / "4")
+    drawn = {name for name in three if not torch.equal(three[name], four[name])}
+    assert drawn == {name for name in three if name.startswith("classifier") and name.endswith("weight")}
+    body = [name for name in three if not name.startswith("classifier")]
+    assert all(torch.equal(three[name], brought[name]) for name in body)
+
+
 def test_body_is_the_pretrained_one(started):
     before, after = weights(started / "model"), weights(started / "one")
     shared = before.keys() & after.keys()

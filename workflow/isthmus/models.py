@@ -210,6 +210,7 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
 
     What the body lacks (a pooler, after masked-language pre-training) is drawn from the model's seed, the
     same for all runs; only the head is drawn from `head_seed`, so that all seeds start from one body.
+    A head that the folder brings along is not used.
 
     Returns:
         The SHA-256 of the weights.
@@ -224,19 +225,48 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
         "id2label": names,
         "label2id": {name: i for i, name in names.items()},
     }
-    torch.manual_seed(hashing.seed("body", model_seed))
-    model = open_classifier(folder, attention="eager", **settings)
-    torch.manual_seed(hashing.seed("head", head_seed))
-    drawn = open_classifier(folder, attention="eager", **settings).state_dict()
-    body = f"{model.base_model_prefix}."
+    head = _head_names(folder, settings)
+    with _without(head, folder) as body:
+        torch.manual_seed(hashing.seed("body", model_seed))
+        model = open_classifier(body, attention="eager", **settings)
+        torch.manual_seed(hashing.seed("head", head_seed))
+        drawn = open_classifier(body, attention="eager", **settings).state_dict()
     state = model.state_dict()
-    for name in state:
-        if not name.startswith(body):
-            state[name].copy_(drawn[name])
+    for name in head:
+        state[name].copy_(drawn[name])
     out.mkdir(parents=True, exist_ok=True)
     _write_config(folder, settings, model, out / "config.json")
     save_weights(distinct(model), out / WEIGHTS)
     return hashing.of_file(out / WEIGHTS)
+
+
+def _head_names(folder: Path, settings: dict[str, Any]) -> set[str]:
+    """The names of a classifier's tensors that are not its body's."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    config = AutoConfig.from_pretrained(folder, **settings)
+    with torch.device("meta"):
+        skeleton = AutoModelForSequenceClassification.from_config(config)
+    body = f"{skeleton.base_model_prefix}."
+    return {name for name in skeleton.state_dict() if not name.startswith(body)}
+
+
+@contextmanager
+def _without(head: set[str], folder: Path) -> Iterator[Path]:
+    """The folder, or a copy without the head that it brings along: that would be the same for all seeds."""
+    from safetensors import safe_open
+
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        names = set(file.keys())
+    if not names & head:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        shutil.copyfile(folder / "config.json", Path(temporary, "config.json"))
+        state = load_weights(folder / WEIGHTS)
+        save_weights({name: state[name] for name in names - head}, Path(temporary, WEIGHTS))
+        yield Path(temporary)
 
 
 def _write_config(folder: Path, settings: dict[str, Any], model, path: Path) -> None:
