@@ -19,7 +19,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 help:
 	@echo "make run      run the embedded experiment (config.yaml) to results/mini/"
 	@echo "                EXPERIMENT=experiments/x.yaml   another experiment"
-	@echo "                PROFILE=slurm                   a profile of profiles/ (default: this machine)"
+	@echo "                PROFILE=name                    a profile of profiles/ (default: this machine)"
 	@echo "make test     run the tests"
 	@echo "make bench    measure speed, side by side with what users have today"
 	@echo "make lint     check style: ruff, snakefmt, snakemake --lint"
