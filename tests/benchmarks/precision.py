@@ -49,7 +49,7 @@ def compare(results: Path, precisions: list[str]) -> list[dict]:
     """A row a cell and precision."""
     rows = []
     for cell in sorted((results / "connectivity").glob("*/*.parquet")):
-        if cell.name.endswith(".deltas.parquet"):
+        if cell.name.endswith((".deltas.parquet", ".means.parquet", ".basins.parquet")):
             continue
         model, dataset = cell.parent.name, cell.stem
         examples = tokens.read(results / "tokens" / model / dataset / "test.safetensors")

@@ -11,9 +11,11 @@ the machine does meets all of them. A repeat's speed is that of its updates toge
 the repeats, with the lowest and the highest beside them. The Trainer runs with the settings that it has by
 itself: fused AdamW, clipping, scaled-dot-product attention.
 
-Useful work is what the matrix products of unpadded tokens take: 6 operations a weight and token for the
-linear layers; 12 a layer, squared length and width for attention. The machine's rate is measured in the same
-repeats, by the linear layers' own products, forward and backward, at the token budget.
+Useful work is what the whole model's matrix products of unpadded tokens take, as model utilization is
+counted: 6 operations a weight and token for the linear layers; 12 a layer, squared length and width for
+attention. What this trainer leaves out of it (the last layer beyond the first token) counts as done. The
+machine's rate is measured in the same repeats, by the linear layers' own products, forward and backward, at
+the token budget.
 """
 
 import argparse
@@ -173,6 +175,13 @@ class Theirs:
 
 
 # ------------------------------------------------------------------------------------------------- the work
+
+
+def whole_model(folder: Path):
+    """The model as Transformers has it."""
+    from transformers import AutoModelForSequenceClassification
+
+    return AutoModelForSequenceClassification.from_pretrained(folder)
 
 
 class Work:
@@ -352,7 +361,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
             )
         if not asked.alone:
             sides |= trainers(subject, folder)
-        work = Work(sides["this trainer"].model, subject.examples, subject.budget)
+        work = Work(whole_model(subject.folder), subject.examples, subject.budget)
         rows = measure(sides, work, asked.repeats, asked.updates)
         job = one_job(subject, asked.threads, folder, asked.jobs) if asked.jobs else None
     return write(subject, rows, job, machine(asked.threads), asked)

@@ -169,9 +169,9 @@ def prepare(model):
 
     class Lookup(torch.autograd.Function):
         @staticmethod
-        def forward(context, weight, ids, padding):
+        def forward(context, weight, ids, padding, memory):
             context.save_for_backward(ids)
-            context.weight, context.padding = weight, padding
+            context.weight, context.padding, context.memory = weight, padding, memory
             return embedding(ids, weight)
 
         @staticmethod
@@ -181,13 +181,15 @@ def prepare(model):
             unused = (rows == context.padding).nonzero().flatten().tolist() or [-1]  # gets no gradient
             added = torch.ops.aten.embedding_dense_backward(gradient, places, len(rows), unused[0], False)
             if weight.grad is None:
-                weight.grad = torch.zeros_like(weight)
+                weight.grad = context.memory.cleared(weight)
             weight.grad.index_add_(0, rows, added)
-            return None, None, None
+            context.memory.filled.append(rows)
+            return None, None, None, None
 
     def looked_up(layer):
         padding = -1 if layer.padding_idx is None else layer.padding_idx
-        return lambda ids: Lookup.apply(layer.weight, ids, padding)
+        memory = _RowsOfGradient()
+        return lambda ids: Lookup.apply(layer.weight, ids, padding, memory)
 
     owners = [id(own) for module in model.modules() for own in module.parameters(recurse=False)]
     for layer in model.modules():
@@ -196,6 +198,25 @@ def prepare(model):
             if plain and layer.num_embeddings > 1000 and owners.count(id(layer.weight)) == 1:
                 layer.forward = looked_up(layer)
     return model.train()
+
+
+class _RowsOfGradient:
+    """A gradient's memory from update to update; only the rows that were filled are cleared."""
+
+    def __init__(self) -> None:
+        self.gradient = None
+        self.filled: list[Any] = []
+
+    def cleared(self, weight) -> Any:
+        """A gradient of zeros for `weight`."""
+        import torch
+
+        if self.gradient is None:
+            self.gradient = torch.zeros_like(weight)
+        for rows in self.filled:
+            self.gradient.index_fill_(0, rows, 0.0)
+        self.filled.clear()
+        return self.gradient
 
 
 def make_optimizer(model, recipe: dict[str, Any]):
@@ -240,13 +261,15 @@ def update(
     """
     import torch
 
+    from isthmus.dropout import cheap
+
     total, count = 0.0, 0
     for number, micro in enumerate(task.micro_batches(t)):
         if stopped():
             optimizer.zero_grad()
             return None
         torch.manual_seed(hashing.seed("dropout", dropout_seed, t, number))
-        with autocast(numerics):
+        with autocast(numerics), cheap(numerics.device):
             loss = task.loss(model, micro)
         loss.backward()
         total = total + loss.detach()
