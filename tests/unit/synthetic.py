@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from isthmus import metrics as curves
+from isthmus import tables
 from isthmus.config import load
 
 ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0])
@@ -55,6 +56,10 @@ class Results:
         self.evaluations = pd.DataFrame(evaluations)
         self.pairs = pd.DataFrame(pairs)
         self.deltas = self._deltas()
+        self.means = self._means()
+        self.metrics, self.deltas = (
+            tables.with_intervals(frame, self.means) for frame in (self.metrics, self.deltas)
+        )
 
     def _sets(self, dataset):
         return ["train", "test", *self.experiment.datasets[dataset].sets]
@@ -172,11 +177,26 @@ class Results:
         ]
         return pd.concat(rows)[[*order, "set", "quantity", "metric", "k", "value", "low", "high"]]
 
+    def _means(self):
+        """Means over pairs; their intervals are those of the values above."""
+        keys = ["experiment", "model", "pretraining_steps", "dataset"]
+        by = [*keys, "from_step", "step", "set", "quantity", "metric", "k"]
+        changes = self.deltas.rename(columns={"to_step": "step"})
+        both = pd.concat([self.metrics.assign(from_step=np.nan), changes])
+        groups = both.groupby(by, sort=False, dropna=False)
+        found = groups[["value", "low", "high"]].mean()
+        found.insert(0, "pairs", groups.size())
+        return found.reset_index()
+
     def save(self, folder: Path):
         """Write all files; returns (histories, rows), the paths that the figures are given."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("metrics", "deltas", "evaluations", "pairs"):
-            getattr(self, name).to_csv(folder / f"{name}.csv", index=False)
+        ends = ["mean_low", "mean_high"]
+        for name in ("metrics", "deltas", "means", "evaluations", "pairs"):
+            getattr(self, name).drop(columns=ends, errors="ignore").to_csv(
+                folder / f"{name}.csv", index=False
+            )
+        self.means.head(0).to_csv(folder / "differences.csv", index=False)
         points, rows = pd.DataFrame(self.points), []
         for (model, dataset, step, seed), row in points.groupby(["model", "dataset", "step", "seed_b"]):
             rows.append(folder / "paths" / model / dataset / f"step{step}" / f"seed{seed}.parquet")

@@ -718,3 +718,40 @@ def test_real_duplicates_are_dropped_from_test(tmp_path):
         train, test, summary = build(tmp_path / "out", single(REAL / name, **options))
         assert summary["counts"]["duplicates_dropped_from_test"] > 0
         assert not set(data._inputs(train)) & set(data._inputs(test))
+
+
+# ------------------------------------------------------------------------------------------------ breakdowns
+
+
+def test_rows_are_told_apart_by_a_column(tmp_path):
+    rows = [(f"sentence {i}", "ab"[i % 2] if i % 5 else "", f"part {i % 3}") for i in range(30)]
+    half = [write_tsv(tmp_path / f"{i}.tsv", rows[15 * i :][:15], ("text", "label", "kind")) for i in (0, 1)]
+    dataset = single(*half, by="kind", test_fraction=0.5)
+    train, test, _ = build(tmp_path, dataset)
+    sets = {name: tmp_path / f"{name}.parquet" for name in ("train", "test")}
+    data.write_breakdown("datasets.d", dataset, None, sets, tmp_path / "out" / "parts.parquet")
+    found = pq.read_table(tmp_path / "out" / "parts.parquet").to_pandas()
+    assert Counter(found["set"]) == {"train": len(train.ids), "test": len(test.ids)}
+    assert len(train.ids) + len(test.ids) == 24  # of the 30 that have no label are left out
+    assert found["part"].tolist() == [rows[i][2] for i in found["id"]]
+
+
+def test_a_column_of_class_labels_is_named(tmp_path):
+    path = class_labelled(tmp_path / "rows.parquet", ["no", "yes"], [0, 1] * 10)
+    columns = FurtherSet(source=files(path), text=["text"], label="label", by="label")
+    further(tmp_path, ["no", "yes"], single(path), source=files(path))
+    data.write_breakdown("w", columns, None, {"more": tmp_path / "more.parquet"}, tmp_path / "parts.parquet")
+    assert set(pq.read_table(tmp_path / "parts.parquet")["part"].to_pylist()) == {"no", "yes"}
+
+
+def test_a_breakdown_needs_its_column_and_a_value_in_each_row(tmp_path):
+    path = write_tsv(tmp_path / "rows.tsv", [("one", "a", "x"), ("two", "b", "")], ("text", "label", "kind"))
+    refused(lambda: data.check("k", single(path, by="knd")), "k.by: found 'knd'", "did you mean 'kind'?")
+    dataset = single(path, by="kind", test_fraction=0.5)
+    made = tmp_path / "set.parquet"
+    pq.write_table(pa.table({"id": [0, 1], "text_a": ["a", "b"], "text_b": ["", ""], "label": [0, 1]}), made)
+
+    def broken_down():
+        data.write_breakdown("k", dataset, None, {"s": made}, tmp_path / "parts.parquet")
+
+    refused(broken_down, "k.by: found rows without 'kind'", "allowed: a value in each row")

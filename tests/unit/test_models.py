@@ -266,3 +266,57 @@ def test_padding_token_is_the_models_own(started):
     expected = json.loads((started / "model" / "config.json").read_text())["pad_token_id"]
     assert models.pad_token(started / "one") == expected
     assert np.isin(expected, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "labels", "order"),
+    [
+        (["no", "yes"], None, ["no", "yes"], [0, 1]),
+        (["Yes", "NO"], None, ["no", "yes"], [1, 0]),
+        (["LABEL_0", "LABEL_1"], None, ["no", "yes"], [0, 1]),
+        (["LABEL_0", "LABEL_1"], ["yes", "no"], ["no", "yes"], [1, 0]),
+        (["e", "n", "c"], ["e", "not e", "not e"], ["not e", "e"], [1, 0, 0]),
+    ],
+)
+def test_classes_of_others_are_found_among_the_labels(tmp_path, own, named, labels, order):
+    classified(tmp_path, own)
+    assert models.class_labels(tmp_path, "models.m", named, labels) == order
+
+
+@pytest.mark.parametrize(
+    ("named", "labels"),
+    [(None, ["no", "maybe"]), (["no", "yes", "yes"], ["no", "yes"]), (["no", "no"], ["no", "yes"])],
+)
+def test_classes_that_do_not_fit_the_labels_are_named(tmp_path, named, labels):
+    classified(tmp_path, ["no", "yes"])
+    with pytest.raises(ConfigError, match=r"models\.m\.labels: found .* for the classes \['no', 'yes'\]"):
+        models.class_labels(tmp_path, "models.m", named, labels)
+
+
+def classified(folder, classes):
+    config = tiny.architecture("bert")
+    config.id2label = dict(enumerate(classes))
+    config.save_pretrained(folder)
+
+
+def test_a_classifier_of_others_is_adopted_as_it_is_in_float32(started, tmp_path):
+    from transformers import AutoModelForSequenceClassification
+
+    theirs = AutoModelForSequenceClassification.from_pretrained(started / "one").half()
+    theirs.save_pretrained(tmp_path / "theirs")
+    sha256 = models.adopt(tmp_path / "theirs", "theirs", tmp_path / "own")
+    found = models.load_weights(tmp_path / "own" / models.WEIGHTS, sha256)
+    expected = {name: tensor.float() for name, tensor in theirs.state_dict().items()}
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    assert {name for name, _ in theirs.named_parameters()} <= found.keys()
+    assert models.class_names(tmp_path / "own") == tiny.LABELS
+
+
+def test_a_classifier_with_a_part_missing_is_named(started, tmp_path):
+    state = weights(started / "one")
+    name = next(key for key in state if "layer.1" in key)
+    state.pop(name)
+    save_file(state, tmp_path / models.WEIGHTS, {"format": "pt"})
+    (tmp_path / "config.json").write_bytes((started / "one" / "config.json").read_bytes())
+    with pytest.raises(ConfigError, match=f"theirs is no classifier: it has no {name}"):
+        models.adopt(tmp_path, "theirs", tmp_path / "own")

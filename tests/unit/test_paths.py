@@ -479,3 +479,43 @@ def test_rows_of_one_step_share_the_ends(tmp_path):
     second = cell.interpolate(sampler=UNIFORM, out="seed3")
     assert first.count == 2 * 5
     assert second.count == 2 * (2 * 3 + 1)  # of the two paths' ends only seed 3's own is new
+
+
+# -------------------------------------------------------------------------------------- another label space
+
+
+def test_gaps_of_a_three_class_model_on_a_two_class_set(shared, tmp_path):
+    """Probabilities are added before the loss, at each alpha, and the gaps are those of that loss."""
+    from isthmus import connectivity
+    from torch.nn.functional import softmax
+
+    cell, _ = shared
+    groups = np.array([0, 1, 1])
+    two = tiny.examples(30, seed=3, groups=tuple(groups))
+    sets = {"test": cell.sets["test"], "far": two}
+    found = cell.interpolate("two_classes", UNIFORM, sets=sets, journal="two_classes").points
+    far = found[found["set"] == "far"].sort_values("alpha")
+    ends = [models.load_weights(end.folder / models.WEIGHTS) for end in cell.ends]
+    model = models.open_classifier(cell.ends[0].folder, attention="eager")
+    placed, line = Examples(two, 4000, 0, tiny.cpu()), Line(model, *ends)
+    (inputs,) = placed.batches
+    order = np.argsort(two.lengths, kind="stable")
+    for alpha, loss, error in zip(far["alpha"], far["loss"], far["error"], strict=True):
+        with torch.inference_mode():
+            of_classes = softmax(line.move(alpha)(**inputs).logits.double(), dim=-1).numpy()
+        both = np.stack([of_classes[:, groups == label].sum(1) for label in (0, 1)], axis=1)
+        labels = two.labels[order]
+        assert loss == pytest.approx(-np.log(both[np.arange(30), labels]).mean(), rel=1e-5)
+        assert error == pytest.approx((both.argmax(1) != labels).mean())
+    rows = connectivity.cell([cell.folder / "two_classes.parquet"], 4, 100).metrics
+    rows = rows[(rows["set"] == "far") & (rows["quantity"] == "loss")].set_index("metric")
+    curve = far["alpha"].tolist(), far["loss"].tolist()
+    assert rows.loc["BH", "value"] == metrics.barrier_height(*curve).value
+    assert rows.loc["CG", "value"] == metrics.convexity_gap(*curve).value
+
+
+def test_an_unknown_start_leaves_its_distances_empty(shared):
+    cell, known = shared
+    found = cell.interpolate("no_start", UNIFORM, start=None, journal="no_start").pairs.iloc[0]
+    assert found[["distance_a", "distance_b", "cosine"]].isna().all()
+    assert found["distance"] == pytest.approx(known.pairs.iloc[0]["distance"], rel=1e-9)

@@ -77,6 +77,7 @@ def test_lengths_that_a_tokenizer_file_asks_for_are_not_its_settings_here(tmp_pa
     padding = tiny.tokenizer("bert")
     padding.backend_tokenizer.enable_padding(length=60)
     padding.backend_tokenizer.enable_truncation(8)
+    tiny.pretrained(tmp_path)
     padding.save_pretrained(tmp_path)
     from isthmus import models
 

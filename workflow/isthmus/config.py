@@ -53,8 +53,15 @@ def _expand(value: Any) -> Any:
     return expanded
 
 
+def _pair_template(value: str) -> str:
+    if re.findall(r"\{[ab]\}", value) != ["{a}", "{b}"]:
+        raise ValueError(f"found {value!r}; allowed: a text with {{a}} and then {{b}} in it, each once")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_folder_name)]
 Location = Annotated[Path, BeforeValidator(_expand)]
+PairTemplate = Annotated[str, AfterValidator(_pair_template)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -139,6 +146,11 @@ class Columns(Settings):
     )
     rows: Count | None = Field(None, description="how many rows to keep, instead of a fraction")
     seed: Seed = Field(0, description="the seed of the subset (and of the split)")
+    by: str | None = Field(
+        None,
+        description="a column whose values break evaluations down: `evaluations.csv` and the tables have "
+        "`<set>/<value>` beside each set (HANS: heuristic; CoLA: source)",
+    )
 
     @model_validator(mode="after")
     def _one_size(self):
@@ -285,40 +297,178 @@ class Pretraining(Settings):
         return self
 
 
+class Checkpoint(Settings):
+    """A fine-tuned classifier that is there already: of the hub, or in a folder."""
+
+    hub: str | None = Field(None, description="the model's id on the hub")
+    revision: str | None = Field(None, description="a commit, tag or branch of the hub's repository; pin it")
+    folder: Location | None = Field(None, description="a folder in Hugging Face's layout, instead of `hub`")
+    seed: Seed | None = Field(None, description="the seed of the run that it belongs to")
+    name: Name | None = Field(None, description="the name of that run, where it has no seed")
+    step: Step = Field(1, description="how many updates it has had; 1 stands for not known")
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        _check_origin(self, ("hub", "folder"))
+        return self
+
+
+def _check_origin(settings: Settings, allowed: tuple[str, ...]) -> None:
+    origins = [key for key in allowed if getattr(settings, key) is not None]
+    if len(origins) != 1:
+        raise ValueError(f"found {origins or 'no origin'}; allowed: exactly one of {', '.join(allowed)}")
+    if settings.revision is not None and settings.hub is None:
+        raise ValueError("revision: only a model from the hub has one")
+
+
 class Model(Settings):
-    """A pre-trained encoder or decoder: from the hub, from a folder, or pre-trained in the workflow."""
+    """A pre-trained encoder or decoder: from the hub, from a folder, or pre-trained in the workflow.
+
+    With `checkpoints` it stands for classifiers that are there already, and nothing is trained.
+    """
 
     hub: str | None = Field(None, description="the model's id on the hub")
     revision: str | None = Field(None, description="a commit, tag or branch of the hub's repository; pin it")
     folder: Location | None = Field(None, description="a folder in Hugging Face's layout, instead of `hub`")
     pretraining: Name | None = Field(None, description="a key of `pretraining`, instead of `hub`")
+    checkpoints: list[Checkpoint] | None = Field(
+        None,
+        description="fine-tuned classifiers of one architecture, instead of `hub`, to be measured",
+    )
+    labels: list[str] | None = Field(
+        None,
+        description="with `checkpoints`: the data set's label of each of their classes, in order; by default "
+        "their own names, or the data set's order where they have none",
+    )
     pretraining_steps: Step | None = Field(None, description="how much pre-training it has had, in updates")
     ladder: Name | None = Field(
         None, description="models that share this name form a ladder, by pretraining_steps"
     )
     seed: Seed = Field(0, description="draws what the body lacks (such as a pooler), once for all seeds")
+    pair_template: PairTemplate | None = Field(
+        None,
+        description="how two texts are joined, such as `{a} [SEP] {b}`; by default as its tokenizer does, "
+        "and for GPT-2, GPT-NeoX and Llama `{a}`, a new line, `{b}`",
+    )
     training: TrainingOverride | None = Field(
         None, description="training settings that differ for this model"
     )
 
     @model_validator(mode="after")
     def _one_origin(self):
-        origins = [key for key in ("hub", "folder", "pretraining") if getattr(self, key) is not None]
-        if len(origins) != 1:
-            raise ValueError(
-                f"found {origins or 'no origin'}; allowed: exactly one of hub, folder, pretraining"
-            )
-        if self.revision is not None and self.hub is None:
-            raise ValueError("revision: only a model from the hub has one")
+        _check_origin(self, ("hub", "folder", "pretraining", "checkpoints"))
+        if self.labels is not None and self.checkpoints is None:
+            raise ValueError("labels: only a model with `checkpoints` has them; others take the data set's")
         if self.pretraining is not None and self.pretraining_steps is None:
             raise ValueError("pretraining_steps is missing; allowed: a number of updates, such as 600")
         if self.ladder is not None and self.pretraining_steps is None:
             raise ValueError("pretraining_steps is missing, and a ladder's models are ordered by it")
         return self
 
+    @model_validator(mode="after")
+    def _whole_runs(self):
+        if self.checkpoints is None:
+            return self
+        named = [
+            [key for key in ("seed", "name") if getattr(item, key) is not None] for item in self.checkpoints
+        ]
+        if any(keys != named[0] for keys in named) or named[:1] == [["seed", "name"]]:
+            raise ValueError("checkpoints: allowed: a seed for each, or a name for each, or neither for any")
+        runs = self.runs()
+        if len(runs) < 2:
+            raise ValueError(f"checkpoints: found {len(runs)} run; allowed: two or more (a path joins two)")
+        if sum(map(len, runs.values())) < len(self.checkpoints):
+            raise ValueError("checkpoints: found a run with one step twice; allowed: each step once")
+        if differing := [name for name, steps in self.run_steps().items() if steps != self.steps()]:
+            raise ValueError(
+                f"checkpoints: the run {differing[0]} has the steps {self.run_steps()[differing[0]]}; "
+                f"allowed: those of the first, {self.steps()}"
+            )
+        return self
+
+    @property
+    def origin(self) -> "Model | Checkpoint":
+        """Where configuration and tokenizer come from."""
+        return self.checkpoints[0] if self.checkpoints else self
+
+    def runs(self) -> dict[int, dict[int, Checkpoint]]:
+        """The checkpoints by the run's number (its seed, else counted from 1) and step."""
+        runs: dict[int, dict[int, Checkpoint]] = {}
+        numbers: dict[str, int] = {}
+        for position, item in enumerate(self.checkpoints or [], start=1):
+            number = item.seed if item.name is None else numbers.setdefault(item.name, len(numbers) + 1)
+            runs.setdefault(position if number is None else number, {})[item.step] = item
+        return runs
+
+    def run_steps(self) -> dict[str, list[int]]:
+        """The steps of each run, rising, by the run's name."""
+        return {name: sorted(self.runs()[number]) for number, name in self.run_names().items()}
+
+    def run_names(self) -> dict[int, str]:
+        """The name of each run, its number where it has none."""
+        return {
+            number: next(iter(steps.values())).name or str(number) for number, steps in self.runs().items()
+        }
+
+    def steps(self) -> list[int]:
+        """The steps that each run's checkpoints have, rising."""
+        return next(iter(self.run_steps().values()))
+
     @property
     def ladder_name(self) -> str | None:
         return self.ladder or self.pretraining
+
+
+class Ladder(Settings):
+    """Models that differ in the amount of pre-training only, written once for all rungs.
+
+    A rung is a model `<ladder>-<step>`; a model of that name sets what differs for it.
+    """
+
+    steps: list[Step] = Field(min_length=2, description="the rungs: the pre-training of each, in updates")
+    hub: str | None = Field(
+        None,
+        description="their ids on the hub; `{step}` is the rung's number, `{thousands}` its thousands",
+    )
+    revision: str | None = Field(None, description="their revisions, with the same places to fill")
+    folder: Location | None = Field(None, description="their folders, with the same places, instead of `hub`")
+    pretraining: Name | None = Field(None, description="a key of `pretraining`, instead of `hub`")
+    seed: Seed = Field(0, description="as a model's")
+    pair_template: PairTemplate | None = Field(None, description="as a model's")
+    training: TrainingOverride | None = Field(None, description="training settings that differ for it")
+
+    @model_validator(mode="after")
+    def _rungs_differ(self):
+        _check_origin(self, ("hub", "folder", "pretraining"))
+        if len(set(self.steps)) < len(self.steps):
+            raise ValueError(f"steps: found a number twice in {self.steps}; allowed: each once")
+        places = " ".join(map(str, (self.hub, self.revision, self.folder)))
+        if self.pretraining is None and not PLACES.search(places):
+            raise ValueError(
+                "found one model for all rungs; allowed: {step} or {thousands} in hub, revision or folder"
+            )
+        if "{thousands}" in places and any(step % 1000 for step in self.steps):
+            raise ValueError(f"steps: found {self.steps}; allowed: whole thousands, for {{thousands}}")
+        return self
+
+    def rungs(self, name: str) -> dict[str, dict[str, Any]]:
+        """The raw settings of each rung's model, by its name."""
+        common = self.model_dump(exclude={"steps"}, exclude_unset=True)
+        return {
+            f"{name}-{step}": {key: _filled(value, step) for key, value in common.items()}
+            | {"ladder": name, "pretraining_steps": step}
+            for step in self.steps
+        }
+
+
+PLACES = re.compile(r"\{(step|thousands)\}")
+
+
+def _filled(value: Any, step: int) -> Any:
+    """A text (or path) with the rung's number in its places; anything else as it is."""
+    if not isinstance(value, str | Path):
+        return value
+    return PLACES.sub(lambda place: str(step if place[1] == "step" else step // 1000), str(value))
 
 
 # ------------------------------------------------------------------------------------------------ measurement
@@ -375,6 +525,18 @@ class Paths(Settings):
         return self.model_dump(exclude={"points"})
 
 
+class Basins(Settings):
+    """How runs are grouped by the gaps between them."""
+
+    linkage: Literal["average", "complete", "single"] = Field(
+        "average", description="how the clustering joins groups of runs"
+    )
+    cut: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="where the tree is cut, in nats; by default where the silhouette is largest and clear",
+    )
+
+
 class Figures(Settings):
     """What the figures show."""
 
@@ -408,25 +570,50 @@ class Resources(Settings):
     interpolate: RuleResources = Field(RuleResources(), description="one row")
 
 
+class Plan(Settings):
+    """What `make plan` counts with. Results do not depend on it."""
+
+    gpus: Count = Field(1, description="GPUs that run at the same time (cores with `device: cpu`)")
+    tflops: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="TFLOP/s that one of them really reaches; by default as measured in this experiment so "
+        "far, else a guess",
+    )
+
+
 class Experiment(Settings):
     """An experiment: everything that `results/<experiment>/` follows from."""
 
     experiment: Name = Field(
         description="the experiment's name: its results stand in `results/<experiment>/`"
     )
-    seeds: list[Seed] = Field(description="the seeds of the fine-tunings, two or more; append to add runs")
+    seeds: list[Seed] = Field(
+        [],
+        description="the seeds of the fine-tunings, two or more; append to add runs. Not needed where all "
+        "models have `checkpoints`",
+    )
     models: dict[Name, Model] = Field(min_length=1, description="the pre-trained models by name")
+    ladders: dict[Name, Ladder] = Field(
+        {}, description="models at several amounts of pre-training, each ladder written once, by name"
+    )
     datasets: dict[Name, Dataset] = Field(min_length=1, description="the data sets by name")
     cells: list[tuple[str, str]] | None = Field(
-        None, description="the [model, data set] pairs to run; by default every one"
+        None,
+        description="the [model, data set] pairs to run, by default every one; a ladder stands for its rungs",
     )
     pretraining: dict[Name, Pretraining] = Field({}, description="pre-trainings inside the workflow, by name")
     training: Training = Field(Training(), description="the fine-tuning recipe")
+    keep: Literal["all", "last"] = Field(
+        "all",
+        description="weights to keep once everything that needs them is done: of all checkpoints, or of the "
+        "first (step 0) and the last of each run",
+    )
     keep_states: Literal["last", "all"] = Field(
         "last", description="training states to keep: the newest of a run, or one at each checkpoint"
     )
     evaluation: Evaluation = Field(Evaluation(), description="how weights are measured")
     paths: Paths = Field(Paths(), description="which points of a path are measured")
+    basins: Basins = Field(Basins(), description="groups of connected runs")
     delta_from: Step | None = Field(
         None, description="the step that deltas start from; by default the first checkpoint after 0"
     )
@@ -448,10 +635,30 @@ class Experiment(Settings):
     )
     figures: Figures = Field(Figures(), description="settings of the figures")
     resources: Resources = Field(Resources(), description="what jobs ask for")
+    plan: Plan = Field(Plan(), description="what `make plan` counts with")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_rungs(cls, raw: Any) -> Any:
+        """The raw settings with each ladder's rungs among the models and in the cells."""
+        if not isinstance(raw, dict) or not isinstance(raw.get("ladders"), dict):
+            return raw
+        rungs = {name: rungs for name, given in raw["ladders"].items() if (rungs := _rungs(name, given))}
+        models = raw.get("models") or {}
+        if isinstance(models, dict):
+            made = {rung: settings for part in rungs.values() for rung, settings in part.items()}
+            raw = raw | {"models": models | {rung: made[rung] | (models.get(rung) or {}) for rung in made}}
+        if isinstance(cells := raw.get("cells"), list):
+            named = [[[rung, *cell[1:]] for rung in rungs.get(cell[0], [cell[0]])] for cell in cells if cell]
+            raw = raw | {"cells": [cell for part in named for cell in part]}
+        return raw
 
     @model_validator(mode="after")
     def _whole(self):
-        _check_seeds(self.seeds)
+        if "seeds" in self.model_fields_set:
+            _check_seeds(self.seeds)
+        elif any(model.checkpoints is None for model in self.models.values()):
+            raise ValueError("seeds: missing; allowed: two or more, a list of numbers")
         if "evaluations" in self.datasets:
             raise ValueError("datasets: found the name 'evaluations', which is a table's; allowed: any other")
         for model, dataset in self.cells or []:
@@ -473,14 +680,15 @@ class Experiment(Settings):
                 "models, datasets: two cells would share a figure's name; allowed: distinct names"
             )
         for model, dataset in self.cell_list():
-            steps = self.cell_training(model, dataset).checkpoint_steps()
+            steps = self.cell_steps(model, dataset)
             if self.delta_from is not None and self.delta_from not in steps:
                 raise ValueError(
                     f"delta_from: found {self.delta_from}, which is no checkpoint of {model} on {dataset}; "
                     f"allowed: one of {steps}"
                 )
         if self.figures.training_model is not None:
-            _known("figures.training_model", self.figures.training_model, self.models)
+            trained = {name: model for name, model in self.models.items() if model.checkpoints is None}
+            _known("figures.training_model", self.figures.training_model, trained)
         if self.figures.training_seed is not None and self.figures.training_seed not in self.seeds:
             raise ValueError(
                 f"figures.training_seed: found {self.figures.training_seed}; allowed: one of {self.seeds}"
@@ -492,6 +700,24 @@ class Experiment(Settings):
         if self.cells is not None:
             return list(self.cells)
         return [(model, dataset) for dataset in self.datasets for model in self.models]
+
+    def cell_runs(self, model: str, dataset: str) -> dict[int, str]:
+        """The runs of a cell: their seeds (or numbers), in order, and their names."""
+        own = self.models[model].run_names()
+        return own or {seed: str(seed) for seed in self.seeds}
+
+    def cell_steps(self, model: str, dataset: str) -> list[int]:
+        """The steps of a cell's checkpoints, rising."""
+        if self.models[model].checkpoints is not None:
+            return self.models[model].steps()
+        return self.cell_training(model, dataset).checkpoint_steps()
+
+    def cell_delta_from(self, model: str, dataset: str) -> int:
+        """The step that deltas of a cell start from."""
+        if self.delta_from is not None:
+            return self.delta_from
+        steps = self.cell_steps(model, dataset)
+        return next((step for step in steps if step > 0), steps[0])
 
     def cell_training(self, model: str, dataset: str) -> Training:
         """The recipe of one cell: that of the experiment, then the data set's, then the model's settings."""
@@ -510,8 +736,16 @@ class Experiment(Settings):
             try:
                 merged = Training(**{**merged, **given}).model_dump()
             except ValidationError as error:
-                raise ValueError(f"{where}.training: {_messages(error, Training)[0]}") from error
+                raise ValueError(f"{where}.training: {messages(error, Training)[0]}") from error
         return Training(**merged)
+
+
+def _rungs(name: str, given: Any) -> dict[str, dict[str, Any]]:
+    """The rungs of a ladder's raw settings; none where these are wrong: the ladder's own check says so."""
+    try:
+        return Ladder.model_validate(given).rungs(name)
+    except ValidationError:
+        return {}
 
 
 def _check_seeds(seeds: list[int]) -> None:
@@ -549,11 +783,12 @@ def load(raw: dict[str, Any], source: str = "the config") -> Experiment:
     try:
         return Experiment(**raw)
     except ValidationError as error:
-        lines = "\n".join(f"  {line}" for line in _messages(error, Experiment))
+        lines = "\n".join(f"  {line}" for line in messages(error, Experiment))
         raise ConfigError(f"{source} cannot be used:\n{lines}") from None
 
 
-def _messages(error: ValidationError, model: type[BaseModel]) -> list[str]:
+def messages(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """What is wrong with settings of a group, a line a mistake, each led by its key's path."""
     return [_message(item, model) for item in error.errors()]
 
 

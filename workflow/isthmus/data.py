@@ -218,6 +218,54 @@ def write_set(
     _write_json(summary, _origin(columns, fetched) | parts)
 
 
+def write_breakdown(
+    where: str, columns: Columns, fetched: Path | None, sets: dict[str, Path], path: Path
+) -> None:
+    """Write which part each row of some sets belongs to: a Parquet file with `set, id, part`.
+
+    Args:
+        where: begins every message.
+        columns: where the sets come from; `by` is the column whose values are the parts.
+        fetched: what `fetch` wrote, for a source on the hub.
+        sets: the rows of each set, by name.
+        path: the file to write.
+
+    Raises:
+        ConfigError: the source cannot be read, or a row has no value.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts: list[str | None] = []
+    for _, table in _tables(where, columns, fetched, [columns.by]):
+        parts += [_label(value, table.class_names) for value in table.columns[columns.by]]
+    names, ids = [], []
+    for name, rows in sets.items():
+        found = read_rows(rows).ids.tolist()
+        names += [name] * len(found)
+        ids += found
+    chosen = [parts[i] for i in ids]
+    if not all(chosen):
+        raise ConfigError(f"{where}.by: found rows without {columns.by!r}; allowed: a value in each row")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"set": names, "id": ids, "part": chosen}), path)
+
+
+def labelled_rows(where: str, columns: Columns, labels: list[str]) -> Rows:
+    """The labelled rows of your own files whose labels are known beforehand, by name or by position.
+
+    Args:
+        where: begins every message.
+        columns: the files, and what their columns mean.
+        labels: the label names, in the order of their ids.
+
+    Raises:
+        ConfigError: as in `check`, or a label is not among `labels`.
+    """
+    check(where, columns)
+    return _labelled_rows(where, columns, None, labels)[0]
+
+
 def read_rows(path: Path) -> Rows:
     """The rows of a Parquet file that `write_subset` or `write_set` wrote."""
     import pyarrow.parquet as pq
@@ -348,9 +396,8 @@ def _parquet_names(where: str, path: Path) -> list[str]:
 
 def _check_columns(where: str, columns: Columns, names: list[str], origin: str) -> None:
     """Raise a ConfigError if a column that the config names is not among `names`."""
-    wanted = [("text", name) for name in columns.text or []] + (
-        [("label", columns.label)] if columns.label else []
-    )
+    wanted = [("text", name) for name in columns.text or []]
+    wanted += [(key, getattr(columns, key)) for key in ("label", "by") if getattr(columns, key)]
     for key, name in wanted:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)

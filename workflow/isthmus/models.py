@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import hashing
-from isthmus.config import ConfigError, Model
+from isthmus.config import Checkpoint, ConfigError, Model
+from isthmus.first_token import spare_the_rest
 
 WEIGHTS = "model.safetensors"
 # The same two settings under the names that architectures give them.
@@ -33,6 +34,9 @@ CLASSIFIER_DROPOUT = (
     "summary_last_dropout",
     "summary_first_dropout",
 )
+# How two texts are joined where a tokenizer puts nothing between them: decoders know running text only.
+PAIR_TEMPLATES = dict.fromkeys(("gpt2", "gpt_neox", "llama"), "{a}\n{b}")
+TESTED = ("bert", "roberta", "distilbert", "electra", "deberta-v2", *PAIR_TEMPLATES)
 
 
 def check(key: str, folder: Path) -> None:
@@ -65,21 +69,32 @@ def files(folder: Path | None) -> list[str]:
 
 
 def open_tokenizer(folder: Path):
-    """The tokenizer of a model folder."""
-    from transformers import AutoTokenizer
+    """The tokenizer of a model folder; it names segments only where the model has them."""
+    from transformers import AutoConfig, AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if (getattr(AutoConfig.from_pretrained(folder), "type_vocab_size", None) or 0) < 2:
+        tokenizer.model_input_names = [n for n in tokenizer.model_input_names if n != "token_type_ids"]
+    return tokenizer
 
 
-def fetch(model: Model, folder: Path) -> None:
+def pair_template(folder: Path) -> str | None:
+    """How an architecture joins two texts, as a text with `{a}` and `{b}`; None: the tokenizer does."""
+    return PAIR_TEMPLATES.get(read_json(folder / "config.json").get("model_type"))
+
+
+def fetch(model: Model | Checkpoint, folder: Path) -> None:
     """Make the local copy `folder` of a model from the hub or from another folder.
 
     Writes `config.json`, `model.safetensors`, the tokenizer's files and `model.json` (origin, revision, hash,
-    whether weights were converted).
+    padding token, whether weights were converted). A model that names no padding token gets one in
+    `config.json`.
 
     Raises:
-        ConfigError: the hub cannot be reached, or what was found is no model with a fast tokenizer.
+        ConfigError: the hub cannot be reached, or what was found is no model with a fast tokenizer, or one of
+            an architecture that is not supported.
     """
+    origin = str(model.hub or Path(model.folder).name)
     source, revision = (model.folder, None) if model.folder else _download(model)
     if not (source / "config.json").is_file():
         raise ConfigError(
@@ -88,21 +103,62 @@ def fetch(model: Model, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "config.json", folder / "config.json")
     (folder / "config.json").chmod(0o644)
+    _check_supported(folder, origin)
     converted = _copy_weights(source, folder / WEIGHTS)
     _copy_tokenizer(source, folder)
-    origin = str(model.hub or Path(model.folder).name)
     write_json(
         folder / "model.json",
         {
             "origin": origin,
             "revision": revision,
             "converted": converted,
+            "pad_token": _settle_padding(folder, origin),
             "sha256": hashing.of_file(folder / WEIGHTS),
         },
     )
 
 
-def _download(model: Model) -> tuple[Path, str]:
+def _check_supported(folder: Path, origin: str) -> None:
+    """Raise a ConfigError where the copy's architecture has no classifier that reads one sequence."""
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+
+    kind = read_json(folder / "config.json").get("model_type")
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        supported = (
+            type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING and not config.is_encoder_decoder
+        )
+    except (ValueError, KeyError):  # an architecture that Transformers does not know, or code of its own
+        supported = False
+    if not supported:
+        raise ConfigError(
+            f"the model {origin} is of the architecture {kind!r}, which is not supported; allowed: "
+            f"encoders and decoders with a sequence classifier in Transformers (tested: {', '.join(TESTED)})"
+        )
+
+
+def _settle_padding(folder: Path, origin: str) -> int:
+    """The padding token's id, written to `config.json` where that names none, as with many decoders.
+
+    Their classifiers read the last token that is no padding, so they must know it. Where the tokenizer has
+    none either, it is the end of text, which therefore no text may end with (no `PAIR_TEMPLATES` does).
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    config, tokenizer = AutoConfig.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    known = (getattr(config, "pad_token_id", None), tokenizer.pad_token_id, tokenizer.eos_token_id)
+    pad = next((token for token in known if token is not None and 0 <= token < config.vocab_size), None)
+    if pad is None:
+        raise ConfigError(
+            f"the model {origin} has no padding token; allowed: one in its config.json (`pad_token_id`) "
+            "or tokenizer (`pad_token`), or an end of text (`eos_token`)"
+        )
+    if pad != known[0]:
+        write_json(folder / "config.json", read_json(folder / "config.json") | {"pad_token_id": pad})
+    return pad
+
+
+def _download(model: Model | Checkpoint) -> tuple[Path, str]:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -178,16 +234,23 @@ def open_classifier(
 
     Args:
         folder: a model or checkpoint in Hugging Face's layout.
-        attention: `eager` or `sdpa`.
+        attention: `eager` or `sdpa`; architectures that have no `sdpa` (DeBERTa) compute with `eager`.
         dropout, attention_dropout: what the model applies while in training mode.
         extra: passed on as settings of the configuration, such as `num_labels`.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import (
+        MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+        AutoConfig,
+        AutoModelForSequenceClassification,
+    )
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     config = AutoConfig.from_pretrained(folder, **extra)
+    config.use_cache = False  # nothing is generated, and a decoder would copy all keys and values
+    if not MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]._supports_sdpa:
+        attention = "eager"
     for names, value in (
         (DROPOUT, dropout),
         (ATTENTION_DROPOUT, attention_dropout),
@@ -202,6 +265,7 @@ def open_classifier(
     # Memory of its own: mapped tensors stand at any address, and alignment can change the bits of a product.
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
+    spare_the_rest(model)
     return model.eval()
 
 
@@ -267,6 +331,85 @@ def _without(head: set[str], folder: Path) -> Iterator[Path]:
         state = load_weights(folder / WEIGHTS)
         save_weights({name: state[name] for name in names - head}, Path(temporary, WEIGHTS))
         yield Path(temporary)
+
+
+def adopt(folder: Path, origin: str, out: Path) -> str:
+    """Write the float32 weights and the configuration of a classifier that others trained.
+
+    Args:
+        folder: its local copy, from `fetch`.
+        origin: its name, for messages.
+        out: the checkpoint's folder.
+
+    Returns:
+        The SHA-256 of the weights.
+
+    Raises:
+        ConfigError: it is no whole classifier with two classes or more.
+    """
+    import torch
+    from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # what is missing is said below
+    logging.disable_progress_bar()
+    try:
+        model, found = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, output_loading_info=True
+        )
+    except RuntimeError as error:  # shapes that are not those of its own configuration
+        raise ConfigError(f"{origin} cannot be opened as a classifier: {error}") from error
+    allowed = "a model that was trained as a sequence classifier"
+    if missing := sorted(found["missing_keys"]):
+        raise ConfigError(f"{origin} is no classifier: it has no {missing[0]}; allowed: {allowed}")
+    if model.config.num_labels < 2:
+        raise ConfigError(f"{origin}: found {model.config.num_labels} class; allowed: two or more")
+    out.mkdir(parents=True, exist_ok=True)
+    _write_config(folder, {}, model, out / "config.json")
+    save_weights(distinct(model), out / WEIGHTS)
+    return hashing.of_file(out / WEIGHTS)
+
+
+def class_names(folder: Path) -> list[str]:
+    """A classifier's own names of its classes, in order; numbers where it only has Transformers' defaults."""
+    from transformers import AutoConfig
+
+    names = AutoConfig.from_pretrained(folder).id2label
+    return [str(i) if names[i] == f"LABEL_{i}" else str(names[i]) for i in sorted(names)]
+
+
+def check_classes(folder: Path, origin: str, first: Path) -> None:
+    """Raise a ConfigError where a classifier's classes are not those of the first one of its model."""
+    found, expected = class_names(folder), class_names(first)
+    if found != expected:
+        raise ConfigError(
+            f"the classes of {origin} are {found}; allowed: those of the model's first checkpoint, {expected}"
+        )
+
+
+def class_labels(folder: Path, where: str, named: list[str] | None, labels: list[str]) -> list[int]:
+    """For each class of a classifier that others trained, the position of its label in the data set's.
+
+    Args:
+        folder: the classifier.
+        where: the model's key in the config, for messages.
+        named: the labels as the config gives them, in the classes' order; None for the classifier's own.
+        labels: the data set's labels.
+
+    Raises:
+        ConfigError: a class has no label, or a label no class.
+    """
+    own = class_names(folder)
+    names = [name.casefold() for name in named or own]
+    if named is None and names == [str(i) for i in range(len(labels))]:
+        return list(range(len(labels)))
+    known = [label.casefold() for label in labels]
+    if len(names) != len(own) or set(names) != set(known):
+        raise ConfigError(
+            f"{where}.labels: found {named or own} for the classes {own}; allowed: for each class, in order, "
+            f"one of the data set's labels {labels}, and each of these at least once"
+        )
+    return [known.index(name) for name in names]
 
 
 def _write_config(folder: Path, settings: dict[str, Any], model, path: Path) -> None:

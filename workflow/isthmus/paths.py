@@ -92,23 +92,27 @@ class Line:
 
 
 def distances(
-    a: dict[str, Any], b: dict[str, Any], start: Iterable[tuple[str, Any]]
+    a: dict[str, Any], b: dict[str, Any], start: Iterable[tuple[str, Any | None]]
 ) -> dict[str, np.ndarray]:
     """How far two checkpoints are from each other and from where both began, over some of their tensors.
 
     Args:
         a, b: weights by name.
-        start: where both began: names and tensors one after the other, those to compare.
+        start: where both began: names and tensors one after the other, those to compare; None in the place of
+            tensors that are not known.
 
     Returns:
         `distance` between the ends, `distance_a` and `distance_b` from the start (L2, in weight units), and
-        the `cosine` of the two updates, NaN where one of them is 0; float64 scalars.
+        the `cosine` of the two updates, NaN where one of them is 0; float64 scalars. Where the start
+        is not known, all but the first are NaN.
     """
     between, from_a, from_b, inner = 0.0, 0.0, 0.0, 0.0
     for name, tensor in start:
-        if tensor.is_floating_point():
-            u, v = a[name].double() - tensor.double(), b[name].double() - tensor.double()
-            between += float(((u - v) ** 2).sum())
+        if a[name].is_floating_point():
+            origin = np.nan if tensor is None else tensor.double()
+            u, v = a[name].double() - origin, b[name].double() - origin
+            apart = a[name].double() - b[name].double() if tensor is None else u - v
+            between += float((apart**2).sum())
             from_a += float((u**2).sum())
             from_b += float((v**2).sum())
             inner += float((u * v).sum())
@@ -151,7 +155,7 @@ class Row:
 
     Args:
         end: the later end of every path.
-        start: the step-0 checkpoint, whose body both ends began from.
+        start: the step-0 checkpoint, whose body both ends began from; None where it is not known.
         sets: the evaluation sets by name.
         budget: tokens a batch.
         numerics: how to compute.
@@ -160,7 +164,7 @@ class Row:
     """
 
     def __init__(
-        self, end: End, start: End, sets: dict[str, Tokens], budget: int, numerics: Numerics,
+        self, end: End, start: End | None, sets: dict[str, Tokens], budget: int, numerics: Numerics,
         bootstrap: dict[str, int], journal: Path,
     ):  # fmt: skip
         self.end, self.start, self.sets, self.budget, self.numerics = end, start, sets, budget, numerics
@@ -195,16 +199,22 @@ class Row:
         state = models.load_weights(end.folder / models.WEIGHTS, end.sha256)
         return {name: tensor.to(self.numerics.device) for name, tensor in state.items()}
 
-    def body_at_start(self) -> Iterator[tuple[str, Any]]:
-        """The body from which both ends began, one tensor in memory at a time."""
+    def body_at_start(self) -> Iterator[tuple[str, Any | None]]:
+        """The body from which both ends began, a tensor at a time; names alone where it is not known."""
         from safetensors import safe_open
 
+        if self.start is None:
+            yield from ((name, None) for name in self.weights if self._of_body(name))
+            return
         path = self.start.folder / models.WEIGHTS
         models.check_hash(path, self.start.sha256)
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - the file is no dict
-                if name.startswith(f"{self.live.base_model_prefix}."):
+                if self._of_body(name):
                     yield name, file.get_tensor(name).to(self.numerics.device)
+
+    def _of_body(self, name: str) -> bool:
+        return name.startswith(f"{self.live.base_model_prefix}.")
 
     def checkpoint_journal(self, end: End) -> Journal:
         if end.seed not in self.checkpoints:
@@ -221,6 +231,23 @@ class Row:
             "loss_replicates": loss,
             "error_replicates": error,
         }
+
+
+def curve(
+    row: Row, other: End, sampler: dict[str, Any], seen: Callable[[float], Any] = lambda alpha: None
+) -> dict[float, dict[str, dict[str, np.ndarray]]]:
+    """One path of a row: loss, error and replicates of each set by alpha, rising.
+
+    Args:
+        row: the later end and how to measure.
+        other: the earlier end.
+        sampler: `Paths.sampler()`.
+        seen: told each alpha once it is known.
+
+    Raises:
+        MismatchedEnds: the two ends differ in keys, shapes or types.
+    """
+    return _Path(row, other, lambda: row.load(other)).curve(sampler, seen)
 
 
 class _Path:
@@ -262,10 +289,22 @@ class _Path:
         self.row.measured += 1
         return self.row.placed[name].measure(self.line.move(alpha))
 
+    def curve(self, sampler: dict[str, Any], seen: Callable[[float], Any] = lambda alpha: None):
+        """All points that the sampler asks for, by rising alpha."""
+        points: dict[float, dict] = {}
+
+        def at(alpha: float) -> float:
+            points[alpha] = self.at(alpha)
+            seen(alpha)
+            return float(points[alpha][SAMPLER_SET]["loss"])
+
+        return {alpha: points[alpha] for alpha in replay(at, sampler)}
+
     def pair(self) -> dict[str, float]:
         """Distances, cosine, and the share of examples on which the ends' predictions differ, set by set."""
         row = self.row
-        ends = [self.other.sha256, row.end.sha256, row.start.sha256]
+        start = None if row.start is None else row.start.sha256
+        ends = [self.other.sha256, row.end.sha256, start]
         key = hashing.of_data({"kind": "pair", "ends": ends, "numerics": row.numerics.key()})
         values = row.records.get(key)
         if values is None:
@@ -313,20 +352,14 @@ def interpolate(
         for position, other in enumerate(others):
             path = _Path(row, other, lambda position=position: load(position))
             seeds = {**labels, "seed_a": other.seed, "seed_b": row.end.seed}
-            curve: dict[float, dict] = {}
-
-            def at(alpha: float, path=path, curve=curve) -> float:
-                curve[alpha] = path.at(alpha)
-                return float(curve[alpha][SAMPLER_SET]["loss"])
-
-            alphas = replay(at, sampler)
+            measured = path.curve(sampler)
             points += [
-                {**seeds, "set": name, "alpha": alpha, **curve[alpha][name], "n": len(row.sets[name])}
+                {**seeds, "set": name, "alpha": alpha, **at[name], "n": len(row.sets[name])}
                 for name in row.sets
-                for alpha in alphas
+                for alpha, at in measured.items()
             ]
             pair_rows.append({**seeds, **path.pair()})
-            print(f"seeds {other.seed} and {row.end.seed}: {len(alphas)} alphas", flush=True)
+            print(f"seeds {other.seed} and {row.end.seed}: {len(measured)} alphas", flush=True)
     print(f"{row.measured} measurements made, the others were in the journal", flush=True)
     _write(points, out)
     _write(pair_rows, pairs)

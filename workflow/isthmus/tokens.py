@@ -6,6 +6,7 @@ a batch is made, and a batch holds examples of nearly one length, so that almost
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -68,18 +69,25 @@ class Tokens:
         )
 
 
-def tokenize(tokenizer, rows: Rows, groups: list[int], max_length: int) -> Tokens:
+def tokenize(
+    tokenizer, rows: Rows, groups: list[int], max_length: int, template: str | None = None
+) -> Tokens:
     """Turn rows of one or two texts into tokens with the model's own tokenizer.
 
     Args:
-        tokenizer: a Transformers tokenizer; special tokens and the joining of two texts are its own.
+        tokenizer: a Transformers tokenizer; special tokens are its own.
         rows: the texts and labels.
         groups: as in `Tokens`.
         max_length: tokens at most; the longer of two texts is shortened first.
+        template: how two texts become one, a text with `{a}` and `{b}`; None: as the tokenizer joins them.
     """
-    texts = (rows.text_a,) if rows.text_b is None else (rows.text_a, rows.text_b)
+    texts = fitting = (rows.text_a,) if rows.text_b is None else (rows.text_a, rows.text_b)
+    if template is not None and rows.text_b is not None:
+        pairs = list(zip(*texts, strict=True))
+        texts = ([_filled(template, *pair) for pair in pairs],)
+        fitting = ([_fitting(tokenizer, template, *pair, max_length) for pair in pairs],)
     whole = tokenizer(*texts, return_attention_mask=False)["input_ids"]
-    cut = tokenizer(*texts, truncation=True, max_length=max_length, return_attention_mask=False)
+    cut = tokenizer(*fitting, truncation=True, max_length=max_length, return_attention_mask=False)
     lengths = [len(ids) for ids in cut["input_ids"]]
     return Tokens(
         ids=np.concatenate([np.asarray(ids, np.int32) for ids in cut["input_ids"]]),
@@ -90,6 +98,24 @@ def tokenize(tokenizer, rows: Rows, groups: list[int], max_length: int) -> Token
         groups=np.asarray(groups, np.int64),
         truncated=sum(len(ids) > max_length for ids in whole),
     )
+
+
+def _filled(template: str, a: str, b: str) -> str:
+    before, between, after = re.split(r"\{[ab]\}", template)
+    return before + a + between + b + after
+
+
+def _fitting(tokenizer, template: str, a: str, b: str, limit: int) -> str:
+    """The filled template; the tokens that are too many are taken off its texts, each off the longer one."""
+    text = _filled(template, a, b)
+    excess = len(tokenizer(text)["input_ids"]) - limit
+    if excess <= 0:
+        return text
+    pieces = tokenizer([a, b], add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    for _ in range(excess):
+        max(pieces, key=len)[-1:] = []
+    a, b = (text[: piece[-1][1] if piece else 0] for text, piece in zip((a, b), pieces, strict=True))
+    return _filled(template, a, b)
 
 
 ARRAYS = ("ids", "types", "offsets", "labels", "rows", "groups")

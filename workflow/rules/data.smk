@@ -65,6 +65,30 @@ rule further_set:
         "../scripts/further_set.py"
 
 
+# Which part of a set each row belongs to; nothing but the table of evaluations depends on it.
+rule breakdown:
+    input:
+        files=lambda w: source_files(columns_of(w.dataset, w.name)),
+        fetched=lambda w: fetched(columns_of(w.dataset, w.name), w.dataset, w.name),
+        rows=lambda w: [
+            f"{RESULTS}/data/{w.dataset}/{name}.parquet"
+            for name in (["train", "test"] if w.name == "_main" else [w.name])
+        ],
+    output:
+        results("data/{dataset}/breakdown/{name}.parquet"),
+    log:
+        results("logs/breakdown/{dataset}-{name}.log"),
+    conda:
+        CONDA
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        by=lambda w: columns_of(w.dataset, w.name).by,
+    script:
+        "../scripts/breakdown.py"
+
+
 # Train and test in one job, since a process costs more than the work.
 rule tokenize:
     input:
@@ -87,6 +111,9 @@ rule tokenize:
         runtime=30,
     params:
         max_length=lambda w: EXPERIMENT.datasets[w.dataset].max_length,
+        pair_template=lambda w: EXPERIMENT.models[w.model].pair_template,
+        adopted=lambda w: w.model in ADOPTED,
+        labels=lambda w: EXPERIMENT.models[w.model].labels,
         version=1,
     script:
         "../scripts/tokenize_sets.py"

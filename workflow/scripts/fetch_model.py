@@ -6,4 +6,4 @@ with logged(snakemake.log[0], offline=False):
     from isthmus import config, models
 
     model = config.load(snakemake.config).models[snakemake.wildcards.model]
-    models.fetch(model, Path(snakemake.output.weights).parent)
+    models.fetch(model.origin, Path(snakemake.output.weights).parent)

@@ -5,11 +5,18 @@ with logged(snakemake.log[0]):
 
     from isthmus import data, models, tokens
 
-    tokenizer = models.open_tokenizer(Path(snakemake.input.tokenizer).parent)
+    folder = Path(snakemake.input.tokenizer).parent
+    tokenizer = models.open_tokenizer(folder)
+    template = snakemake.params.pair_template or models.pair_template(folder)
     summary = models.read_json(Path(snakemake.input.summary))
     groups = summary.get("groups", list(range(len(summary["labels"]))))
+    if snakemake.params.adopted:  # whose classes stand in an order of their own
+        labels = models.read_json(Path(snakemake.input.summary).with_name("subset.json"))["labels"]
+        where = f"models.{snakemake.wildcards.model}"
+        order = models.class_labels(folder, where, snakemake.params.labels, labels)
+        groups = [groups[i] for i in order]
     for name, path in snakemake.output.items():
         rows = data.read_rows(Path(snakemake.input[name]))
-        examples = tokens.tokenize(tokenizer, rows, groups, snakemake.params.max_length)
+        examples = tokens.tokenize(tokenizer, rows, groups, snakemake.params.max_length, template)
         print(f"{name}: {len(examples)} examples, {len(examples.ids)} tokens, {examples.truncated} truncated")
         tokens.write(examples, Path(path))

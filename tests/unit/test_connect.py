@@ -1,0 +1,223 @@
+"""The direct door: two checkpoints that plain Transformers saved, a file of examples, BH and CG."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from isthmus import __main__ as command
+from isthmus import metrics, toy
+
+from tests.unit import families, tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = toy.examples("entailment", 60, 5)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Two fine-tunings by another program, and two files of the same examples."""
+    folder = tmp_path_factory.mktemp("saved")
+    tiny.cpu()  # one thread
+    for name, seed in (("a", 1), ("b", 2)):
+        finetuned(folder / name, folder / f"{name}-pretrained", "bert", seed)
+        finetuned(folder / f"gpt_{name}", folder / f"gpt_{name}-pretrained", "gpt2", seed)
+    named = pd.DataFrame(ROWS, columns=["premise", "hypothesis", "gold"])
+    named.to_csv(folder / "named.tsv", sep="\t", index=False)
+    numbered = named.assign(gold=named["gold"].map(tiny.LABELS.index))
+    numbered.to_csv(folder / "numbered.csv", index=False)
+    return folder
+
+
+def finetuned(folder: Path, pretrained: Path, family: str, seed: int, labels=tuple(tiny.LABELS)) -> None:
+    """Five updates with plain PyTorch and Transformers, saved by `save_pretrained`."""
+    from transformers import AutoModelForSequenceClassification
+
+    families.pretrained(pretrained, family)
+    names = {"id2label": dict(enumerate(labels)), "label2id": {name: i for i, name in enumerate(labels)}}
+    tokenizer = families.tokenizer(family)
+    torch.manual_seed(seed)
+    model = AutoModelForSequenceClassification.from_pretrained(
+        pretrained, num_labels=len(labels), pad_token_id=tokenizer.pad_token_id or 0, **names
+    )
+    tokenizer.pad_token = tokenizer.pad_token or families.END
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for step in range(5):
+        first, second, labels = zip(*toy.examples("entailment", 16, 100 * seed + step), strict=True)
+        inputs = tokenizer(list(first), list(second), padding=True, return_tensors="pt")
+        inputs.pop("token_type_ids", None) if family == "gpt2" else None
+        targets = torch.tensor([tiny.LABELS.index(label) for label in labels])
+        model(**inputs, labels=targets).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    with torch.no_grad():  # far enough apart for a gap
+        for parameter in model.parameters():
+            parameter += 0.15 * torch.randn(parameter.shape)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def arguments(saved, a="a", b="b", data="named.tsv", text=("premise", "hypothesis"), label="gold"):
+    paths = [str(saved / name) for name in (a, b)]
+    options = ["--data", str(saved / data), "--text", *text, "--label", label, "--replicates", "50"]
+    return ["connect", *paths, *options, "--max-alphas", "15", "--threads", "1"]
+
+
+@pytest.fixture
+def call(saved, tmp_path, monkeypatch, capsys):
+    """Call the command in this process; what it prints, or the message of its failure."""
+
+    def of(*more, **changes):
+        out = ["--out", str(tmp_path / "curve")]
+        monkeypatch.setattr(sys, "argv", ["isthmus", *arguments(saved, **changes), *out, *more])
+        try:
+            command.main()
+        except SystemExit as failure:
+            return str(failure.code)
+        captured = capsys.readouterr()
+        of.drawn = captured.err
+        return captured.out
+
+    return of
+
+
+def theirs(saved, a, b, alphas):
+    """Losses on the line as anybody would compute them: state dicts mixed, one padded batch."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    models = [AutoModelForSequenceClassification.from_pretrained(saved / name).eval() for name in (a, b)]
+    first, second = (model.state_dict() for model in models)
+    tokenizer, mixed, losses = AutoTokenizer.from_pretrained(saved / a), models[0], []
+    ends = [{k: v.clone() for k, v in state.items()} for state in (first, second)]
+    premises, hypotheses, labels = zip(*ROWS, strict=True)
+    inputs = tokenizer(list(premises), list(hypotheses), padding=True, return_tensors="pt")
+    targets = torch.tensor([tiny.LABELS.index(label) for label in labels])
+    for alpha in alphas:
+        mixed.load_state_dict({k: torch.lerp(ends[0][k], ends[1][k], alpha) for k in ends[0]})
+        with torch.inference_mode():
+            losses.append(float(mixed(**inputs, labels=targets).loss))
+    return losses
+
+
+def test_two_checkpoints_that_another_program_saved(saved, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow"), "HF_HUB_OFFLINE": "1"}
+    call = [sys.executable, "-m", "isthmus", *arguments(saved), "--out", "out/curve"]
+    done = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""  # no bar where there is no terminal, and no chatter of other libraries
+    curve = pd.read_csv(tmp_path / "out" / "curve.csv")
+    assert list(curve) == ["alpha", "loss", "error", "n", "loss_low", "loss_high"]
+    np.testing.assert_allclose(curve["loss"], theirs(saved, "a", "b", curve["alpha"]), rtol=1e-4)
+    gap = metrics.convexity_gap(curve["alpha"], curve["loss"])
+    assert gap.value > 0.001
+    printed = re.search(
+        r"^CG ([\d.]+) \[([\d.]+), ([\d.]+)\] at alpha ([\d.]+), estimated error", done.stdout, re.M
+    )
+    assert float(printed[1]) == pytest.approx(gap.value, abs=1e-4)
+    assert float(printed[2]) <= float(printed[1]) <= float(printed[3])
+    assert float(printed[4]) == pytest.approx(gap.alpha, abs=1e-3)
+    assert re.search(r"^BH ", done.stdout, re.M)
+    assert f"{len(curve)} evaluations of 60 examples" in done.stdout
+    assert f"accuracy {1 - curve['error'].iloc[0]:.4f}" in done.stdout
+    assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_labels_may_be_numbers_of_classes(call):
+    assert call(data="numbered.csv") == call()
+
+
+def test_labels_may_be_named_by_the_caller(call, saved):
+    data = pd.read_csv(saved / "named.tsv", sep="\t")
+    data["gold"] = data["gold"].str[0].str.upper()
+    data.to_csv(saved / "short.tsv", sep="\t", index=False)
+    assert call("--labels", "E", "N", "C", data="short.tsv") == call()
+
+
+def test_a_decoder_without_padding_of_its_own(call, tmp_path):
+    assert "60 examples" in call(a="gpt_a", b="gpt_b")
+    assert pd.read_csv(tmp_path / "curve.csv")["loss"].between(0.1, 5).all()
+
+
+def test_a_label_that_the_model_does_not_know(call, saved):
+    data = (saved / "named.tsv").read_text().replace("\tneutral", "\tperhaps", 1)
+    (saved / "odd.tsv").write_text(data)
+    message = call(data="odd.tsv")
+    assert re.match(
+        r"error: --label: found 'perhaps' in row \d+ of odd\.tsv; allowed: 'entailment', ", message
+    )
+
+
+def test_a_column_that_is_missing(call):
+    message = call(text=("premise", "hypotesis"))
+    assert re.match(
+        r"error: --text: found 'hypotesis' \(did you mean 'hypothesis'\?\); allowed: the col", message
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--token-budget", "0", "greater than or equal to 1"),
+        ("--replicates", "-1", "greater than or equal to 0"),
+        ("--max-alphas", "4", "found 4; allowed: more than `intervals`"),
+    ],
+)
+def test_a_number_that_cannot_be_used(call, option, value, said):
+    message = call(option, value)
+    assert message.startswith(f"error: {option}: found {value}")
+    assert said in message
+
+
+def test_a_file_or_folder_that_is_missing(call, saved):
+    assert re.match(r"error: --data: found .*absent\.tsv, which is no file", call(data="absent.tsv"))
+    assert re.match(r"error: .*absent\.folder: found no folder", call(a="absent"))
+
+
+def test_two_models_that_do_not_match(call, saved):
+    assert "turn the same texts into different tokens" in call(b="gpt_b")
+    wide = saved / "wide"
+    if not wide.exists():
+        finetuned(wide, saved / "wide-pretrained", "electra", 1)
+    message = call(b="wide")
+    assert re.match(r"error: no line joins .*: \d+ tensors differ, first ", message)
+    assert "allowed: the same names, shapes and types in both" in message
+
+
+def test_classes_in_another_order(call, saved):
+    settings = json.loads((saved / "b" / "config.json").read_text())
+    turned = saved / "turned"
+    turned.mkdir(exist_ok=True)
+    for path in (saved / "b").iterdir():
+        (turned / path.name).write_bytes(path.read_bytes())
+    settings["id2label"] = dict(enumerate(reversed(tiny.LABELS)))
+    (turned / "config.json").write_text(json.dumps(settings))
+    assert re.search(
+        r"the classes of .*a are \['entailment', .* those of .*turned \['contradiction'", call(b="turned")
+    )
+
+
+def test_a_model_without_a_head(call):
+    assert re.search(
+        r"b-pretrained is no classifier: it has no \w+.*; allowed: a model that was", call(b="b-pretrained")
+    )
+
+
+def test_help_has_an_example(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["isthmus", "connect", "--help"])
+    with pytest.raises(SystemExit, match="0"):
+        command.main()
+    assert "isthmus connect runs/seed1 runs/seed2 --data dev.tsv" in capsys.readouterr().out
+
+
+def test_a_bar_on_a_terminal_only(call, monkeypatch):
+    call()
+    assert "alphas" not in call.drawn
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    call()
+    assert " alphas" in call.drawn
