@@ -72,7 +72,8 @@ def cell(tmp_path_factory):
     files = [
         write_row(folder, step, b, others) for step in (0, 100, 400) for b, others in ((2, [1]), (3, [1, 2]))
     ]
-    return files, *connectivity.cell(files, k=4, delta_from=100)
+    reduced = connectivity.cell(files, k=4, delta_from=100)
+    return files, reduced.metrics, reduced.deltas, reduced.means
 
 
 def curve_of(files, quantity, **keys):
@@ -91,12 +92,15 @@ def only(frame, **keys):
 
 
 def test_a_row_for_each_path_set_quantity_and_metric(cell):
-    _, frame, deltas = cell
+    _, frame, deltas, means = cell
     assert len(frame) == 3 * 3 * 2 * 2 * 5
     assert frame.columns.tolist() == COLUMNS  # `collect` puts the names before them
     assert not frame.duplicated(connectivity.KEYS).any()
     assert len(deltas) == 3 * 2 * 2 * 5
     assert not deltas.duplicated(connectivity.DELTA_KEYS).any()
+    assert len(means) == (3 + 1) * 2 * 2 * 5  # three steps and a change
+    assert not means.duplicated(connectivity.MEAN_KEYS).any()
+    assert (means["pairs"] == 3).all()
 
 
 @pytest.mark.parametrize("quantity", ["loss", "error"])
@@ -108,7 +112,7 @@ def test_a_row_for_each_path_set_quantity_and_metric(cell):
     ],
 )
 def test_values_and_intervals_are_the_metrics_own(cell, quantity, keys):
-    files, frame, _ = cell
+    files, frame, *_ = cell
     curve, replicates = curve_of(files, quantity, **keys)
     part = frame[frame["quantity"] == quantity]
     for name, gap in (("BH", metrics.barrier_height), ("CG", metrics.convexity_gap)):
@@ -134,7 +138,7 @@ def test_values_and_intervals_are_the_metrics_own(cell, quantity, keys):
 
 
 def test_only_gaps_in_loss_have_an_estimated_error(cell):
-    files, frame, _ = cell
+    files, frame, *_ = cell
     with_error = frame[frame["error"].notna()]
     assert set(zip(with_error["quantity"], with_error["metric"], strict=True)) == {
         ("loss", "BH"),
@@ -149,7 +153,7 @@ def test_only_gaps_in_loss_have_an_estimated_error(cell):
 
 
 def test_deltas_are_signed_and_paired_replicate_by_replicate(cell):
-    files, frame, deltas = cell
+    files, frame, deltas, _ = cell
     assert (deltas["from_step"] == 100).all()
     assert (deltas["to_step"] == 400).all()
     keys = {"seed_a": 1, "seed_b": 3, "set": "test", "quantity": "loss", "metric": "CG"}
@@ -161,37 +165,78 @@ def test_deltas_are_signed_and_paired_replicate_by_replicate(cell):
         for step in (100, 400)
     ]
     assert (row["low"], row["high"]) == pytest.approx(percentile_interval(samples[1] - samples[0]), abs=1e-12)
-    to_itself = only(connectivity.cell(files[:4], 4, 100)[1], **keys)  # step 100 is the last of these
+    to_itself = only(connectivity.cell(files[:4], 4, 100).deltas, **keys)  # step 100 is the last of these
     assert (to_itself["value"], to_itself["low"], to_itself["high"]) == (0, 0, 0)
 
 
+def test_a_mean_over_pairs_has_the_interval_of_the_mean(cell):
+    files, frame, deltas, means = cell
+    keys = {"set": "test", "quantity": "loss", "metric": "CG"}
+    pairs = [(1, 2), (1, 3), (2, 3)]
+
+    def samples(step):
+        curves = [curve_of(files, "loss", step=step, seed_a=a, seed_b=b, set="test")[1] for a, b in pairs]
+        return np.mean([metrics.convexity_gaps(ALPHAS, curve) for curve in curves], axis=0)
+
+    for row, expected, values in (
+        (only(means[means["from_step"].isna()], step=400, **keys), samples(400), frame[frame["step"] == 400]),
+        (only(means, from_step=100, **keys), samples(400) - samples(100), deltas),
+    ):
+        mine = values[(values[list(keys)] == list(keys.values())).all(axis=1)]
+        assert row["value"] == pytest.approx(mine["value"].mean(), abs=1e-15)
+        assert (row["low"], row["high"]) == pytest.approx(percentile_interval(expected), abs=1e-6)
+        assert row["samples"] == pytest.approx(expected, abs=1e-6)
+        assert row["high"] - row["low"] < (mine["high"] - mine["low"]).mean()  # pairs' own noise averages out
+
+
+def test_differences_between_models_are_paired(cell, tmp_path):
+    means = cell[3]
+    noise = means["samples"].map(lambda one: one + 0.25)  # all replicates move alike: no uncertainty is left
+    paths = [tmp_path / model / "d.means.parquet" for model in ("a", "b", "c")]
+    shifted = means.assign(value=means["value"] + 0.25, samples=noise)
+    for path, frame in zip(paths, (means, shifted, means.iloc[:7]), strict=True):
+        path.parent.mkdir()
+        frame.to_parquet(path)
+    found = connectivity.differences(paths)
+    assert found.columns.tolist() == ["model_a", "model_b", *connectivity.MEAN_KEYS, "value", "low", "high"]
+    assert found.groupby(["model_a", "model_b"]).size().to_dict() == {
+        ("a", "b"): len(means),
+        ("a", "c"): 7,
+        ("b", "c"): 7,
+    }
+    ab = found[(found["model_a"] == "a") & (found["model_b"] == "b")]
+    for column in ("value", "low", "high"):
+        assert ab[column].to_numpy() == pytest.approx(0.25, abs=1e-6)
+    assert connectivity.differences(paths[:1]).columns.tolist() == found.columns.tolist()
+
+
 def test_order_of_the_points_in_a_file_does_not_matter(cell, tmp_path):
-    files, frame, _ = cell
+    files, frame, *_ = cell
     shuffled = pd.read_parquet(files[0]).sample(frac=1, random_state=0)
     shuffled.to_parquet(tmp_path / "seed2.parquet", index=False)
-    found, _ = connectivity.cell([tmp_path / "seed2.parquet"], 4, 0)
+    found = connectivity.cell([tmp_path / "seed2.parquet"], 4, 0).metrics
     assert sorted(found["value"]) == sorted(frame.query("step == 0 and seed_b == 2")["value"])
 
 
 def test_one_pair_at_one_step(tmp_path):
-    frame, deltas = connectivity.cell([write_row(tmp_path / "m" / "d", 100, 2, [1])], 4, 100)
-    assert len(frame) == 2 * 2 * 5
-    assert (deltas["value"] == 0).all()
+    reduced = connectivity.cell([write_row(tmp_path / "m" / "d", 100, 2, [1])], 4, 100)
+    assert len(reduced.metrics) == 2 * 2 * 5
+    assert (reduced.deltas["value"] == 0).all()
 
 
 def test_without_replicates_intervals_are_empty(tmp_path):
     folder = tmp_path / "m" / "d"
     files = [write_row(folder, step, 2, [1], replicates=0) for step in (100, 400)]
-    frame, deltas = connectivity.cell(files, 4, 100)
-    for found in (frame, deltas):
+    reduced = connectivity.cell(files, 4, 100)
+    for found in (reduced.metrics, reduced.deltas, reduced.means):
         assert found["value"].notna().all()
         assert found[["low", "high"]].isna().all(axis=None)
 
 
 def test_a_job_of_the_engine_can_be_reduced(tmp_path):
     cell = tiny.Cell(tmp_path / "cell")
-    cell.interpolate(out="seed2")
-    frame, _ = connectivity.cell([cell.folder / "seed2.parquet"], 4, 100)
+    cell.interpolate(out="step100/seed2")
+    frame = connectivity.cell([cell.folder / "step100" / "seed2.parquet"], 4, 100).metrics
     loss = frame.query("quantity == 'loss' and metric in ['BH', 'CG']")
     assert (loss["low"] <= loss["high"]).all()
     assert loss["error"].notna().all()
@@ -202,19 +247,32 @@ def test_a_job_of_the_engine_can_be_reduced(tmp_path):
 # ------------------------------------------------------------------------------------------------- collecting
 
 
+def test_each_part_of_a_set_is_a_set_of_its_own(tmp_path):
+    rows = {"set": ["test"] * 4 + ["far"] * 4, "id": [0, 1, 2, 3, 5, 6, 7, 8], "loss": np.arange(8.0)}
+    rows |= {"prediction": [0, 1, 1, 0] * 2, "label": [0, 1, 0, 0] * 2, "classes": 2}
+    pd.DataFrame(rows).to_parquet(tmp_path / "step1.parquet")
+    parts = pd.DataFrame({"set": "far", "id": [8, 7, 6, 5], "part": ["b", "a", "b", "a"]})
+    found = {row["set"]: row for row in connectivity.evaluation_rows(tmp_path / "step1.parquet", parts)}
+    assert list(found) == ["test", "far", "far/a", "far/b"]
+    plain = {row["set"]: row for row in connectivity.evaluation_rows(tmp_path / "step1.parquet")}
+    assert all(found[name] == plain[name] for name in plain)
+    assert (found["far/a"]["n"], found["far/a"]["loss"], found["far/a"]["accuracy"]) == (2, 5.0, 0.5)
+    assert (found["far/b"]["n"], found["far/b"]["loss"], found["far/b"]["accuracy"]) == (2, 6.0, 1.0)
+
+
 @pytest.fixture(scope="module")
 def collected(cell, tmp_path_factory):
     """The four CSV files of an experiment of that cell and another one, as text frames."""
-    files, frame, deltas = cell
+    files, *frames = cell
     root = tmp_path_factory.mktemp("collected")
-    inputs = {"metrics": [], "deltas": [], "pairs": [], "evaluations": []}
+    inputs = {"metrics": [], "deltas": [], "means": [], "pairs": [], "evaluations": []}
     for model in ("tiny-0", "other.v2"):
         folder = root / "connectivity" / model
         folder.mkdir(parents=True)
-        frame.to_parquet(folder / "d-1.x.parquet", index=False)
-        deltas.to_parquet(folder / "d-1.x.deltas.parquet", index=False)
-        inputs["metrics"].append(str(folder / "d-1.x.parquet"))
-        inputs["deltas"].append(str(folder / "d-1.x.deltas.parquet"))
+        endings = {"metrics": "", "deltas": ".deltas", "means": ".means"}
+        for (name, ending), frame in zip(endings.items(), frames, strict=True):
+            inputs[name].append(str(folder / f"d-1.x{ending}.parquet"))
+            frame.to_parquet(inputs[name][-1], index=False)
         for path in files:
             pairs = pd.read_parquet(path.with_suffix(".pairs.parquet")).assign(model=model, dataset="d-1.x")
             into = root / "paths" / model / path.parent.name
@@ -227,7 +285,7 @@ def collected(cell, tmp_path_factory):
         rows |= {"prediction": [0, 1, 1, 0] * 2, "label": [0, 1, 0, 0] * 2, "classes": 2}
         pd.DataFrame(rows).to_parquet(into / "step400.parquet", index=False)
         inputs["evaluations"].append(str(into / "step400.parquet"))
-    outputs = {name: str(root / f"{name}.csv") for name in inputs}
+    outputs = {name: str(root / f"{name}.csv") for name in (*inputs, "differences")}
     connectivity.collect("trial", {"tiny-0": 0, "other.v2": None}, inputs, outputs)
     return {name: pd.read_csv(path, dtype=str, keep_default_na=False) for name, path in outputs.items()}
 
@@ -260,6 +318,17 @@ def test_deltas_have_the_same_keys_and_both_steps(collected):
     keys = ["experiment", "model", "pretraining_steps", "dataset", "from_step", "to_step"]
     assert found.columns.tolist() == [*keys, *connectivity.DELTA_KEYS, "value", "low", "high"]
     assert set(zip(found["from_step"], found["to_step"], strict=True)) == {("100", "400")}
+
+
+def test_means_and_differences_have_a_row_a_metric_and_no_replicates(collected, cell):
+    keys = [*NAMES, "from_step", "step", "set", "quantity", "metric", "k", "pairs", "value", "low", "high"]
+    assert collected["means"].columns.tolist() == keys
+    assert len(collected["means"]) == 2 * len(cell[3])
+    found = collected["differences"]
+    assert found.columns.tolist()[:6] == ["experiment", "dataset", "model_a", "model_b", "from_step", "step"]
+    assert len(found) == len(cell[3])
+    assert set(zip(found["model_a"], found["model_b"], strict=True)) == {("tiny-0", "other.v2")}
+    assert (found["value"].astype(float) == 0).all()
 
 
 def test_pairs_have_a_row_a_path_and_step(collected):

@@ -54,7 +54,9 @@ def test_numbers_are_means_over_pairs(results):
 
 def test_a_fall_has_a_magnitude_and_a_minus_sign(results):
     metrics, deltas, evaluations = _frames(results)
-    falling = deltas.assign(value=-deltas["value"], low=-deltas["high"], high=-deltas["low"])
+    falling = deltas.assign(
+        value=-deltas["value"], mean_low=-deltas["mean_high"], mean_high=-deltas["mean_low"]
+    )
     table = tables.paper_table(metrics, falling, evaluations, "paraphrase")
     cells = tables.by_statistic(table)
     assert cells["test", "CG", "delta_sign"]["tiny_600"] == -1

@@ -7,8 +7,13 @@ are shown, a loss under `FLOOR` is 0: rounding is no gap.
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 TABLE_FORMATS = ("csv", "md", "tex")
+FILES = ("metrics", "deltas", "means", "differences", "pairs", "evaluations")
 FLOOR = 1e-6  # nats; what rounding alone makes of the gap of a convex float32 path
 SEEDS_FOR_INTERVAL = 5  # resampling fewer seeds says more of the resampling than of the seeds
 METRICS = {"BH_nested": "BH", "CG_nested": "CG", "ICG_nested": "ICG", "CG": "CG, exact"}
@@ -65,12 +70,33 @@ def write(experiment, metrics, deltas, evaluations, folder: Path) -> None:
 # ---------------------------------------------------------------------------------------------- numbers
 
 
+def load(results: Path) -> "dict[str, DataFrame]":
+    """The tidy files of an experiment by name; metrics and deltas know their mean's interval."""
+    frames = {name: read(results / f"{name}.csv") for name in FILES}
+    for name in ("metrics", "deltas"):
+        frames[name] = with_intervals(frames[name], frames["means"])
+    return frames
+
+
+def with_intervals(frame, means):
+    """Metrics or deltas with the interval, over examples, of the mean over pairs: `mean_low`, `mean_high`."""
+    changes = "from_step" in frame
+    means = means[means["from_step"].notna() == changes]
+    step = "to_step" if changes else "step"
+    means = means.rename(columns={"step": step, "low": "mean_low", "high": "mean_high"})
+    keys = ["model", "dataset", step, "set", "quantity", "metric"]
+    return frame.merge(means[[*keys, "mean_low", "mean_high"]], on=keys, how="left")
+
+
 def over_pairs(frame, by: list[str]):
     """Each group's value over its pairs: a row a group, with `STATISTICS` and the number of `pairs`.
 
-    `low` and `high` are the means of the pairs' own intervals over evaluation examples: wider than the
-    interval of the mean as a rule, since the pairs vary with the same examples. `seeds_low` and `seeds_high`,
-    from five seeds on, are the 95 % interval of the mean when seeds are drawn again.
+    `low` and `high` are the interval of the mean over evaluation examples. `seeds_low` and `seeds_high`, from
+    five seeds on, are the 95 % interval of the mean when seeds are drawn again.
+
+    Args:
+        frame: metrics or deltas, `with_intervals`.
+        by: columns that leave one metric of one cell and step to a group.
     """
     import pandas as pd
 
@@ -78,8 +104,8 @@ def over_pairs(frame, by: list[str]):
     for key, group in frame.groupby(by, sort=False):
         values = group["value"].to_numpy(dtype=float)
         pairs = tuple(zip(group["seed_a"].tolist(), group["seed_b"].tolist(), strict=True))
-        shown = (values.mean(), group["low"].mean(), group["high"].mean())
-        spread = (group["value"].median(), values.min(), values.max(), *_seeds_interval(pairs, values))
+        shown = (values.mean(), *group[["mean_low", "mean_high"]].iloc[0])
+        spread = (group["value"].median(), values.min(), values.max(), *seeds_interval(pairs, values))
         rows.append((*key, *shown, *spread, len(values)))
     return pd.DataFrame(rows, columns=[*by, *STATISTICS, "pairs"])
 
@@ -147,7 +173,13 @@ def _seed_weights(pairs):
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def _seeds_interval(pairs, values):
+def seeds_interval(pairs, values):
+    """The 95 % interval of a mean over pairs when seeds are drawn again; NaN with fewer than five seeds.
+
+    Args:
+        pairs: the pairs of seeds, a tuple of tuples.
+        values: one a pair, shape (pairs,).
+    """
     if len({seed for pair in pairs for seed in pair}) < SEEDS_FOR_INTERVAL:
         return float("nan"), float("nan")
     from isthmus.bootstrap import percentile_interval
@@ -261,9 +293,21 @@ def evaluation_blocks(table) -> list[Block]:
     return blocks
 
 
+def plain_csv(block: Block) -> str:
+    """A block as CSV: numbers as other programs read them, empty where there is none."""
+    import csv
+    import io
+
+    text = io.StringIO()
+    signs = str.maketrans({"−": "-"})
+    cells = [["" if cell == "–" else cell.translate(signs) for cell in row] for row in block.rows]
+    csv.writer(text, lineterminator="\n").writerows([block.header, *cells])
+    return text.getvalue()
+
+
 def markdown(title: str, blocks: list[Block]) -> str:
-    """Blocks as a Markdown page."""
-    parts = [f"# {title}"]
+    """Blocks as a Markdown page, or a part of one where there is no title."""
+    parts = [f"# {title}"] if title else []
     for block in blocks:
         ruler = ["---", *["---:"] * (len(block.header) - 1)]
         lines = [[cell.replace("|", "\\|") for cell in row] for row in (block.header, ruler, *block.rows)]

@@ -8,6 +8,7 @@ rule connectivity:
     output:
         metrics=results("connectivity/{model}/{dataset}.parquet"),
         deltas=results("connectivity/{model}/{dataset}.deltas.parquet"),
+        means=results("connectivity/{model}/{dataset}.means.parquet"),
     log:
         results("logs/connectivity/{model}-{dataset}.log"),
     benchmark:
@@ -19,29 +20,31 @@ rule connectivity:
         runtime=30,
     params:
         k=EXPERIMENT.paths.intervals,
-        delta_from=delta_from,
+        delta_from=lambda w: EXPERIMENT.cell_delta_from(w.model, w.dataset),
         code=hashing.of_sources("connectivity.py", "metrics.py", "bootstrap.py", "sampling.py"),
     script:
         "../scripts/connectivity.py"
 
 
 # All of it, tidy: the files that users load.
+CSVS = {name: f"{RESULTS}/{name}.csv" for name in tables.FILES}
+
+
 rule collect:
     input:
         metrics=[f"{RESULTS}/connectivity/{m}/{d}.parquet" for m, d in STEPS],
         deltas=[f"{RESULTS}/connectivity/{m}/{d}.deltas.parquet" for m, d in STEPS],
+        means=[f"{RESULTS}/connectivity/{m}/{d}.means.parquet" for m, d in STEPS],
         pairs=[path for cell in STEPS for path in row_files(*cell, "pairs.parquet")],
         evaluations=[
             f"{RESULTS}/evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet"
             for (model, dataset), steps in STEPS.items()
-            for seed in EXPERIMENT.seeds
+            for seed in SEEDS[model, dataset]
             for step in steps
         ],
+        breakdowns=BREAKDOWNS,
     output:
-        metrics=results("metrics.csv"),
-        deltas=results("deltas.csv"),
-        pairs=results("pairs.csv"),
-        evaluations=results("evaluations.csv"),
+        **CSVS,
     log:
         results("logs/collect.log"),
     benchmark:

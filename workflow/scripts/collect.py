@@ -1,11 +1,15 @@
 from job import logged
 
 with logged(snakemake.log[0]):
+    from pathlib import Path
+
     from isthmus import config, connectivity
 
+    outputs = dict(snakemake.output.items())
     connectivity.collect(
         config.load(snakemake.config).experiment,
         snakemake.params.pretraining_steps,
-        {name: list(files) for name, files in snakemake.input.items()},
-        dict(snakemake.output.items()),
+        {name: list(files) for name, files in snakemake.input.items() if name in outputs},
+        outputs,
+        [Path(path) for path in snakemake.input.breakdowns],
     )

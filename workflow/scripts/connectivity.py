@@ -5,8 +5,8 @@ with logged(snakemake.log[0]):
 
     from isthmus import connectivity
 
-    metrics, deltas = connectivity.cell(
-        [Path(path) for path in snakemake.input], snakemake.params.k, snakemake.params.delta_from
-    )
-    metrics.to_parquet(snakemake.output.metrics, index=False)
-    deltas.to_parquet(snakemake.output.deltas, index=False)
+    files = [Path(path) for path in snakemake.input]
+    reduced = connectivity.cell(files, snakemake.params.k, snakemake.params.delta_from)
+    reduced.metrics.to_parquet(snakemake.output.metrics, index=False)
+    reduced.deltas.to_parquet(snakemake.output.deltas, index=False)
+    reduced.means.to_parquet(snakemake.output.means, index=False)

@@ -5,5 +5,6 @@ with logged(snakemake.log[0]):
 
     from isthmus import config, tables
 
-    frames = (tables.read(Path(snakemake.input[name])) for name in ("metrics", "deltas", "evaluations"))
-    tables.write(config.load(snakemake.config), *frames, Path(snakemake.output[0]).parent)
+    frames = tables.load(Path(snakemake.input.metrics).parent)
+    shown = (frames[name] for name in ("metrics", "deltas", "evaluations"))
+    tables.write(config.load(snakemake.config), *shown, Path(snakemake.output[0]).parent)
