@@ -1,25 +1,26 @@
 """The report is one file, says what the numbers say, and runs nothing that came from a config."""
 
+import base64
+import gzip
 import json
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from isthmus import figures, report
+from isthmus import page as pages
+from isthmus import provenance, report, views
 
 from tests.unit.synthetic import PROVENANCE, Results, experiment
 
-PIXEL = b"\x89PNG\r\n\x1a\n"
-
 
 class Page(HTMLParser):
-    """Collects elements, addresses, identifiers and text; checks that elements close in order."""
+    """Collects elements, addresses, identifiers, scripts and text; checks that elements close in order."""
 
     VOID = frozenset({"meta", "img", "br", "link", "input", "hr"})
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.open, self.links, self.ids, self.alts, self.words = [], [], [], [], [], []
+        self.tags, self.open, self.links, self.ids, self.words, self.scripts = [], [], [], [], [], []
         self.feed(text)
         assert not self.open
 
@@ -28,28 +29,24 @@ class Page(HTMLParser):
         if tag not in self.VOID:
             self.open.append(tag)
         for key, value in attributes:
-            {"src": self.links, "href": self.links, "id": self.ids, "alt": self.alts}.get(key, []).append(
-                value
-            )
+            {"src": self.links, "href": self.links, "id": self.ids}.get(key, []).append(value)
             assert not key.startswith("on")
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.words.append(data)
+        (self.scripts if self.open[-1:] == ["script"] else self.words).append(data)
 
     @property
     def text(self):
         return " ".join(" ".join(self.words).split())
 
 
-def _write(results, folder, with_figures=True):
-    results.save(folder)
-    (folder / "figures").mkdir(exist_ok=True)
-    for name in figures.names(results.experiment) if with_figures else []:
-        (folder / "figures" / f"{name}.png").write_bytes(PIXEL)
-    report.write(results.experiment, folder, folder / "report.html", PROVENANCE)
+def _write(results, folder):
+    histories, rows = results.save(folder)
+    frames = {name: getattr(results, name) for name in pages.FILES}
+    pages.write(results.experiment, frames, folder / "report.html", PROVENANCE, rows, histories)
     return Page((folder / "report.html").read_text())
 
 
@@ -68,24 +65,47 @@ def page(results, tmp_path_factory):
 
 
 def test_one_file_in_order(page):
-    sections = [
-        "answer",
-        "figures",
-        "tables",
-        "distances",
-        "methods",
-        "configuration",
-        "provenance",
-        "missing",
-    ]
-    assert [name for name in page.ids if not name.startswith("figure-")] == sections
-    assert all(link.startswith(("#", "data:image/")) for link in page.links)
-    assert {link[1:] for link in page.links if link.startswith("#")} == set(sections)
-    assert "link" not in page.tags
-    assert "script" not in page.tags
-    assert page.tags.count("img") == len(figures.names(experiment()))
-    assert all(page.alts)
+    assert [name for name in page.ids if name in pages.SECTIONS] == list(pages.SECTIONS)
+    assert all(link.startswith("#") for link in page.links)
+    assert {link[1:] for link in page.links} == set(pages.SECTIONS)
+    assert not {"link", "img", "iframe", "object"} & set(page.tags)
     assert "every path and evaluation" in page.text
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_the_page_holds_the_numbers_that_its_views_draw(results, page):
+    data = json.loads(page.scripts[0])
+    cell = data["cells"][0]
+    frame = results.metrics[(results.metrics["model"] == "tiny-0") & (results.metrics["quantity"] == "loss")]
+    gaps = frame[(frame["metric"] == "CG") & (frame["set"] == "test")]
+    assert cell["steps"] == [0, 100, 200, 400]
+    assert cell["stats"]["test"]["loss"]["CG"]["mean"][-1] == pytest.approx(
+        gaps.loc[gaps["step"] == 400, "value"].mean(), rel=1e-5
+    )
+    assert cell["gaps"]["test"]["loss"][1] == pytest.approx(gaps.loc[gaps["step"] == 100, "value"], rel=1e-5)
+    path = json.loads(gzip.decompress(base64.b64decode(page.scripts[1])))["400"]["0"]
+    points = pd.DataFrame(results.points).query("model == 'tiny-0' and step == 400 and set == 'test'")
+    points = points[(points["seed_a"] == 42) & (points["seed_b"] == 43)]
+    assert [alpha * views.ALPHA_UNIT for alpha in path["alpha"]] == pytest.approx(points["alpha"])
+    curve = [loss * views.LOSS_UNIT for loss in path["sets"]["test"]["loss"]]
+    assert curve == pytest.approx(points["loss"], abs=views.LOSS_UNIT)
+    row = gaps[(gaps["step"] == 400) & (gaps["seed_b"] == 43)].iloc[0]
+    assert path["sets"]["test"]["gaps"]["loss"]["CG"] == pytest.approx(list(row[views.GAP]), rel=1e-3)
+
+
+def test_seeds_are_ordered_by_basin():
+    basins = pd.DataFrame(
+        {"model": "tiny-0", "dataset": "entailment", "seed": [42, 43, 44], "basin": [1, 0, 1]}
+    )
+    assert views._order(experiment(), basins, "tiny-0", "entailment") == [1, 0, 2]
+    assert views._order(experiment(), None, "tiny-0", "entailment") == [0, 1, 2]
+
+
+def test_nothing_in_the_data_can_end_its_script_element():
+    hostile = {"a": "</script><script>alert(1)</script>", "b": "<!--", "c": "&amp;"}
+    text = views.as_json(hostile)
+    assert not set("<>&") & set(text)
+    assert json.loads(text) == hostile
 
 
 def test_the_answer_is_made_from_the_numbers(results, page):
@@ -122,13 +142,16 @@ def _changes(results):
     ],
 )
 def test_where_a_change_went(value, low, high, word):
-    frame = pd.DataFrame({"value": [value], "low": [low], "high": [high], "seed_a": [1], "seed_b": [2]})
-    assert report._gap(frame.astype({"low": float, "high": float})).moved == word
+    ends = {"mean_low": [low], "mean_high": [high]}
+    frame = pd.DataFrame({"value": [value], "seed_a": [1], "seed_b": [2], **ends})
+    assert report._gap(frame.astype({"mean_low": float, "mean_high": float})).moved == word
 
 
 def test_a_fall_agrees_with_the_source(results):
     deltas = results.deltas.assign(
-        value=-results.deltas["value"], low=-results.deltas["high"], high=-results.deltas["low"]
+        value=-results.deltas["value"],
+        mean_low=-results.deltas["mean_high"],
+        mean_high=-results.deltas["mean_low"],
     )
     found = report.cells(results.experiment, results.metrics, deltas, results.evaluations)
     assert report.claim_finetuning(found).endswith("so it is here.")
@@ -151,11 +174,15 @@ def test_text_from_outside_is_escaped(tmp_path):
     chosen = chosen.model_copy(update={"experiment": "<script>alert(1)</script>"})
     results = Results(chosen)
     results.pairs["model"] = "<img src=x onerror=alert(1)>"
-    results.metrics["dataset"] = results.metrics["dataset"].replace("paraphrase", "<b>bold</b>")
+    results.evaluations["set"] = results.evaluations["set"].replace("overlap", "</script><b>bold</b>")
+    findings = pd.DataFrame({"finding": ["<i>so</i>"], "</td><u>": [1]})
+    findings.to_csv(tmp_path / "findings.csv", index=False)
     page = _write(results, tmp_path)
-    assert "script" not in page.tags
-    assert page.tags.count("img") == len(figures.names(chosen))
+    plain = _write(Results(experiment()), tmp_path)
+    assert page.tags.count("script") == plain.tags.count("script")
+    assert not {"img", "b", "i", "u"} & set(page.tags)
     assert "<script>alert(1)</script>" in page.text
+    assert "<i>so</i>" in page.text
 
 
 def test_missing_things_are_named(tmp_path):
@@ -163,20 +190,20 @@ def test_missing_things_are_named(tmp_path):
     results.metrics = results.metrics[
         ~((results.metrics["step"] == 50) & (results.metrics["set"] == "overlap"))
     ]
-    page = _write(results, tmp_path, with_figures=False)
+    page = _write(results, tmp_path)
     assert "tiny-0 on entailment, step 50, set overlap: 1 of 1 paths" in page.text
     assert "intervals: no bootstrap replicates" in page.text
-    assert "the figure training" in page.text
+    assert "This page is not whole: 3 things" in page.text
     assert "the only checkpoint after step 0" in page.text
 
 
 def test_published_values_stand_beside_the_source_grid_only():
-    block = report._published("mnli", ["roberta-base", "bert-base-uncased", "other"])
+    block = pages._published("mnli", ["roberta-base", "bert-base-uncased", "other"])
     assert block.header == ["", "roberta-base", "bert-base-uncased"]
     assert block.rows[1] == ["CG", "0.6003", "0.4939"]
     assert "not a result of this run" in block.caption
-    assert report._published("mnli", ["other"]) is None
-    assert report._published("entailment", ["roberta-base"]) is None
+    assert pages._published("mnli", ["other"]) is None
+    assert pages._published("entailment", ["roberta-base"]) is None
 
 
 def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):
@@ -193,15 +220,16 @@ def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):
     record("models/m/model.json", {"origin": "x/y", "revision": None, "sha256": "abc"})
     part = {"rows": 5, "ids_sha256": "def", "class_balance": {}}
     record("data/d/subset.json", {"source": {"kind": "toy"}, "revision": None, "train": part, "test": part})
-    found = report.provenance(tmp_path)
+    found = provenance.read(tmp_path)
     assert found["time spent"] == {
         "pre-training": "none recorded",
         "fine-tuning": ["4.0 minutes on cpu", "attempts: 4"],
+        "measuring": "none recorded",
     }
     assert found["versions"]["torch"] == ["2.9"]
     assert found["model"] == {"m": {"origin": "x/y", "sha256": "abc"}}
     assert found["data"]["d"]["test"] == {"rows": 5, "ids_sha256": "def"}
-    assert report._lines(found)[-1] == ("time spent, fine-tuning", "4.0 minutes on cpu, attempts: 4")
+    assert provenance.lines(found)[-2] == ("time spent, fine-tuning", "4.0 minutes on cpu, attempts: 4")
 
 
 def test_summary(results):

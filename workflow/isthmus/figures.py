@@ -47,11 +47,15 @@ def names(experiment) -> list[str]:
 
 def captions(experiment) -> dict[str, str]:
     """What each figure shows, by its base name; also its text alternative."""
-    model, seed = training_run(experiment)
-    found = {
-        "training": f"Training of {model}, seed {seed}, a line a data set: fine-tuning loss (thin: each "
-        "update; thick: smoothed), and loss, F1 (of class 1 with two classes, else the mean over classes) "
-        "and accuracy on the test part.",
+    found = {}
+    if training_runs(experiment):
+        model, seed = training_run(experiment)
+        found["training"] = (
+            f"Training of {model}, seed {seed}, a line a data set: fine-tuning loss (thin: each "
+            "update; thick: smoothed), and loss, F1 (of class 1 with two classes, else the mean over "
+            "classes) and accuracy on the test part."
+        )
+    found |= {
         "cg-over-finetuning": "Convexity gap (test loss) against fine-tuning step, a line a model: mean over "
         "pairs of seeds. Dark band: 95 % interval (over seeds from five seeds on, else over evaluation "
         "examples); light band: range over pairs. Hollow marker: step 0, the baseline.",
@@ -66,11 +70,13 @@ def captions(experiment) -> dict[str, str]:
         found[f"pairs-{dataset}"] = (
             f"Convexity gap (test loss) between any two seeds at the last step on {dataset}, a panel a model."
         )
-    many = math.comb(len(experiment.seeds), 2) > FEW
-    lines = (
-        "Thin: a pair of seeds; thick: the mean over pairs; black: the pair of median gap. " if many else ""
-    )
     for model, dataset in experiment.cell_list():
+        many = math.comb(len(experiment.cell_runs(model, dataset)), 2) > FEW
+        lines = (
+            "Thin: a pair of seeds; thick: the mean over pairs; black: the pair of median gap. "
+            if many
+            else ""
+        )
         found[f"curves-{dataset}-{model}"] = (
             f"Test loss along the paths between seeds of {model} on {dataset}, a panel a step. {lines}"
             "Dashed: the chord of the convexity gap; vertical: the gap, where it is largest."
@@ -79,8 +85,13 @@ def captions(experiment) -> dict[str, str]:
 
 
 def training_run(experiment) -> tuple[str, int]:
-    """The model and seed of the training figure: as set, else the last model and the first seed."""
-    with_cell = {model for model, _ in experiment.cell_list()}
+    """The model and seed of the training figure: as set, else the last model and the first seed.
+
+    Of models that are trained here; `training_runs` has no run where there are none.
+    """
+    with_cell = {model for model, _ in experiment.cell_list() if experiment.models[model].checkpoints is None}
+    if not with_cell:
+        return "", 0
     last = [model for model in experiment.models if model in with_cell][-1]
     seed = experiment.figures.training_seed
     return experiment.figures.training_model or last, experiment.seeds[0] if seed is None else seed
@@ -113,7 +124,7 @@ def write(experiment, results: Path, folder: Path, histories: list[Path], rows: 
     """Draw every figure of `names(experiment)`, as PNG and SVG, into `folder`.
 
     Args:
-        results: the folder that has `metrics.csv` and `evaluations.csv`.
+        results: the folder of the CSV files.
         histories: the `history.parquet` files of the runs of `training_runs(experiment)`.
         rows: the files of `paths/`.
     """
@@ -121,7 +132,8 @@ def write(experiment, results: Path, folder: Path, histories: list[Path], rows: 
 
     from isthmus import tables
 
-    metrics, evaluations = (tables.read(results / f"{name}.csv") for name in ("metrics", "evaluations"))
+    frames = tables.load(results)
+    metrics, evaluations = frames["metrics"], frames["evaluations"]
     gaps = metrics[(metrics["metric"] == "CG") & (metrics["set"] == "test") & (metrics["quantity"] == "loss")]
     folder.mkdir(parents=True, exist_ok=True)
     curves = _curve_frames(rows)
@@ -209,9 +221,7 @@ def over_pretraining(experiment, gaps):
     stats = over_pairs(gaps, ["dataset", "model", "step"])
     panels = ladder_panels(experiment)
     figure, axes = _panels(len(panels), height=PANEL + 0.4)  # room for a legend of many steps
-    steps = sorted(
-        {s for cell in experiment.cell_list() for s in experiment.cell_training(*cell).checkpoint_steps()}
-    )
+    steps = sorted({s for cell in experiment.cell_list() for s in experiment.cell_steps(*cell)})
     colours = seaborn.color_palette("viridis", len(steps) + 1)  # its last colour is too pale on white
     for axis, (dataset, ladder, models) in zip(axes, panels, strict=True):
         for index, step in enumerate(steps):
@@ -235,15 +245,16 @@ def pair_heatmaps(experiment, gaps, dataset: str):
     """CG between the seeds at the last step: a panel a model."""
     import numpy as np
 
-    seeds = experiment.seeds
     models = [model for model, name in experiment.cell_list() if name == dataset]
     matrices = {model: _matrix(experiment, gaps, model, dataset) for model in models}
-    few = len(seeds) <= 8
-    height = PANEL + (0 if few else 0.02 * len(seeds) + 0.3)
+    runs = {model: list(experiment.cell_runs(model, dataset).values()) for model in models}
+    most = max(map(len, runs.values()))
+    few = most <= 8
+    height = PANEL + (0 if few else 0.02 * most + 0.3)
     figure, axes = _panels(len(models), 3 if few else 2, height, grid=False)
     highest = max((np.nanmax(m) for m in matrices.values() if not np.isnan(m).all()), default=0.0)
     for axis, (model, matrix) in zip(axes, matrices.items(), strict=True):
-        _heatmap(axis, matrix, seeds, highest or 1)
+        _heatmap(axis, matrix, runs[model], highest or 1)
         axis.set_title(f"{model}\nstep {_last_step(experiment, model, dataset):,}")
     figure.colorbar(axes[0].collections[0], ax=axes, label="CG, test loss (nats)", fraction=0.05, aspect=25)
     for _ in range(3):  # square cells and labels depend on each other's place: a single pass cuts labels off
@@ -253,7 +264,7 @@ def pair_heatmaps(experiment, gaps, dataset: str):
 
 def path_curves(experiment, gaps, points, model: str, dataset: str):
     """f(alpha) of each path of a cell: a panel a step, with chord and gap of the convexity gap."""
-    steps = experiment.cell_training(model, dataset).checkpoint_steps()
+    steps = experiment.cell_steps(model, dataset)
     columns = 2 if len(steps) in (2, 4) else 3
     figure, axes = _panels(len(steps), columns, sharey=True)
     if points is not None:  # one scale for all steps, since autoscaling passes over line collections
@@ -272,6 +283,23 @@ def path_curves(experiment, gaps, points, model: str, dataset: str):
         axis.set_xlabel("alpha")
         if index % columns == 0:
             axis.set_ylabel("test loss (nats)")
+    return figure
+
+
+def single_path(points, gaps):
+    """f(alpha) of one path, with chord and gap of the convexity gap.
+
+    Args:
+        points: a row a point: `seed_a, seed_b, alpha, loss`.
+        gaps: its row of metric CG, with the columns of `metrics.csv`.
+    """
+    import matplotlib
+
+    with matplotlib.rc_context(RC):
+        figure, (axis,) = _panels(1)
+        _curves(axis, points, gaps, MODEL_COLOURS[0])
+        axis.autoscale_view()
+        axis.set(title=_gap_in_words(gaps).strip(), xlabel="alpha", ylabel="loss (nats)")
     return figure
 
 
@@ -353,7 +381,7 @@ def _matrix(experiment, gaps, model, dataset):
     """CG in the later seed's row and the earlier one's column, NaN where there is no pair."""
     import numpy as np
 
-    position = {seed: index for index, seed in enumerate(experiment.seeds)}
+    position = {seed: index for index, seed in enumerate(experiment.cell_runs(model, dataset))}
     matrix = np.full((len(position), len(position)), np.nan)
     last = _last_step(experiment, model, dataset)
     cell = gaps[(gaps["model"] == model) & (gaps["dataset"] == dataset) & (gaps["step"] == last)]
@@ -364,7 +392,7 @@ def _matrix(experiment, gaps, model, dataset):
 
 
 def _last_step(experiment, model, dataset):
-    return experiment.cell_training(model, dataset).checkpoint_steps()[-1]
+    return experiment.cell_steps(model, dataset)[-1]
 
 
 def _datasets(experiment):

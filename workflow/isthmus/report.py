@@ -1,23 +1,14 @@
-"""The report: one HTML file with the answer, the figures, the tables, the methods and where it all came from.
+"""The answer in words, for the page and for the summary at a run's end.
 
 Every sentence about a result is made from the numbers and says what they say, whether or not the source
-paper found the same.
+paper found the same. `page` makes the HTML file around it.
 """
 
-import base64
-import json
-import platform
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 from isthmus import figures, tables
 from isthmus.tables import interval, number
-
-TEMPLATES = Path(__file__).parent / "templates"
-PUBLISHED = Path(__file__).parents[2] / "experiments" / "paper_published.csv"
-LARGE = 400_000  # bytes of an SVG above which the page takes the PNG
-FILES = ("metrics", "deltas", "pairs", "evaluations")
 
 
 @dataclass(frozen=True)
@@ -66,6 +57,7 @@ class Cell:
     error_gap: float
     accuracy: float
     majority: float
+    loss: float  # of the ends: the mean test loss of the checkpoints at `to_step`
 
     @property
     def skilled(self) -> bool:
@@ -104,9 +96,28 @@ def cells(experiment, metrics, deltas, evaluations) -> list[Cell]:
                 error_gap=float(wrong.loc[wrong["step"] == end, "value"].mean()),
                 accuracy=float(scores["accuracy"].mean()),
                 majority=float(scores["majority"].mean()),
+                loss=float(scores["loss"].mean()),
             )
         )
     return found
+
+
+def connection(found: list[Cell]) -> str:
+    """Whether the seeds of one data set's cells end linearly connected, a clause a model."""
+    clauses = []
+    for cell in found:
+        if cell.end.mean != cell.end.mean:
+            clauses.append(f"{cell.model}: not measured at step {cell.to_step:,}")
+        elif tables.floored(cell.end.mean) == 0:
+            clauses.append(f"{cell.model}: yes, the test loss has no gap beyond rounding")
+        else:
+            share = (
+                f", {100 * cell.end.mean / cell.loss:.0f} % of the ends’ own test loss"
+                if cell.loss > 0
+                else ""
+            )
+            clauses.append(f"{cell.model}: no, there is a gap of {cell.end} nats{share}")
+    return "; ".join(clauses) + "."
 
 
 def over_finetuning(cell: Cell) -> str:
@@ -180,12 +191,42 @@ def summary(experiment, metrics, deltas, evaluations) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     folder = f"results/{experiment.experiment}"
     lines = [
-        f"{experiment.experiment}: convexity gap (CG) between seeds, test loss in nats; {_what(found)}",
+        f"{experiment.experiment}: convexity gap (CG) between seeds, test loss in nats; {what(found)}",
         *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows),
         *(f"! {cell.dataset}, {cell.warning}" for cell in found if not cell.skilled),
         f"Look at {folder}/report.html; all numbers: {folder}/metrics.csv",
     ]
     return "\n".join(lines)
+
+
+def answers(experiment, deltas, found):
+    """What the first screen says, a data set each."""
+    said = []
+    for dataset in dict.fromkeys(cell.dataset for cell in found):
+        mine = [cell for cell in found if cell.dataset == dataset]
+        said.append(
+            {
+                "dataset": dataset,
+                "cells": mine,
+                "connection": connection(mine),
+                "warnings": [cell.warning for cell in mine if not cell.skilled],
+                "finetuning": [over_finetuning(cell) for cell in mine],
+                "claim": claim_finetuning(mine),
+                "pretraining": over_pretraining(experiment, found, dataset),
+                "largest": largest_change(experiment, deltas, dataset),
+            }
+        )
+    return said
+
+
+def what(found: list[Cell]) -> str:
+    """What the value and the brackets are, for this experiment."""
+    gaps = [cell.end for cell in found]
+    mean = "mean over pairs" if any(gap.pairs > 1 for gap in gaps) else "one pair of seeds"
+    if all(gap.low != gap.low for gap in gaps):
+        return mean
+    over = "seeds" if any(gap.over_seeds for gap in gaps) else "evaluation examples"
+    return f"{mean}, 95 % interval over {over}"
 
 
 def _of(frame, model, dataset):
@@ -199,16 +240,6 @@ def _gap(frame) -> Gap:
     over_seeds = row["seeds_low"] == row["seeds_low"]
     ends = ("seeds_low", "seeds_high") if over_seeds else ("low", "high")
     return Gap(*row[["mean", *ends, "min", "max"]], pairs=int(row["pairs"]), over_seeds=over_seeds)
-
-
-def _what(found: list[Cell]) -> str:
-    """What the value and the brackets are, for this experiment."""
-    gaps = [cell.end for cell in found]
-    mean = "mean over pairs" if any(gap.pairs > 1 for gap in gaps) else "one pair of seeds"
-    if all(gap.low != gap.low for gap in gaps):
-        return mean
-    over = "seeds" if any(gap.over_seeds for gap in gaps) else "evaluation examples"
-    return f"{mean}, 95 % interval over {over}"
 
 
 def _signed(change: Gap) -> str:
@@ -232,221 +263,3 @@ def _ladder(experiment, ladder, rungs, when):
     else:
         verdict = "as the source paper claims" if falls else "which is not what the source paper claims"
     return f"Ladder {ladder}, {at}: the gap is {course} with more pre-training ({values} updates), {verdict}."
-
-
-# ------------------------------------------------------------------------------------------------ the page
-
-
-def write(experiment, results: Path, path: Path, provenance: dict) -> None:
-    """Write the report from `results` (the CSV files, `figures/`) to `path`, as one file that needs no other.
-
-    Args:
-        provenance: what was used, by name: versions, hardware, hashes, times. Values may be nested.
-    """
-    import jinja2
-    import yaml
-
-    frames = {name: tables.read(results / f"{name}.csv") for name in FILES}
-    metrics, deltas, evaluations = (frames[name] for name in ("metrics", "deltas", "evaluations"))
-    found = cells(experiment, metrics, deltas, evaluations)
-    pictures = [_picture(results / "figures", *item) for item in figures.captions(experiment).items()]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    settings = yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False)
-    page = environment.get_template("report.html.j2").render(
-        experiment=experiment,
-        what=_what(found),
-        answers=_answers(experiment, deltas, found),
-        ladders=bool(figures.ladder_panels(experiment)),
-        pictures=[picture for picture in pictures if picture["source"]],
-        papers=_papers(experiment, metrics, deltas, evaluations),
-        evaluations=tables.evaluation_blocks(tables.evaluations_table(evaluations)),
-        distances=distances(experiment, frames["pairs"]),
-        missing=missing(experiment, metrics, evaluations)
-        + [f"the figure {p['name']}" for p in pictures if not p["source"]],
-        k=experiment.paths.intervals,
-        floor=f"{tables.FLOOR:g}",
-        settings=settings,
-        provenance=_lines(provenance),
-    )
-    path.write_text(page, encoding="utf-8")
-
-
-def provenance(results: Path) -> dict:
-    """What the records beside models, data and checkpoints say: versions, origins, hashes, time spent."""
-    from importlib.metadata import version
-
-    models = {path.parent.name: _record(path) for path in sorted((results / "models").glob("*/model.json"))}
-    data = {path.parent.name: _record(path) for path in sorted((results / "data").glob("*/subset.json"))}
-    runs: dict[Path, list[dict]] = {}
-    for path in sorted((results / "checkpoints").glob("*/*/seed*/step*/checkpoint.json")):
-        runs.setdefault(path.parents[1], []).append(_record(path))
-    last = [max(records, key=lambda record: record["step"]) for records in runs.values()]
-    drawing = {name: version(name) for name in ("matplotlib", "pandas", "seaborn")}
-    return {
-        "python": platform.python_version(),
-        "versions": _versions(last) | drawing,
-        "model": {name: _said(record, "origin", "revision", "sha256") for name, record in models.items()},
-        "data": {
-            name: {
-                "source": _said(record["source"], *record["source"]) | _said(record, "revision"),
-                **{part: _said(record[part], "rows", "ids_sha256") for part in ("train", "test")},
-            }
-            for name, record in data.items()
-        },
-        "time spent": {
-            "pre-training": _spent(models.values()),
-            "fine-tuning": _spent(last),
-        },
-    }
-
-
-def _record(path):
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _said(record, *keys):
-    return {key: record[key] for key in keys if record.get(key) is not None}
-
-
-def _versions(records):
-    """Each package's version, or all of them where runs had different ones."""
-    found: dict[str, dict] = {}
-    for record in records:
-        for name, value in record.get("versions", {}).items():
-            found.setdefault(name, {})[value] = None
-    return {name: list(values) for name, values in sorted(found.items())}
-
-
-def _spent(records):
-    """Minutes by device and the number of attempts, over all of them; failed ones count."""
-    spent = [record["spent"] for record in records if "spent" in record]
-    devices = sorted({device for one in spent for device in one["seconds"]})
-    minutes = {device: sum(one["seconds"].get(device, 0.0) for one in spent) / 60 for device in devices}
-    said = [f"{minutes[device]:.1f} minutes on {device}" for device in devices]
-    return [*said, f"attempts: {sum(one['attempts'] for one in spent)}"] if spent else "none recorded"
-
-
-def missing(experiment, metrics, evaluations) -> list[str]:
-    """What the config asks for and the results lack, a line each, and intervals where there are none."""
-    pairs = len(experiment.seeds) * (len(experiment.seeds) - 1) // 2
-    gaps = metrics[(metrics["metric"] == "CG") & (metrics["quantity"] == "loss")]
-    lines = []
-    for model, dataset in experiment.cell_list():
-        paths, scores = (_of(frame, model, dataset) for frame in (gaps, evaluations))
-        for step in experiment.cell_training(model, dataset).checkpoint_steps():
-            for part in ("train", "test", *experiment.datasets[dataset].sets):
-                where = f"{model} on {dataset}, step {step}, set {part}"
-                for frame, whole, what in (
-                    (paths, pairs, "paths"),
-                    (scores, len(experiment.seeds), "evaluations"),
-                ):
-                    there = int(((frame["step"] == step) & (frame["set"] == part)).sum())
-                    if there < whole:
-                        lines.append(f"{where}: {whole - there} of {whole} {what}")
-    if metrics["low"].isna().all():
-        lines.append("intervals: no bootstrap replicates were kept, so values stand without them")
-    return lines
-
-
-def distances(experiment, pairs) -> list[tables.Block]:
-    """How far the ends of a path are apart, a block a data set: what tells connected from hardly moved."""
-    blocks = []
-    for dataset in dict.fromkeys(name for _, name in experiment.cell_list()):
-        mine = pairs[pairs["dataset"] == dataset]
-        said = [name for name in mine if name.startswith("disagreement_") and mine[name].notna().any()]
-        columns = ["distance", "distance_a", "distance_b", "cosine", *said]
-        rows = [
-            [model, f"{step:,}", *(number(value, 3) for value in means)]
-            for (model, step), *means in mine.groupby(["model", "step"], sort=False)[columns]
-            .mean()
-            .itertuples()
-        ]
-        header = [
-            "model",
-            "step",
-            "between the ends",
-            "start to first end",
-            "start to second end",
-            "cosine of the updates",
-        ]
-        header += [f"disagreement, {name.removeprefix('disagreement_')}" for name in said]
-        blocks.append(tables.Block(f"{dataset}: mean over pairs of seeds.", header, rows))
-    return blocks
-
-
-def _answers(experiment, deltas, found):
-    """What the first screen says, a data set each."""
-    answers = []
-    for dataset in dict.fromkeys(cell.dataset for cell in found):
-        mine = [cell for cell in found if cell.dataset == dataset]
-        answers.append(
-            {
-                "dataset": dataset,
-                "cells": mine,
-                "warnings": [cell.warning for cell in mine if not cell.skilled],
-                "finetuning": [over_finetuning(cell) for cell in mine],
-                "claim": claim_finetuning(mine),
-                "pretraining": over_pretraining(experiment, found, dataset),
-                "largest": largest_change(experiment, deltas, dataset),
-            }
-        )
-    return answers
-
-
-def _papers(experiment, metrics, deltas, evaluations):
-    """The tables in the source's layout, and its published values where the cells are the source's."""
-    papers = []
-    for dataset in tables.names(experiment)[:-1]:
-        table = tables.paper_table(metrics, deltas, evaluations, dataset)
-        blocks = tables.paper_blocks(table, dataset)
-        published = _published(dataset, list(table.columns[4:]))
-        papers.append({"dataset": dataset, "blocks": blocks, "published": published})
-    return papers
-
-
-def _published(dataset, models):
-    """The source's own table of a data set, for those of its models that are here, or None."""
-    import pandas as pd
-
-    if not PUBLISHED.exists():  # the library used without its repository
-        return None
-    values = pd.read_csv(PUBLISHED)
-    values = values[(values["dataset"] == dataset) & values["model"].isin(models)]
-    if not len(values):
-        return None
-    table = values.pivot(index="metric", columns="model", values="value").loc[["BH", "CG", "ICG"]]
-    table = table[[model for model in models if model in table.columns]]
-    rows = [[metric, *(number(value) for value in row)] for metric, *row in table.itertuples()]
-    caption = (
-        f"Published in the source paper for {dataset}, not a result of this run: magnitude of each change."
-    )
-    return tables.Block(caption, ["", *table.columns], rows)
-
-
-def _picture(folder, name, caption):
-    """A figure as a data address: the SVG, or the PNG where the SVG is large; empty if missing."""
-    vector, pixels = folder / f"{name}.svg", folder / f"{name}.png"
-    for path, kind in ((vector, "svg+xml"), (pixels, "png")):
-        if path.exists() and (path is pixels or path.stat().st_size < LARGE or not pixels.exists()):
-            data = base64.b64encode(path.read_bytes()).decode("ascii")
-            return {"name": name, "caption": caption, "source": f"data:image/{kind};base64,{data}"}
-    return {"name": name, "caption": caption, "source": ""}
-
-
-def _lines(values, prefix=""):
-    """Nested values as (name, text) lines."""
-    lines = []
-    for key, value in values.items():
-        if isinstance(value, dict):
-            lines += _lines(value, f"{prefix}{key}, ")
-        else:
-            parts = value if isinstance(value, list | tuple) else [value]
-            lines.append((f"{prefix}{key}", ", ".join(map(str, parts))))
-    return lines

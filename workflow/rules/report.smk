@@ -1,15 +1,15 @@
 """What people look at."""
 
-CSVS = {name: f"{RESULTS}/{name}.csv" for name in ("metrics", "deltas", "pairs", "evaluations")}
 # Figures and report show the config's choice and order of things, which is why it is a parameter of theirs.
-SHOWN = EXPERIMENT.model_dump(mode="json", exclude={"resources", "keep_states"})
+SHOWN = EXPERIMENT.model_dump(mode="json", exclude={"resources", "keep", "keep_states", "plan"})
+ROWS = [path for cell in STEPS for path in row_files(*cell, "parquet")]
 
 
 rule tables:
     input:
         **CSVS,
     output:
-        TABLES,
+        [reported(path) for path in TABLES],
     log:
         results("logs/tables.log"),
     benchmark:
@@ -29,10 +29,10 @@ rule tables:
 rule figures:
     input:
         **CSVS,
-        rows=[path for cell in STEPS for path in row_files(*cell, "parquet")],
+        rows=ROWS,
         histories=shown_histories,
     output:
-        FIGURES,
+        [reported(path) for path in FIGURES],
     log:
         results("logs/figures.log"),
     benchmark:
@@ -49,13 +49,24 @@ rule figures:
         "../scripts/figures.py"
 
 
+# A page of what is there, whatever is missing: `make report PARTIAL=1`. It asks for no file, so that nothing else
+# runs, and the next whole run sees other inputs and makes the page anew.
+PARTIAL = os.environ.get("ISTHMUS_PARTIAL") == "1"
+
+
 rule report:
     input:
-        **CSVS,
-        tables=TABLES,
-        figures=FIGURES,
+        **({} if PARTIAL else CSVS),
+        said=[] if PARTIAL else list(SAID.values()),
+        rows=[] if PARTIAL else ROWS,
+        histories=[] if PARTIAL else all_histories,
     output:
-        page=results("report.html"),
+        page=report(
+            results("report.html"),
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "the whole report"},
+        ),
         summary=results("summary.txt"),
     log:
         results("logs/report.log"),
@@ -68,8 +79,7 @@ rule report:
         runtime=30,
     params:
         shown=SHOWN,
-        code=hashing.of_sources(
-            "report.py", "figures.py", "tables.py", "bootstrap.py", "templates/report.html.j2"
-        ),
+        partial=PARTIAL,
+        code=hashing.of_sources(*page.SOURCES),
     script:
         "../scripts/report.py"

@@ -3,10 +3,20 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import config, report, tables
+    from isthmus import config, page, partial, provenance, report, tables
 
     experiment = config.load(snakemake.config)
-    page = Path(snakemake.output.page)
-    report.write(experiment, page.parent, page, report.provenance(page.parent))
-    frames = (tables.read(Path(snakemake.input[name])) for name in ("metrics", "deltas", "evaluations"))
-    Path(snakemake.output.summary).write_text(report.summary(experiment, *frames))
+    out = Path(snakemake.output.page)
+    if snakemake.params.partial:
+        found = partial.find(experiment, out.parent)
+    else:
+        found = partial.Found(
+            tables.load(out.parent),
+            [Path(path) for path in snakemake.input.rows],
+            [Path(path) for path in snakemake.input.histories],
+            lacking=[],
+        )
+    origins = provenance.read(out.parent)
+    page.write(experiment, found.frames, out, origins, found.rows, found.histories, found.lacking)
+    shown = (found.frames[name] for name in ("metrics", "deltas", "evaluations"))
+    Path(snakemake.output.summary).write_text(report.summary(experiment, *shown))

@@ -1,0 +1,287 @@
+"""The page in a real browser: everything that can be chosen shows the numbers of `metrics.csv`."""
+
+import itertools
+import json
+import os
+
+import pytest
+
+from tests.browser.conftest import write
+from tests.unit.synthetic import Results, experiment
+
+CELL = {"dataset": "entailment", "model": "tiny-0"}
+TEST = {"set": "test", "metric": "CG", "quantity": "loss"}
+
+DRAWN = "(name) => document.getElementById('path-chart').data.some((trace) => trace.name === name)"
+COPIED = "(text) => navigator.clipboard.readText().then((found) => found === text)"
+CONTROLS = """() => [...document.querySelectorAll("main select:not(:disabled), main button, main input")]
+  .filter((element) => element.checkVisibility()).map((element) => element.id || element.dataset.format)"""
+WORDS = (
+    "() => [...document.querySelectorAll('.chart')].map((chart) => chart.getAttribute('aria-label') ?? '')"
+)
+UNDRAWN = (
+    "() => [...document.querySelectorAll('.chart')].filter((c) => !c.querySelector('svg')).map((c) => c.id)"
+)
+
+
+def value(metrics, **keys):
+    """The mean over pairs of what `metrics.csv` says."""
+    for column, wanted in keys.items():
+        metrics = metrics[metrics[column] == wanted]
+    assert len(metrics)
+    return metrics["value"].mean()
+
+
+def written(number):
+    """A value as the page writes it."""
+    return "0" if abs(number) < 1e-6 else f"{number:.4f}"
+
+
+def test_course(open_page, path, metrics):
+    page = open_page(path)
+    page.look_at("course")
+    for metric, quantity, name in itertools.product(
+        ("CG", "BH", "ICG_nested"), ("loss", "error"), ("train", "overlap", "test")
+    ):
+        page.choose(course_metric=metric, course_quantity=quantity, course_set=name)
+        asked = {"metric": metric, "quantity": quantity, "set": name, "dataset": "entailment"}
+        expected = [value(metrics, **asked, model="tiny-0", step=step) for step in (0, 100, 200, 400)]
+        assert page.traces("course-chart")["tiny-0"]["y"] == pytest.approx(expected, rel=1e-5, abs=1e-12)
+        assert f"{written(expected[-1])} [" in page.words("course-chart")
+        rungs = [value(metrics, **asked, model=model, step=400) for model in ("tiny-0", "tiny_600")]
+        assert page.traces("ladder-chart")["step 400"]["y"] == pytest.approx(rungs, rel=1e-5)
+    # a data set without a ladder
+    page.choose(course_dataset="paraphrase", course_quantity="loss", course_metric="CG")
+    lines = page.traces("course-chart")
+    expected = value(metrics, dataset="paraphrase", step=400, metric="CG", quantity="loss", set="test")
+    assert "tiny-0" not in lines
+    assert lines["tiny_600"]["y"][-1] == pytest.approx(expected, rel=1e-5)
+    assert page.tab.is_hidden("#ladder")
+    assert page.tab.locator("#course-set option").all_inner_texts() == ["train", "test"]
+
+
+def test_explorer_shows_the_curve_and_its_gap(open_page, path, metrics, results):
+    page = open_page(path, reduced_motion="reduce")
+    page.look_at("explorer")
+    page.choose(path_model="tiny_600", path_pair=2, path_set="train")
+    asked = {
+        "dataset": "entailment",
+        "model": "tiny_600",
+        "step": 400,
+        "seed_a": 43,
+        "seed_b": 44,
+        "set": "train",
+    }
+    gap = value(metrics, **asked, metric="CG", quantity="loss")
+    page.wait_for_words("path-chart", f"CG {written(gap)}")
+    points = [p for p in results.points if all(p[key] == wanted for key, wanted in asked.items())]
+    curve = page.traces("path-chart")["train"]
+    assert curve["x"] == pytest.approx([p["alpha"] for p in points], abs=1e-6)
+    assert curve["y"] == pytest.approx([p["loss"] for p in points], abs=1e-5)
+    rise = next(t for name, t in page.traces("path-chart").items() if name and name.startswith("CG "))
+    assert rise["y"][1] - rise["y"][0] == pytest.approx(gap, abs=2e-5)
+    assert written(gap) in page.tab.inner_text("#path-values")
+    page.choose(path_quantity="error")
+    page.wait_for_words("path-chart", "train error rate")
+    assert page.traces("path-chart")["train"]["y"] == pytest.approx([p["error"] for p in points], abs=1e-5)
+    page.tab.check("#path-all")
+    page.tab.wait_for_function(DRAWN, arg="overlap")
+
+
+def test_slider_by_keyboard_and_play(open_page, path, metrics):
+    page = open_page(path)
+    page.look_at("explorer")
+    page.tab.wait_for_selector("#path-map .heatmaplayer, #path-map .hm", state="attached")
+    page.tab.focus("#path-step")
+    page.tab.keyboard.press("ArrowLeft")
+    asked = CELL | TEST | {"seed_a": 42, "seed_b": 43}
+    page.wait_for_words("path-chart", f"CG {written(value(metrics, **asked, step=200))}")
+    assert page.tab.inner_text("#path-step-name") == "200"
+    page.tab.keyboard.press("Home")
+    page.wait_for_words("path-chart", "step 0,")
+    page.tab.click("#path-play")
+    page.wait_for_words("path-chart", f"CG {written(value(metrics, **asked, step=400))}")
+    page.tab.wait_for_function("document.getElementById('path-play').textContent === 'Play'")
+    page.tab.wait_for_function(
+        "document.getElementById('path-chart').data.some((t) => t.name === 'envelope')"
+    )
+
+
+def test_a_click_in_a_map_opens_the_pair(open_page, path, metrics):
+    page = open_page(path, reduced_motion="reduce")
+    page.look_at("pairs")
+    page.choose(pairs_step=200)
+    page.tab.wait_for_selector("#pairs-map-1 .nsewdrag")
+    squares = page.traces("pairs-map-1")[None]["z"]
+    asked = {
+        "dataset": "entailment",
+        "model": "tiny_600",
+        "step": 200,
+        "set": "test",
+        "metric": "CG",
+        "quantity": "loss",
+    }
+    last = value(metrics, **asked, seed_a=43, seed_b=44)
+    assert squares[1][1] == pytest.approx(last, rel=1e-5)
+    assert squares[0][1] is None
+    box = page.tab.locator("#pairs-map-1 .nsewdrag").bounding_box()
+    page.tab.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.7 * box["height"])
+    page.tab.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 0.75 * box["height"])
+    page.wait_for_words("path-chart", "tiny_600 on entailment, step 200, seeds 43 and 44")
+    assert f"CG {written(last)}" in page.words("path-chart")
+    assert page.tab.input_value("#path-pair") == "2"
+
+
+def test_training_and_distance(open_page, path, results):
+    page = open_page(path)
+    page.look_at("training")
+    page.choose(run_dataset="paraphrase", run_seed=44)
+    page.wait_for_words("run-chart", "seed 44. On the test part")
+    row = results.evaluations.query(
+        "model == 'tiny_600' and dataset == 'paraphrase' and seed == 44 and set == 'test'"
+    )
+    assert f"accuracy {row['accuracy'].iloc[-1]:.4f}" in page.words("run-chart")
+    assert "No history" in page.words("run-chart")  # the made-up results have that of one seed
+    page.choose(run_seed=42)
+    page.wait_for_words("run-chart", "seed 42. On the test part")
+    assert "No history" not in page.words("run-chart")
+    page.look_at("distances")
+    page.choose(far_x="disagreement_test", far_step=400)
+    page.wait_for_words("far-chart", "tiny-0: 3 pairs, from 0.100 to 0.100")
+    assert page.traces("far-chart")["tiny-0"]["x"] == [0.1] * 3
+
+
+def test_copy_buttons(open_page, path):
+    page = open_page(path)
+    place = page.tab.locator("#tables .copy").first
+    texts = json.loads(page.tab.inner_text("#data"))["tables"][int(place.get_attribute("data-table"))]
+    for kind, start in (("csv", ",tiny-0"), ("md", "entailment, test loss"), ("tex", r"\begin{table}")):
+        place.locator(f"[data-format={kind}]").focus()
+        page.tab.keyboard.press("Enter")
+        page.tab.wait_for_function(COPIED, arg=texts[kind])
+        assert texts[kind].startswith(start)
+    assert "Copied as LaTeX" in place.inner_text()
+
+
+def test_everything_is_reached_by_keyboard(open_page, path):
+    page = open_page(path)
+    wanted = set(page.tab.evaluate(CONTROLS))
+    reached = set()
+    for _ in range(150):
+        page.tab.keyboard.press("Tab")
+        reached.add(page.tab.evaluate("document.activeElement.id || document.activeElement.dataset.format"))
+    assert wanted - reached == set()
+    assert {"path-step", "course-metric", "csv"} <= wanted
+
+
+# The lowest contrast of any text with what is behind it, and where.
+CONTRAST = """() => {
+  const parse = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const linear = (c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = parse(getComputedStyle(e).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const contrast = (e) => {
+    const [a, b] = [parse(getComputedStyle(e).color), ground(e)].map(light).sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  };
+  const said = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+  return [...document.querySelectorAll("body *")]
+    .filter((e) => said(e) && e.checkVisibility() && !e.closest("svg, script, :disabled"))
+    .map((e) => [contrast(e), `${e.tagName} ${e.textContent.slice(0, 40)}`]).sort((a, b) => a[0] - b[0])[0];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 820, 1280])
+def test_every_width_and_scheme(open_page, shown, width, scheme):
+    page = open_page(shown, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for section in ("course", "explorer", "pairs", "training", "distances"):
+        page.look_at(section)
+    if folder := os.environ.get("ISTHMUS_PICTURES"):  # for the eye
+        page.tab.screenshot(path=f"{folder}/{width}-{scheme}.png", full_page=True)
+    assert page.tab.evaluate("document.documentElement.scrollWidth") <= width
+    ratio, where = page.tab.evaluate(CONTRAST)
+    assert ratio >= 4.5, where
+    assert min(map(len, page.tab.evaluate(WORDS))) > 40
+
+
+def test_it_prints(open_page, path, tmp_path):
+    page = open_page(path, color_scheme="dark")
+    page.tab.pdf(path=tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").stat().st_size > 50_000
+    page.tab.wait_for_function(f"() => ({UNDRAWN})().length === 0")  # all are drawn for printing
+
+
+@pytest.mark.parametrize("case", ["a seed failed", "no ladder", "a single step", "nothing"])
+def test_what_is_missing_is_said_and_the_rest_works(open_page, tmp_path, case):
+    checkpoints = (50,) if case == "a single step" else (100, 200)
+    cells = [["tiny_600", "paraphrase"]]
+    if case != "no ladder":
+        cells = [["tiny-0", "entailment"], ["tiny_600", "entailment"]]
+    results = Results(experiment(checkpoints=checkpoints, cells=cells), intervals=case != "a single step")
+    without, lacking = [], []
+    if case == "a seed failed":
+        without, lacking = [("seed_b", 44), ("seed", 44)], ["the run tiny-0 on entailment, seed 44"]
+    if case == "nothing":
+        without = [("experiment", "synthetic"), ("seed", 43), ("seed", 44)]
+    page = open_page(write(results, tmp_path, without, lacking))
+    for section in ("course", "explorer", "pairs", "training", "distances"):
+        page.look_at(section)
+    if case == "a seed failed":
+        assert "This page is not whole" in page.tab.inner_text("body")
+        assert "seed 44" in page.tab.inner_text("#missing")
+        page.choose(path_pair=1)
+        page.wait_for_words("path-chart", "No path was measured here")
+        page.choose(path_pair=0)
+        page.wait_for_words("path-chart", "at α = 0")
+    elif case == "no ladder":
+        assert page.tab.is_hidden("#ladder")
+        assert "has no ladder" in page.tab.inner_text("#answer")
+    elif case == "a single step":
+        assert "the only checkpoint after step 0" in page.tab.inner_text("#answer")
+        assert len(page.traces("course-chart")["tiny-0"]["x"]) == 2
+    else:
+        assert "There are no results yet" in page.tab.inner_text("#answer")
+        assert page.words("course-chart") == "Nothing has been measured here."
+
+
+def test_names_cannot_run(open_page, tmp_path):
+    bad = "<img src=x onerror=document.title='run'>"
+    results = Results(
+        experiment().model_copy(update={"experiment": f"<script>document.title='run'</script>{bad}"})
+    )
+    for frame in (results.metrics, results.evaluations):
+        frame["set"] = frame["set"].replace("overlap", bad)
+    results.points = [
+        point | {"set": bad if point["set"] == "overlap" else point["set"]} for point in results.points
+    ]
+    page = open_page(write(results, tmp_path), reduced_motion="reduce")
+    for section in ("course", "explorer", "pairs", "training", "distances"):
+        page.look_at(section)
+    page.choose(course_set=bad, path_set=bad, pairs_set=bad, far_set=bad)
+    page.wait_for_words("path-chart", bad)
+    assert page.tab.locator("img").count() == 0
+    assert page.tab.title() != "run"
+    assert bad in page.tab.inner_text("#path-set")
+
+
+def test_many_seeds_make_no_large_page(open_page, tmp_path):
+    rungs = {
+        name: {"pretraining": "mlm", "pretraining_steps": n} for name, n in (("a", 0), ("b", 300), ("c", 600))
+    }
+    task = {"entailment": {"source": {"kind": "toy", "task": "entailment", "rows": 500}}}
+    chosen = experiment(range(1000, 1024), range(100, 900, 100), models=rungs, datasets=task, cells=None)
+    path = write(Results(chosen), tmp_path)
+    assert path.stat().st_size < 15e6
+    page = open_page(path)
+    page.look_at("explorer")
+    page.choose(path_model="c", path_pair=275)
+    page.wait_for_words("path-chart", "c on entailment, step 800, seeds 1022 and 1023")
+    page.look_at("pairs")
+    assert "CG of 276 pairs of seeds" in page.words("pairs-map-2")

@@ -1,0 +1,114 @@
+"""What an experiment has so far, for a page of it, whatever is missing."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Found:
+    """The tidy frames of what is there, the files behind them, and what to name as missing."""
+
+    frames: dict
+    rows: list[Path]
+    histories: list[Path]
+    lacking: list[str]
+
+
+def find(experiment, results: Path) -> Found:
+    """Look through the folder of an experiment; nothing in it is changed."""
+    from isthmus import connectivity, tables
+
+    rows = _existing(experiment, results, "paths/{model}/{dataset}/step{step}/seed{seed}.parquet")
+    scores = _existing(experiment, results, "evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet")
+    amounts = {name: model.pretraining_steps for name, model in experiment.models.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        cells = [
+            _reduce(experiment, results, Path(folder), *cell)
+            for cell in dict.fromkeys((row.parts[-4], row.parts[-3]) for row in rows)
+        ]
+        inputs = {
+            "metrics": [metrics for metrics, _, _ in cells],
+            "deltas": [deltas for _, deltas, _ in cells],
+            "means": [means for _, _, means in cells],
+            "pairs": [path.with_suffix(".pairs.parquet") for path in rows],
+            "evaluations": scores,
+        }
+        outputs = {name: f"{folder}/{name}.csv" for name in tables.FILES}
+        there = {name: [str(f) for f in files] for name, files in inputs.items() if files}
+        connectivity.collect(experiment.experiment, amounts, there, outputs)
+        frames = {
+            name: tables.read(Path(outputs[name])) if name in there else _empty(name) for name in inputs
+        }
+    for name in ("metrics", "deltas"):
+        frames[name] = tables.with_intervals(frames[name], frames["means"])
+    histories = _existing(
+        experiment, results, "checkpoints/{model}/{dataset}/seed{seed}/step{step}/history.parquet"
+    )
+    return Found(frames, rows, histories, unfinished(experiment, results))
+
+
+def unfinished(experiment, results: Path) -> list[str]:
+    """Each run that has not come to its end, a line each, with the log that says why."""
+    lines = []
+    for model, dataset in experiment.cell_list():
+        steps = experiment.cell_steps(model, dataset)
+        for seed in experiment.cell_runs(model, dataset):
+            folder = results / "checkpoints" / model / dataset / f"seed{seed}"
+            lacking = [step for step in steps if not (folder / f"step{step}" / "model.safetensors").exists()]
+            if lacking:
+                job = "initialize" if lacking[0] == 0 else "finetune"
+                name = f"{model}-{dataset}-seed{seed}" + (f"-step{lacking[0]}" if lacking[0] else "")
+                log = results / "logs" / job / f"{name}.log"
+                said = f"; log: {log}" if log.exists() else ""
+                lines.append(
+                    f"the run {model} on {dataset}, seed {seed}: no checkpoint at step {lacking[0]}{said}"
+                )
+    return lines
+
+
+def _existing(experiment, results, pattern):
+    """The files of a pattern that are there, in the config's order."""
+    names = [
+        pattern.format(model=model, dataset=dataset, step=step, seed=seed)
+        for model, dataset in experiment.cell_list()
+        for step in experiment.cell_steps(model, dataset)
+        for seed in experiment.cell_runs(model, dataset)
+    ]
+    return [results / name for name in dict.fromkeys(names) if (results / name).exists()]
+
+
+def _reduce(experiment, results, folder, model, dataset):
+    """The metrics, deltas and means of a cell: those of the workflow where they are newer than all rows."""
+    from isthmus import connectivity
+
+    rows = _existing(experiment, results, f"paths/{model}/{dataset}/step{{step}}/seed{{seed}}.parquet")
+    parts = (".parquet", ".deltas.parquet", ".means.parquet")
+    made = [results / "connectivity" / model / f"{dataset}{part}" for part in parts]
+    newest = max(path.stat().st_mtime for path in rows)
+    if all(path.exists() and path.stat().st_mtime >= newest for path in made):
+        return made
+    start = experiment.cell_delta_from(model, dataset)
+    reduced = connectivity.cell(rows, experiment.paths.intervals, start)
+    written = [folder / model / path.name for path in made]
+    written[0].parent.mkdir(parents=True, exist_ok=True)
+    for frame, path in zip((reduced.metrics, reduced.deltas, reduced.means), written, strict=True):
+        frame.to_parquet(path, index=False)
+    return written
+
+
+def _empty(name):
+    """A tidy frame with its columns and no row."""
+    import pandas as pd
+
+    from isthmus import connectivity
+
+    keys = ["experiment", "model", "pretraining_steps", "dataset"]
+    columns = {
+        "metrics": connectivity.METRIC_COLUMNS,
+        "deltas": connectivity.DELTA_COLUMNS,
+        "means": connectivity.MEAN_COLUMNS,
+        "pairs": ["step", "seed_a", "seed_b", "distance", "distance_a", "distance_b", "cosine"],
+        "evaluations": ["seed", "step", "set", "loss", "accuracy", "f1", "mcc", "n", "majority"],
+    }
+    return pd.DataFrame(columns=keys + columns[name])

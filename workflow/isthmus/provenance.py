@@ -1,0 +1,101 @@
+"""Where an experiment's numbers come from: origins, hashes, versions, hardware, and what it all cost."""
+
+import json
+import os
+import platform
+from pathlib import Path
+
+MEASURING = ("evaluate", "interpolate")  # the rules whose time only Snakemake's benchmark files know
+
+
+def read(results: Path) -> dict:
+    """What the records beside models, data and checkpoints say: versions, origins, hashes, time spent."""
+    from importlib.metadata import version
+
+    models = {path.parent.name: _record(path) for path in sorted((results / "models").glob("*/model.json"))}
+    data = {path.parent.name: _record(path) for path in sorted((results / "data").glob("*/subset.json"))}
+    runs: dict[Path, list[dict]] = {}
+    for path in sorted((results / "checkpoints").glob("*/*/seed*/step*/checkpoint.json")):
+        runs.setdefault(path.parents[1], []).append(_record(path))
+    last = [max(records, key=lambda record: record["step"]) for records in runs.values()]
+    drawing = {name: version(name) for name in ("matplotlib", "pandas", "seaborn")}
+    return {
+        "python": platform.python_version(),
+        "versions": _versions(last) | drawing,
+        "model": {name: _said(record, "origin", "revision", "sha256") for name, record in models.items()},
+        "data": {
+            name: {
+                "source": _said(record["source"], *record["source"]) | _said(record, "revision"),
+                **{part: _said(record[part], "rows", "ids_sha256") for part in ("train", "test")},
+            }
+            for name, record in data.items()
+        },
+        "hardware": {
+            "computed on": sorted({device for record in last for device in _seconds(record)}) or "unknown",
+            "page made on": f"{platform.platform(terse=True)}, {platform.machine()}, {os.cpu_count()} cores",
+        },
+        "time spent": {
+            "pre-training": _spent(models.values()),
+            "fine-tuning": _spent(last),
+            "measuring": _benchmarked(results / "benchmarks"),
+        },
+    }
+
+
+def lines(values: dict, prefix: str = "") -> list[tuple[str, str]]:
+    """Nested values as (name, text) lines."""
+    found = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found += lines(value, f"{prefix}{key}, ")
+        else:
+            parts = value if isinstance(value, list | tuple) else [value]
+            found.append((f"{prefix}{key}", ", ".join(map(str, parts))))
+    return found
+
+
+def _record(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _said(record, *keys):
+    return {key: record[key] for key in keys if record.get(key) is not None}
+
+
+def _versions(records):
+    """Each package's version, or all of them where runs had different ones."""
+    found: dict[str, dict] = {}
+    for record in records:
+        for name, value in record.get("versions", {}).items():
+            found.setdefault(name, {})[value] = None
+    return {name: list(values) for name, values in sorted(found.items())}
+
+
+def _spent(records):
+    """Minutes by device and the number of attempts, over all of them; failed ones count."""
+    spent = [record["spent"] for record in records if "spent" in record]
+    devices = sorted({device for one in spent for device in one["seconds"]})
+    minutes = {device: sum(one["seconds"].get(device, 0.0) for one in spent) / 60 for device in devices}
+    said = [f"{minutes[device]:.1f} minutes on {device}" for device in devices]
+    return [*said, f"attempts: {sum(one['attempts'] for one in spent)}"] if spent else "none recorded"
+
+
+def _seconds(record):
+    return record.get("spent", {}).get("seconds", {})
+
+
+def _benchmarked(folder):
+    """Time of the rules that keep no record of their own; of a job that was repeated, its last attempt."""
+    import pandas as pd
+
+    files = [path for rule in MEASURING for path in sorted((folder / rule).glob("*.tsv"))]
+    if not files:
+        return "none recorded"
+    frames = [pd.read_csv(path, sep="\t", na_values=["-", "NA"]) for path in files]
+    sums = pd.concat(frames)[["s", "cpu_time"]].sum()
+    every = sum(1 for _ in folder.rglob("*.tsv"))
+    return [
+        f"{sums['s'] / 60:.1f} minutes in {len(files)} jobs (last attempt of each)",
+        f"{sums['cpu_time'] / 3600:.2f} CPU hours",
+        f"jobs of the whole experiment: {every}",
+    ]

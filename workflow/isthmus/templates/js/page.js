@@ -1,0 +1,128 @@
+// The data, how numbers and names are written, and the one door to the plotting library.
+"use strict";
+
+const $ = (id) => document.getElementById(id);
+const data = JSON.parse($("data").textContent);
+const GAP = ["value", "low", "high", "alpha", "chord_low", "chord_high", "error", "alphas"];
+const UNIT = { alpha: 1e-6, curve: 1e-5, band: 1e-4 };
+const SET_COLOURS = ["#332288", "#CC6677", "#117733", "#AA4499", "#999933", "#44AA99"];
+const PAIRS = data.seeds.flatMap((_, i) => data.seeds.slice(i + 1).map((_, j) => [i, i + 1 + j]));
+const QUANTITY = { loss: "loss (nats)", error: "error rate" };
+
+const cellOf = (dataset, model) => data.cells.findIndex((c) => c.dataset === dataset && c.model === model);
+const cellsOn = (dataset) => data.cells.filter((c) => c.dataset === dataset);
+const datasets = [...new Set(data.cells.map((c) => c.dataset))];
+const setsOf = (cells) => [...new Set(cells.flatMap((c) => Object.keys(c.stats)))];
+const pairName = (pair) => PAIRS[pair].map((i) => data.seeds[i]).join(" and ");
+const thousands = (step) => step.toLocaleString("en-US");
+const known = (value) => value !== null && value !== undefined;
+// The library reads a little HTML in its texts; names are shown as they are.
+const plain = (text) => String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+/** A number as the tables write it: fixed digits, 0 under the floor, a dash where there is none. */
+function number(value, digits = 4) {
+  if (!known(value)) return "–";
+  if (Math.abs(value) < data.floor) return "0";
+  const text = Math.abs(value) >= 0.5 * 10 ** -digits ? value.toFixed(digits) : value.toExponential(0);
+  return text.replace("-", "−");
+}
+
+function interval(low, high, digits = 4) {
+  return known(low) && known(high) ? ` [${number(low, digits)}, ${number(high, digits)}]` : "";
+}
+
+/** Text that was compressed when the page was made. */
+async function unpack(text) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+}
+
+const opened = new Map();
+
+/** The curves of a cell, {step: {pair: path}}: opened when first asked for. */
+function curvesOf(place) {
+  if (!opened.has(place)) {
+    const block = $(`curves-${place}`);
+    opened.set(place, block ? unpack(block.textContent).then(JSON.parse) : Promise.resolve({}));
+  }
+  return opened.get(place);
+}
+
+// ------------------------------------------------------------------------------------------- switches
+
+/** Put [value, text] options into a select; what was chosen stays chosen where it still can be. */
+function fill(select, options, preferred) {
+  const before = select.value || preferred;
+  select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
+  const values = options.map(([value]) => String(value));
+  select.value = [before, preferred, values[0]].map(String).find((value) => values.includes(value)) ?? "";
+  select.disabled = options.length < 2;
+}
+
+const same = (names) => names.map((name) => [name, name]);
+
+/** Draw now, and again at each change of these switches. */
+function onChange(ids, draw) {
+  for (const id of ids) $(id).addEventListener("change", draw);
+}
+
+// ------------------------------------------------------------------------------------------- drawing
+
+const views = new Map(); // what draws each section
+const stale = new Set(); // sections that are to be drawn when they come into sight
+let printing = false;
+
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const dark = () => !printing && matchMedia("(prefers-color-scheme: dark)").matches;
+
+/** A series' colour, lighter on a dark ground, see-through where `alpha` says so. */
+function shade(colour, alpha = 1) {
+  const channels = [1, 3, 5].map((place) => parseInt(colour.slice(place, place + 2), 16));
+  const lit = dark() ? channels.map((c) => Math.round(c + 0.35 * (255 - c))) : channels;
+  return `rgba(${lit.join(",")},${alpha})`;
+}
+
+function axis(title, more = {}) {
+  return {
+    title: { text: plain(title), standoff: 8 }, gridcolor: css("--grid"), zerolinecolor: css("--grid"),
+    linecolor: css("--strong"), automargin: true, ...more,
+  };
+}
+
+function layoutOf(changes) {
+  return {
+    font: { family: "system-ui, sans-serif", size: 13, color: css("--text") },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    margin: { l: 60, r: 16, t: 34, b: 48 },
+    hoverlabel: { bgcolor: css("--card"), bordercolor: css("--strong"), font: { color: css("--text") }, namelength: -1 },
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12.5 } },
+    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+    ...changes,
+  };
+}
+
+const CONFIG = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]] };
+
+/** Draw a chart, with what it shows in words as its text alternative. */
+function draw(id, traces, layout, words) {
+  const place = $(id);
+  place.querySelector(".empty")?.remove();
+  place.setAttribute("role", "img");
+  place.setAttribute("aria-label", words);
+  if ($(`${id}-words`)) $(`${id}-words`).textContent = words;
+  if (traces.length) return Plotly.react(place, traces, layoutOf(layout), CONFIG);
+  Plotly.purge(place);
+  const empty = document.createElement("p");
+  empty.className = "empty";
+  empty.textContent = words;
+  place.replaceChildren(empty);
+}
+
+/** Call when a mark is clicked; once a chart, since a chart keeps what listens to it. */
+function onClick(id, act) {
+  const place = $(id);
+  if (place.listening) return;
+  place.listening = true;
+  place.on("plotly_click", (event) => act(event.points[0]));
+}

@@ -1,0 +1,75 @@
+// Copy buttons, colour schemes, printing, and the start of it all.
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch { // a browser that keeps its clipboard from pages on disk
+    const field = document.createElement("textarea");
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+}
+
+function startTables() {
+  for (const button of document.querySelectorAll("[data-format]")) {
+    button.addEventListener("click", async () => {
+      const line = button.closest("[data-table]");
+      await copy(data.tables[Number(line.dataset.table)][button.dataset.format]);
+      line.querySelector("[role=status]").textContent = `Copied as ${button.textContent}.`;
+      button.focus();
+    });
+  }
+}
+
+// A section is drawn when it comes near the window: so a page of many pairs opens as fast as one of few.
+const sight = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    const name = entry.target.id;
+    if (entry.isIntersecting && stale.delete(name)) views.get(name)();
+  }
+}, { rootMargin: "400px" });
+
+/** Draw every section again, when it is next seen. */
+function redraw() {
+  for (const name of views.keys()) {
+    stale.add(name);
+    sight.unobserve($(name)); // to be told again of what is in sight already
+    sight.observe($(name));
+  }
+}
+
+/** Everything at once, for paper. */
+function drawAll() {
+  stale.clear();
+  for (const view of views.values()) view();
+}
+
+function startScheme() {
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  addEventListener("beforeprint", () => {
+    printing = true;
+    for (const part of document.querySelectorAll("details:not(.words)")) part.open = true;
+    drawAll();
+  });
+  addEventListener("afterprint", () => { printing = false; redraw(); });
+}
+
+async function start() {
+  startTables();
+  const library = document.createElement("script");
+  library.textContent = await unpack($("library").textContent);
+  document.head.append(library);
+  if (!data.cells.length) return;
+  for (const begin of [startCourse, startExplorer, startPairs, startTraining, startFar]) begin();
+  startScheme();
+  redraw();
+}
+
+start().then(() => { document.documentElement.dataset.ready = "yes"; }, (error) => {
+  $("trouble").hidden = false;
+  $("trouble").textContent = `The charts could not be drawn (${error.message}). A browser of 2023 or later is needed.`;
+  throw error;
+});
