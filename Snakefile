@@ -14,28 +14,45 @@ if not workflow.overwrite_configfiles:
     configfile: "config.yaml"
 
 
+# Only with `--software-deployment-method apptainer`; built from envs/isthmus.def.
+container: "isthmus.sif"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/interpolate.smk"
 include: "workflow/rules/connectivity.smk"
+include: "workflow/rules/findings.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/plan.smk"
 
 
 localrules:
     all,
     fetch_dataset,
     fetch_model,
+    plan,
+    adopt,
+
+
+# A page of what is there is made at once, where Snakemake runs.
+if PARTIAL:
+
+    localrules:
+        report,
 
 
 rule all:
     default_target: True
     input:
-        expand(results("{name}.csv"), name=["metrics", "deltas", "pairs", "evaluations"]),
         TABLES,
         FIGURES,
+        SAID.values(),
         results("report.html"),
+        staying(),
+        **CSVS,
 
 
 onsuccess:

@@ -1,5 +1,6 @@
 """Shared fixtures: a copy of the workflow, and a very small experiment that it has run once."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,21 @@ def repository(tmp_path_factory) -> Path:
 def nano(repository, tmp_path_factory) -> Lab:
     """A very small experiment, run once. Read only: tests that change files take `nano_copy`."""
     lab = Lab(repository, tmp_path_factory.mktemp("nano"), NANO)
-    lab.run(None)
+    for name, targets in {"by-hand": ["connectivity/tiny/toy.parquet"], "rest": []}.items():
+        (lab.directory / f"{name}.txt").write_text(lab.run(None, *targets))
     return lab
+
+
+@pytest.fixture(scope="session")
+def nano_by_hand(nano) -> tuple[set[str], set[str]]:
+    """The rules that ran when one cell of it was asked for by hand, and those that ran for all of it then."""
+
+    def ran(name: str) -> set[str]:
+        return set(
+            re.findall(r"^(?:local)?rule (\w+):$", (nano.directory / f"{name}.txt").read_text(), re.MULTILINE)
+        )
+
+    return ran("by-hand"), ran("rest")
 
 
 @pytest.fixture

@@ -196,6 +196,16 @@ def check(results, max_length):
     }
     report.compare("deltas against metrics.csv", deltas["value"] - (at["to"] - at["from"]), GAP_TOLERANCE)
 
+    means = pd.read_csv(results / "means.csv")
+    for frame, step, mine in (
+        (metrics, "step", means[means["from_step"].isna()]),
+        (deltas, "to_step", means[means["from_step"].notna()]),
+    ):
+        key = ["model", "dataset", step, "set", "quantity", "metric"]
+        over_pairs = frame.groupby(key)["value"].mean().rename("own")
+        both = mine.rename(columns={"step": step}).merge(over_pairs, on=key, how="outer")
+        report.compare("means.csv against the mean over pairs", both["value"] - both["own"], GAP_TOLERANCE)
+
     compared = losses_by_transformers(results, ends(points), max_length)
     report.compare(
         "losses at alpha 0 and 1 against Transformers",

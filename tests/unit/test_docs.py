@@ -24,6 +24,14 @@ def test_links_lead_to_files(page):
     assert [link for link in local if link and not (page.parent / link).exists()] == []
 
 
-def test_the_experiment_in_the_readme_is_a_valid_one():
-    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert load(yaml.safe_load(block)).experiment == "reviews"
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("README.md", ["reviews"]),
+        ("docs/own_checkpoints.md", ["mine"]),
+        ("docs/ladders.md", ["climbing", "shifted"]),
+    ],
+)
+def test_the_experiments_of_a_page_are_valid_ones(page, names):
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert [load(yaml.safe_load(block)).experiment for block in blocks] == names

@@ -9,16 +9,19 @@ from itertools import product
 
 import pandas as pd
 import pytest
+from isthmus import tables
 from isthmus.journal import Journal
 
 REDUCTIONS = {
     "connectivity": {"dataset=toy model=tiny"},
+    "basins": {"dataset=toy model=tiny"},
     "collect": {""},
+    "findings": {""},
     "tables": {""},
     "figures": {""},
     "report": {""},
 }
-COLLECTED = {rule: REDUCTIONS[rule] for rule in ("collect", "tables", "figures", "report")}
+COLLECTED = {rule: REDUCTIONS[rule] for rule in ("collect", "findings", "tables", "figures", "report")}
 SHOWN = {rule: {""} for rule in ("figures", "report")}
 STEPS = (0, 60, 120)
 TINY = {"pretraining": "small", "pretraining_steps": 10}
@@ -26,6 +29,8 @@ SHIFTED = {"source": {"kind": "toy", "task": "paraphrase", "rows": 40, "seed": 1
 ENTAILMENT = {"source": {"kind": "toy", "task": "entailment", "rows": 100}}
 MODULES = (
     "training",
+    "dropout",
+    "first_token",
     "evaluation",
     "paths",
     "sampling",
@@ -57,6 +62,7 @@ def whole_cell(model="tiny", dataset="toy"):
         "evaluate": cells(**where),
         "interpolate": cells([2], **where),
         "connectivity": {f"dataset={dataset} model={model}"},
+        "basins": {f"dataset={dataset} model={model}"},
         **COLLECTED,
     }
 
@@ -113,7 +119,11 @@ CHANGES = {
         {"interpolate": cells([2]), **REDUCTIONS},
     ),
     "K": ({"paths.intervals": 5}, {"interpolate": cells([2]), **REDUCTIONS}),
-    "the start of deltas": ({"delta_from": 0}, REDUCTIONS),
+    "the start of deltas": ({"delta_from": 0}, {"connectivity": REDUCTIONS["connectivity"], **COLLECTED}),
+    "how runs are grouped": (
+        {"basins.linkage": "single"},
+        {"basins": REDUCTIONS["basins"], "findings": {""}, **SHOWN},
+    ),
     "a figure's setting": ({"figures.dpi": 80}, SHOWN),
     "a further set": (
         {"datasets.toy.sets": {"shifted": SHIFTED}},
@@ -184,6 +194,7 @@ def test_one_model_s_learning_rate_runs_that_model_from_its_segments_on(nano_cop
         "evaluate": cells(steps=(60, 120), model="other"),
         "interpolate": cells([2], (60, 120), model="other"),
         "connectivity": {"dataset=toy model=other"},
+        "basins": {"dataset=toy model=other"},
         **COLLECTED,
     }
 
@@ -285,7 +296,7 @@ def test_changed_alphas_measure_the_new_ones_and_changed_back_give_the_same_byte
 
     nano_copy.run(None, "metrics.csv", "deltas.csv")
     assert [measured(nano_copy, step) for step in STEPS] == [0, 0, 0]
-    for name in (*rows, "metrics.csv", "deltas.csv", "pairs.csv", "evaluations.csv"):
+    for name in (*rows, *(f"{name}.csv" for name in tables.FILES)):
         assert (nano_copy.results / name).read_bytes() == (nano.results / name).read_bytes()
 
 

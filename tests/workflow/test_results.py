@@ -311,13 +311,14 @@ def test_seeds_share_the_body_at_step_0_and_nothing_else_after(nano):
 def test_a_cell_is_a_target_and_all_trains_nothing_again(nano_copy, nano):
     cell = nano_copy.results / "connectivity/tiny/toy.parquet"
     cell.unlink()
-    (nano_copy.results / "connectivity/tiny/toy.deltas.parquet").unlink()
+    for part in ("deltas", "means"):
+        (nano_copy.results / f"connectivity/tiny/toy.{part}.parquet").unlink()
     (nano_copy.results / "metrics.csv").unlink()
     done = nano_copy.run(None, "connectivity/tiny/toy.parquet")
     assert "1 of 1 steps" in done
     assert cell.read_bytes() == (nano.results / "connectivity/tiny/toy.parquet").read_bytes()
     assert not (nano_copy.results / "metrics.csv").exists()
-    assert set(nano_copy.dry_run()) == {"collect", "tables", "figures", "report"}
+    assert set(nano_copy.dry_run()) == {"collect", "findings", "tables", "figures", "report"}
 
 
 def test_a_cell_of_an_empty_folder_needs_its_own_jobs_only(repository, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from isthmus import data, figures, hashing, models, tables
+from isthmus import data, figures, hashing, models, page, tables
 from isthmus.config import ConfigError, load
 
 # Retries belong to the call that makes them; jobs on other hosts inherit the name of the first process.
@@ -18,8 +18,10 @@ def read_experiment():
     try:
         experiment = load(config, ", ".join(map(str, workflow.configfiles)) or "the config")
         for name, model in experiment.models.items():
-            if model.folder:
-                models.check(f"models.{name}", model.folder)
+            for number, origin in enumerate(model.checkpoints or [model]):
+                if origin.folder:
+                    key = f"models.{name}" + (f".checkpoints.{number}" if model.checkpoints else "")
+                    models.check(key, origin.folder)
         for name, dataset in experiment.datasets.items():
             data.check(f"datasets.{name}", dataset)
             for further, columns in dataset.sets.items():
@@ -48,6 +50,8 @@ FIGURES = [
     f"{RESULTS}/figures/{name}.{ending}" for name in figures.names(EXPERIMENT) for ending in ("png", "svg")
 ]
 FETCHED = [name for name, model in EXPERIMENT.models.items() if model.pretraining is None]
+ADOPTED = [name for name, model in EXPERIMENT.models.items() if model.checkpoints is not None]
+TRAINED = [name for name in EXPERIMENT.models if name not in ADOPTED]
 RUNGS = [name for name, model in EXPERIMENT.models.items() if model.pretraining is not None]
 FURTHER = sorted({further for dataset in EXPERIMENT.datasets.values() for further in dataset.sets})
 CONDA = str(Path(workflow.basedir) / "envs" / "environment.yaml")
@@ -66,7 +70,8 @@ wildcard_constraints:
     step=r"\d+",
 
 
-STEPS = {cell: EXPERIMENT.cell_training(*cell).checkpoint_steps() for cell in EXPERIMENT.cell_list()}
+STEPS = {cell: EXPERIMENT.cell_steps(*cell) for cell in EXPERIMENT.cell_list()}
+SEEDS = {cell: list(EXPERIMENT.cell_runs(*cell)) for cell in EXPERIMENT.cell_list()}
 RECIPES = {cell: EXPERIMENT.cell_training(*cell).recipe() for cell in EXPERIMENT.cell_list()}
 # Everything that changes bits besides weights and examples.
 NUMERICS = {
@@ -83,14 +88,38 @@ def checkpoint(model, dataset, seed, step):
     return f"{RESULTS}/checkpoints/{model}/{dataset}/seed{seed}/step{step}/model.safetensors"
 
 
+def passing(path):
+    """The weights of a checkpoint, which go once nothing needs them where the config keeps the last ones only."""
+    return temp(path) if EXPERIMENT.keep == "last" else path
+
+
+def staying():
+    """The last checkpoints where only these are kept: Snakemake leaves the inputs of `all` where they are."""
+    runs = [(*cell, seed) for cell in STEPS if cell[0] in TRAINED for seed in SEEDS[cell]]
+    last = [checkpoint(*run, STEPS[run[:2]][-1]) for run in runs]
+    return last if EXPERIMENT.keep == "last" else []
+
+
 def previous_step(wildcards):
     """The checkpoint before this one."""
     return max(step for step in STEPS[wildcards.model, wildcards.dataset] if step < int(wildcards.step))
 
 
-def seeds_before(seed):
+def start(wildcards):
+    """The weights that a run began from; nothing where they are not known."""
+    cell = wildcards.model, wildcards.dataset
+    return [checkpoint(*cell, wildcards.seed, 0)] if 0 in STEPS[cell] else []
+
+
+def adopted(wildcards):
+    """The settings of a checkpoint that others trained."""
+    return EXPERIMENT.models[wildcards.model].runs()[int(wildcards.seed)][int(wildcards.step)]
+
+
+def seeds_before(wildcards):
     """The seeds that stand before this one in the config: the other ends of its row."""
-    return EXPERIMENT.seeds[: EXPERIMENT.seeds.index(int(seed))]
+    seeds = SEEDS[wildcards.model, wildcards.dataset]
+    return seeds[: seeds.index(int(wildcards.seed))]
 
 
 def set_names(dataset):
@@ -130,9 +159,18 @@ def columns_of(dataset, name):
 
 def subset_settings(columns):
     """What the rows depend on: neither where files stand, nor what is done with the rows later."""
-    dumped = columns.model_dump(mode="json", exclude={"sets", "training", "max_length"})
+    dumped = columns.model_dump(mode="json", exclude={"sets", "training", "max_length", "by"})
     dumped["source"].pop("paths", None)
     return dumped
+
+
+BREAKDOWN_JOBS = [
+    {"dataset": dataset, "name": name}
+    for dataset, whole in EXPERIMENT.datasets.items()
+    for name, columns in {"_main": whole, **whole.sets}.items()
+    if columns.by
+]
+BREAKDOWNS = [f"{RESULTS}/data/{job['dataset']}/breakdown/{job['name']}.parquet" for job in BREAKDOWN_JOBS]
 
 
 def previous_rung(wildcards):
@@ -151,15 +189,26 @@ def row_files(model, dataset, ending):
     return [
         f"{RESULTS}/paths/{model}/{dataset}/step{step}/seed{seed}.{ending}"
         for step in STEPS[model, dataset]
-        for seed in EXPERIMENT.seeds[1:]
+        for seed in SEEDS[model, dataset][1:]
     ]
 
 
-def delta_from(wildcards):
-    """The step that deltas start from."""
-    if EXPERIMENT.delta_from is not None:
-        return EXPERIMENT.delta_from
-    return STEPS[wildcards.model, wildcards.dataset][1]
+def last_rows(wildcards):
+    """The rows of a cell's last step."""
+    last = f"step{STEPS[wildcards.model, wildcards.dataset][-1]}"
+    files = row_files(wildcards.model, wildcards.dataset, "parquet")
+    return [path for path in files if Path(path).parent.name == last]
+
+
+def all_histories(wildcards):
+    """The training histories of all runs, which the page lets its reader choose from."""
+    return [
+        f"{RESULTS}/checkpoints/{model}/{dataset}/seed{seed}/step{step}/history.parquet"
+        for (model, dataset), steps in STEPS.items()
+        if model in TRAINED
+        for seed in EXPERIMENT.seeds
+        for step in steps[1:]
+    ]
 
 
 def shown_histories(wildcards):
@@ -171,6 +220,17 @@ def shown_histories(wildcards):
     ]
 
 
+def reported(path):
+    """Put a file into `snakemake --report`, with its caption and category; of several formats, one."""
+    name, ending = Path(path).stem, Path(path).suffix
+    if ending == ".png":
+        kind = next((kind for kind in ("pairs", "curves") if name.startswith(f"{kind}-")), name)
+        return report(path, caption=f"../report/{kind}.rst", category="Figures", labels={"figure": name})
+    if ending == ".csv":
+        return report(path, caption="../report/table.rst", category="Tables", labels={"table": name})
+    return path
+
+
 # -------------------------------------------------------------------------------------------------- resources
 
 DEFAULTS = {
@@ -180,6 +240,11 @@ DEFAULTS = {
     "evaluate": {"mem_mb": 6000, "runtime": 60},
     "interpolate": {"mem_mb": 10000, "runtime": 240},
 }
+
+
+# Attempts at training, each from the last state. Only the first Snakemake counts them: the one that runs inside a
+# cluster's job would try again with that job's memory and time.
+ATTEMPTS = 0 if workflow.remote_exec else 20
 
 
 def gpus(rule):
@@ -196,6 +261,47 @@ def memory(rule):
     """Memory that grows by half at a retry, twice at most."""
     first = getattr(EXPERIMENT.resources, rule).mem_mb or DEFAULTS[rule]["mem_mb"]
     return lambda wildcards, attempt: int(first * 1.5 ** min(attempt - 1, 2))
+
+
+def planned_jobs():
+    """All jobs, as (rule, wildcards, a file that is there once the job is done)."""
+    cells = [{"model": model, "dataset": dataset} for model, dataset in STEPS]
+    runs = [cell | {"seed": seed} for cell in cells for seed in SEEDS[tuple(cell.values())]]
+    checkpoints = [run | {"step": step} for run in runs for step in STEPS[run["model"], run["dataset"]]]
+    trained = [one for one in checkpoints if one["model"] in TRAINED]
+    rows = [one for one in checkpoints if one["seed"] != SEEDS[one["model"], one["dataset"]][0]]
+    further = [(name, part) for name, dataset in EXPERIMENT.datasets.items() for part in dataset.sets]
+    fetches = [
+        {"dataset": dataset, "name": name}
+        for dataset, name in [*((name, "_main") for name in EXPERIMENT.datasets), *further]
+        if fetched(columns_of(dataset, name), dataset, name)
+    ]
+    wanted = {
+        "fetch_dataset": (rules.fetch_dataset.output[0], fetches),
+        "fetch_model": (rules.fetch_model.output.summary, [{"model": name} for name in FETCHED]),
+        "pretrain": (rules.pretrain.output.summary, [{"model": name} for name in RUNGS]),
+        "subset": (rules.subset.output.summary, [{"dataset": name} for name in EXPERIMENT.datasets]),
+        "further_set": (rules.further_set.output.summary, [{"dataset": d, "set": s} for d, s in further]),
+        "tokenize": (rules.tokenize.output.train, cells),
+        "tokenize_further": (
+            rules.tokenize_further.output.further,
+            [cell | {"set": part} for cell in cells for name, part in further if name == cell["dataset"]],
+        ),
+        "breakdown": (rules.breakdown.output[0], BREAKDOWN_JOBS),
+        "adopt": (rules.adopt.output.summary, [one for one in checkpoints if one["model"] in ADOPTED]),
+        "initialize": (rules.initialize.output.summary, [run for run in runs if run["model"] in TRAINED]),
+        "finetune": (rules.finetune.output.summary, [one for one in trained if one["step"]]),
+        "interpolate": (rules.interpolate.output.points, rows),
+        "evaluate": (rules.evaluate.output[0], checkpoints),
+        "connectivity": (rules.connectivity.output.metrics, cells),
+        "basins": (rules.basins.output[0], cells),
+        "collect": (rules.collect.output.metrics, [{}]),
+        "findings": (rules.findings.output.findings, [{}]),
+        "tables": (rules.tables.output[0], [{}]),
+        "figures": (rules.figures.output[0], [{}]),
+        "report": (rules.report.output.page, [{}]),
+    }
+    return [(rule, w, str(file).format(**w)) for rule, (file, jobs) in wanted.items() for w in jobs]
 
 
 def say_summary():

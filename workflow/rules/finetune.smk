@@ -1,4 +1,4 @@
-"""One run: the step-0 checkpoint, then a chain of segments from checkpoint to checkpoint."""
+"""One run: the step-0 checkpoint, then a chain of segments from checkpoint to checkpoint; or others' checkpoints."""
 
 
 # Seconds; one job a run.
@@ -15,6 +15,8 @@ rule initialize:
         results("logs/initialize/{model}-{dataset}-seed{seed}.log"),
     benchmark:
         results("benchmarks/initialize/{model}-{dataset}-seed{seed}.tsv")
+    wildcard_constraints:
+        model=one_of(TRAINED),
     conda:
         CONDA
     threads: EXPERIMENT.threads
@@ -39,7 +41,7 @@ rule finetune:
         tokens=results("tokens/{model}/{dataset}/train.safetensors"),
     output:
         config=f"{CHECKPOINT}/config.json",
-        weights=f"{CHECKPOINT}/model.safetensors",
+        weights=passing(f"{CHECKPOINT}/model.safetensors"),
         history=f"{CHECKPOINT}/history.parquet",
         summary=f"{CHECKPOINT}/checkpoint.json",
     log:
@@ -47,8 +49,9 @@ rule finetune:
     benchmark:
         results("benchmarks/finetune/{model}-{dataset}-seed{seed}-step{step}.tsv")
     wildcard_constraints:
+        model=one_of(TRAINED),
         step=r"[1-9]\d*",
-    retries: 20
+    retries: ATTEMPTS
     conda:
         CONDA
     threads: EXPERIMENT.threads
@@ -60,6 +63,27 @@ rule finetune:
         recipe=recipe,
         previous=previous_step,
         numerics=NUMERICS,
-        version=1,
+        version=2,
     script:
         "../scripts/finetune.py"
+
+
+# Touches the network where the checkpoint is the hub's, so it runs where Snakemake runs.
+rule adopt:
+    input:
+        files=lambda w: models.files(adopted(w).folder),
+        config=results("models/{model}/config.json"),
+    output:
+        config=f"{CHECKPOINT}/config.json",
+        weights=f"{CHECKPOINT}/model.safetensors",
+        summary=f"{CHECKPOINT}/checkpoint.json",
+    log:
+        results("logs/adopt/{model}-{dataset}-seed{seed}-step{step}.log"),
+    wildcard_constraints:
+        model=one_of(ADOPTED),
+    conda:
+        CONDA
+    params:
+        origin=lambda w: adopted(w).model_dump(mode="json", include={"hub", "revision"}),
+    script:
+        "../scripts/adopt.py"

@@ -35,8 +35,8 @@ rule evaluate:
 rule interpolate:
     input:
         weights=f"{CHECKPOINT}/model.safetensors",
-        others=lambda w: [checkpoint(w.model, w.dataset, seed, w.step) for seed in seeds_before(w.seed)],
-        start=results("checkpoints/{model}/{dataset}/seed{seed}/step0/model.safetensors"),
+        others=lambda w: [checkpoint(w.model, w.dataset, seed, w.step) for seed in seeds_before(w)],
+        start=start,
         tokens=token_files,
     output:
         points=results("paths/{model}/{dataset}/step{step}/seed{seed}.parquet"),
@@ -53,7 +53,7 @@ rule interpolate:
         mem_mb=memory("interpolate"),
         runtime=minutes("interpolate"),
     params:
-        seeds=lambda w: seeds_before(w.seed),
+        seeds=seeds_before,
         sets=lambda w: set_names(w.dataset),
         sampler=EXPERIMENT.paths.sampler(),
         evaluation=evaluation_params,

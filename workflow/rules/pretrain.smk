@@ -4,7 +4,7 @@
 # Touches the network where the model is the hub's, so it runs where Snakemake runs.
 rule fetch_model:
     input:
-        lambda w: models.files(EXPERIMENT.models[w.model].folder),
+        lambda w: models.files(EXPERIMENT.models[w.model].origin.folder),
     output:
         config=results("models/{model}/config.json"),
         weights=results("models/{model}/model.safetensors"),
@@ -18,7 +18,9 @@ rule fetch_model:
     conda:
         CONDA
     params:
-        origin=lambda w: EXPERIMENT.models[w.model].model_dump(mode="json", include={"hub", "revision"}),
+        origin=lambda w: EXPERIMENT.models[w.model].origin.model_dump(
+            mode="json", include={"hub", "revision"}
+        ),
     script:
         "../scripts/fetch_model.py"
 
@@ -39,7 +41,7 @@ rule pretrain:
         results("benchmarks/pretrain/{model}.tsv")
     wildcard_constraints:
         model=one_of(RUNGS),
-    retries: 20
+    retries: ATTEMPTS
     conda:
         CONDA
     threads: EXPERIMENT.threads
@@ -54,6 +56,6 @@ rule pretrain:
         recipe=lambda w: EXPERIMENT.pretraining[EXPERIMENT.models[w.model].pretraining].training.recipe(),
         step=lambda w: EXPERIMENT.models[w.model].pretraining_steps,
         numerics=NUMERICS,
-        version=1,
+        version=2,
     script:
         "../scripts/pretrain.py"

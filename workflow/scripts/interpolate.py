@@ -1,6 +1,6 @@
-from job import logged
+from job import gpus, logged
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
     from isthmus import config, evaluation, numerics, paths
@@ -15,7 +15,7 @@ with logged(snakemake.log[0]):
     paths.interpolate(
         row=paths.Row(
             End.read(seed, Path(snakemake.input.weights).parent),
-            End.read(seed, Path(snakemake.input.start).parent),
+            End.read(seed, Path(snakemake.input.start[0]).parent) if snakemake.input.start else None,
             evaluation.read_sets(files, settings["train_examples"], settings["seed"]),
             settings["token_budget"],
             numerics.setup(snakemake.params.numerics),

@@ -10,6 +10,7 @@ from pathlib import Path
 # The library stands beside the scripts and need not be installed where a job runs.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from isthmus import devices
 from isthmus.config import ConfigError
 from isthmus.paths import MismatchedEnds
 from isthmus.state import DiskFull, GivenUp
@@ -20,22 +21,28 @@ CLEAR = (ConfigError, MismatchedEnds, DiskFull, GivenUp, TrainingFailed)
 
 
 @contextmanager
-def logged(log: str, offline: bool = True) -> Iterator[None]:
+def logged(log: str, offline: bool = True, gpus: int = 0) -> Iterator[None]:
     """Send everything that the job prints to its log; a failure also goes to Snakemake's own output.
+
+    Where a line of progress is on the terminal (ISTHMUS_PROGRESS), that shows the failure, and the job only
+    logs it.
 
     Args:
         log: the rule's log file.
         offline: keep the hub out of reach; only the rules that fetch may reach it.
+        gpus: how many GPUs to claim while the job runs.
     """
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one job uses the threads that it declared
-    console = os.dup(2)
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    # Appended to: on a cluster a job that an earlier Snakemake started may still write to the same log.
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+    console = os.dup(2) if "ISTHMUS_PROGRESS" not in os.environ else os.open(os.devnull, os.O_WRONLY)
     os.dup2(file, 1)
     os.dup2(file, 2)
     try:
-        yield
+        with devices.claimed(gpus):
+            yield
     except CLEAR as error:
         message = f"Error: {error}"
         print(message, flush=True)
@@ -46,3 +53,8 @@ def logged(log: str, offline: bool = True) -> Iterator[None]:
         print(text, flush=True)
         os.write(console, text.encode())
         sys.exit(1)
+
+
+def gpus(job) -> int:
+    """The GPUs that a job asked for and may compute on."""
+    return 0 if job.params.numerics["device"] == "cpu" else job.resources.gpu

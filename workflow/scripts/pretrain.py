@@ -1,6 +1,6 @@
-from job import logged
+from job import gpus, logged
 
-with logged(snakemake.log[0]):
+with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
     from isthmus import config, numerics, pretraining

@@ -1,0 +1,54 @@
+"""Time and memory of planning the source paper's grid (`snakemake -n`), by the number of seeds.
+
+    python tests/benchmarks/dag.py [SEEDS ...]     by default 2, 20, 50 and 100, which takes some minutes
+
+At 100 seeds 150 s and 1.6 GB are allowed: the exit status says whether that holds. Nothing is fetched.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS, BYTES = 150, 1.6e9  # at 100 seeds
+
+
+def measure(seeds: int) -> tuple[int, float, float]:
+    """Jobs of the grid with so many seeds, and what planning them takes: seconds, bytes."""
+    chosen = ",".join(str(42 + i) for i in range(seeds))  # the figures show seed 42
+    call = [sys.executable, "-m", "snakemake", "-n", "-q", "rules", "--configfile", "experiments/paper.yaml"]
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+") as output:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [*call, "--directory", folder, "--config", f"seeds=[{chosen}]"],
+            cwd=ROOT,
+            stdout=output,
+            stderr=output,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = status
+        seconds = time.monotonic() - began
+        output.seek(0)
+        text = output.read()
+    if status:
+        raise SystemExit(text)
+    return int(re.search(r"^total +(\d+)", text, re.MULTILINE)[1]), seconds, 1024.0 * usage.ru_maxrss
+
+
+def main(arguments: list[str]) -> int:
+    """Print the table for the numbers of seeds given; 1 where 100 seeds take more than is allowed."""
+    print("| seeds | jobs | seconds | GB |\n| --- | --- | --- | --- |")
+    within = True
+    for seeds in map(int, arguments or (2, 20, 50, 100)):
+        jobs, seconds, size = measure(seeds)
+        print(f"| {seeds} | {jobs} | {seconds:.1f} | {size / 1e9:.2f} |", flush=True)
+        within = within and (seeds != 100 or (seconds <= SECONDS and size <= BYTES))
+    return 0 if within else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,161 @@
+"""The plan: shapes counted as PyTorch counts them, work and disk by hand, what is done and what is left."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from isthmus import plan
+from isthmus.config import load
+from isthmus.plan import Job
+
+RAW = {
+    "experiment": "e",
+    "seeds": [1, 2, 3],
+    "models": {"bert": {"hub": "google-bert/bert-base-uncased"}},
+    "datasets": {
+        "cola": {
+            "source": {"kind": "hub", "id": "nyu-mll/glue", "config": "cola"},
+            "text": ["sentence"],
+            "label": "label",
+        }
+    },
+    "training": {"steps": 3000, "every": 1000, "warmup_steps": 10},
+    "evaluation": {"replicates": 100},
+    "plan": {"tflops": 10},
+}
+
+
+def experiment(**changes):
+    return load({**RAW, **changes})
+
+
+def job(rule, folder=Path("nowhere"), **wildcards):
+    name = "-".join([rule, *map(str, wildcards.values())])
+    return Job(rule, {"model": "bert", "dataset": "cola"} | wildcards, folder / name)
+
+
+@pytest.fixture
+def costs(tmp_path):
+    def of(**changes):
+        chosen = experiment(**changes)
+        return plan.Costs(chosen, tmp_path, plan.Sizes(chosen, tmp_path))
+
+    return of
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "vocabulary"),
+    [
+        ("bert-base-uncased", "bert", 30522),
+        ("bert-large-cased", "bert", 28996),
+        ("roberta-base", "roberta", 50265),
+        ("roberta-large", "roberta", 50265),
+    ],
+)
+def test_known_shapes_have_the_parameters_of_the_real_model(name, family, vocabulary):
+    """A model of the published configuration, without memory, is counted; a class more or less is a row."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    shape = plan.KNOWN_MODELS[name]
+    of_family = {"max_position_embeddings": 514, "type_vocab_size": 1} if family == "roberta" else {}
+    config = AutoConfig.for_model(
+        family,
+        vocab_size=vocabulary,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.width // 64,
+        intermediate_size=shape.inner,
+        **of_family,
+    )
+    with torch.device("meta"):
+        model = AutoModelForSequenceClassification.from_config(config)
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(shape.parameters, abs=2 * shape.width)
+
+
+def test_operations_of_a_pass():
+    """Two per weight of the layers' matrices; attention multiplies each token with all others, twice."""
+    shape = plan.encoder(2, 8, 100, 16)
+    weights = 2 * (4 * 8 * 8 + 2 * 8 * 32)
+    assert shape.flops(10) == 2 * weights + 2 * (2 * 2 * 10 * 8)
+
+
+def test_a_segment_costs_its_updates(costs):
+    of = costs()
+    update = 3 * 32 * 11.3 * plan.KNOWN_MODELS["bert-base-uncased"].flops(11.3) / 10e12
+    assert of.of(job("finetune", seed=1, step=2000)) == pytest.approx(plan.STARTUP + 1000 * update)
+
+
+def test_a_row_costs_its_pairs_and_the_ends_that_are_new(costs):
+    of = costs(paths={"grid": "uniform", "points": 11})
+    one = (of.of(job("interpolate", seed=2, step=1000)) - plan.STARTUP) / (9 + 2)
+    assert of.of(job("interpolate", seed=3, step=1000)) == pytest.approx(plan.STARTUP + (2 * 9 + 1) * one)
+    examples = 2 * round(8551 * 0.2)
+    assert one == pytest.approx(examples * 11.3 * plan.KNOWN_MODELS["bert-base-uncased"].flops(11.3) / 10e12)
+
+
+def test_more_gpus_than_runs_gain_nothing(costs):
+    of = costs()
+    jobs = [job("finetune", seed=s, step=t) for s in (1, 2, 3) for t in (1000, 2000, 3000)]
+    alone = plan.wall_time(of, jobs, 1)
+    assert plan.wall_time(of, jobs, 3) == pytest.approx(alone / 3)
+    assert plan.wall_time(of, jobs, 8) == pytest.approx(alone / 3)
+
+
+def test_disk_by_hand(tmp_path):
+    chosen = experiment()
+    sizes = plan.Sizes(chosen, tmp_path)
+    weights = 4 * plan.KNOWN_MODELS["bert-base-uncased"].parameters
+    points = 4 * 3 * 11 * 2  # steps, pairs, alphas, sets
+    small = weights + points * 100 * 2 * 8 * 2
+    stays = {
+        (keep, states): plan.disk(chosen, sizes, 11, keep, states, 2).stays
+        for keep in ("all", "last")
+        for states in ("last", "all")
+    }
+    assert stays == {
+        ("all", "last"): small + 3 * weights * (4 + 3),
+        ("all", "all"): small + 3 * weights * (4 + 9),
+        ("last", "last"): small + 3 * weights * (2 + 3),
+        ("last", "all"): small + 3 * weights * (2 + 9),
+    }
+    # Two jobs save at once; weights that go later may all be there for a while.
+    assert plan.disk(chosen, sizes, 11, "last", "last", 2).peak == stays["all", "last"] + 2 * 3 * weights
+
+
+def test_what_is_done_is_not_counted_as_left(tmp_path):
+    jobs = [job("finetune", tmp_path, seed=s, step=1000) for s in (1, 2, 3)]
+    jobs[0].file.touch()
+    text = plan.describe(experiment(), jobs, tmp_path)
+    assert [line.split()[1:4] for line in text.splitlines() if line.startswith("finetune")] == [
+        ["3", "1", "2"]
+    ]
+
+
+def test_assumptions_are_named(tmp_path):
+    unknown = {"other": {"hub": "somebody/something"}}
+    jobs = [Job("finetune", {"model": "other", "dataset": "cola", "seed": 1, "step": 1000}, tmp_path / "x")]
+    text = plan.describe(experiment(models=unknown), jobs, tmp_path)
+    assert "10 TFLOP/s for each GPU, as given" in text
+    assert "other: its shape is not known before it is fetched; counted as bert-base-uncased" in text
+    assert "cola: 8,551 rows of some 11 tokens" in text
+
+
+def test_measured_shapes_tokens_and_rates_go_before_assumed_ones(nano):
+    """In a finished experiment nothing is assumed of model and data; the rate is that of its own training."""
+    chosen = load(nano.config)
+    sizes = plan.Sizes(chosen, nano.results)
+    costs = plan.Costs(chosen, nano.results, sizes)
+    weights = nano.results / "models" / "tiny" / "model.safetensors"
+    assert sizes.length("tiny", "toy") > 5
+    assert 4 * sizes.shape("tiny").parameters == pytest.approx(weights.stat().st_size, rel=0.4)
+    assert costs.measured.keys() == {("tiny", "toy")}
+    text = plan.describe(chosen, [], nano.results)
+    assert "measured in 1 cell(s)" in text
+    assert sizes.assumed == []
+
+
+def test_no_torch():
+    code = "import sys, isthmus.plan; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
