@@ -63,7 +63,7 @@ plan: $(INSTALLED)
 comma := ,
 
 test: $(INSTALLED)
-	python -m pytest
+	python -m pytest -n 2
 
 bench: $(INSTALLED)
 	python tests/benchmarks/run.py

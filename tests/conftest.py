@@ -10,6 +10,19 @@ import pytest
 from tests.workflow.lab import NANO, ROOT, Lab, copy_workflow
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Of several processes (`-n`), one runs all tests of the workflow, which share an experiment."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "workflow" if file.startswith("tests/workflow/") else file
+
+    return ByFile(config, log)
+
+
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory) -> Path:
     """A copy of the workflow as it is now. Read only."""

@@ -143,7 +143,7 @@ def test_every_job_went_through_slurm_with_what_its_rule_declares(there):
         "finetune": 2,
         "evaluate": 4,
         "interpolate": 2,
-        "end_collect_connectivity_figures_report_tables": 1,
+        "end_basins_collect_connectivity_figures_findings_report_tables": 1,
     }
     for rule in ("pretrain", "finetune", "evaluate", "interpolate"):
         for job in rules[rule]:
@@ -157,7 +157,7 @@ def test_every_job_went_through_slurm_with_what_its_rule_declares(there):
     for rule in (
         "data_subset_tokenize",
         "start_initialize",
-        "end_collect_connectivity_figures_report_tables",
+        "end_basins_collect_connectivity_figures_findings_report_tables",
     ):
         assert rules[rule][0]["Partition"] == "cpu"
         assert "TresPerJob" not in rules[rule][0]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from isthmus import basins, generalisation, tables
 from isthmus import metrics as curves
-from isthmus import tables
 from isthmus.config import load
 
 ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0])
@@ -40,10 +40,14 @@ def experiment(seeds=(42, 43, 44), checkpoints=(100, 200, 400), further=True, **
 
 
 class Results:
-    """The frames and files of an experiment whose curves are bumps on a slope."""
+    """The frames and files of an experiment whose curves are bumps on a slope.
 
-    def __init__(self, experiment, intervals=True, skilled=True):
+    With `apart`, seeds of even and odd number stand in two basins.
+    """
+
+    def __init__(self, experiment, intervals=True, skilled=True, apart=False):
         self.experiment, self.intervals, self.skilled = experiment, intervals, skilled
+        self.apart = apart
         self.random = np.random.default_rng(0)
         self.points, metrics, evaluations, pairs = [], [], [], []
         for model, dataset in experiment.cell_list():
@@ -79,7 +83,8 @@ class Results:
         for (a, b), part in itertools.product(
             itertools.combinations(self.experiment.seeds, 2), self._sets(dataset)
         ):
-            bump = height * self.random.uniform(0.7, 1.3) * np.sin(np.pi * ALPHAS) ** 2
+            far = 5 if self.apart and (a - b) % 2 else 1
+            bump = far * height * self.random.uniform(0.7, 1.3) * np.sin(np.pi * ALPHAS) ** 2
             for quantity, scale in (("loss", 1.0), ("error", 0.3)):
                 curve = scale * ((1.1 - 0.5 * done) + 0.05 * ALPHAS + bump)
                 keys = self._keys(model, dataset, step) | {"seed_a": a, "seed_b": b, "set": part}
@@ -197,12 +202,35 @@ class Results:
                 folder / f"{name}.csv", index=False
             )
         self.means.head(0).to_csv(folder / "differences.csv", index=False)
+        self._said(folder)
         points, rows = pd.DataFrame(self.points), []
         for (model, dataset, step, seed), row in points.groupby(["model", "dataset", "step", "seed_b"]):
             rows.append(folder / "paths" / model / dataset / f"step{step}" / f"seed{seed}.parquet")
             rows[-1].parent.mkdir(parents=True, exist_ok=True)
             row.to_parquet(rows[-1])
         return self._histories(folder), rows
+
+    def _said(self, folder):
+        """Write `basins.csv` and `generalisation.csv`."""
+        files = []
+        for model, dataset in self.experiment.cell_list():
+            runs = list(self.experiment.cell_runs(model, dataset))
+            step = self.experiment.cell_steps(model, dataset)[-1]
+            keys = {"metric": "CG", "set": "test", "quantity": "loss"}
+            keys |= {"model": model, "dataset": dataset, "step": step}
+            gaps = self.metrics[(self.metrics[list(keys)] == pd.Series(keys)).all(axis=1)]
+            pairs = {(row.seed_a, row.seed_b): np.array([row.value]) for row in gaps.itertuples()}
+            files.append(folder / "connectivity" / model / f"{dataset}.basins.parquet")
+            files[-1].parent.mkdir(parents=True, exist_ok=True)
+            frame = basins.of_gaps(pairs, runs, step, "average", None)
+            frame.to_parquet(files[-1], index=False)
+        generalisation.write(
+            self.experiment.experiment,
+            self.evaluations,
+            files,
+            folder / "basins.csv",
+            folder / "generalisation.csv",
+        )
 
     def _histories(self, folder):
         from isthmus import figures

@@ -142,3 +142,48 @@ def test_the_table_of_settings_has_every_key():
     for group in (config.Experiment, config.Training, config.Paths, config.FilesSource, config.FurtherSet):
         for key in group.model_fields:
             assert f"| `{key}` |" in table
+
+
+# ---------------------------------------------------------------------------------------- pairs and forks
+
+
+@pytest.mark.parametrize(
+    ("pairs", "rows"),
+    [
+        ("all", {2: [1], 3: [1, 2], 4: [1, 2, 3]}),
+        ("first", {2: [1], 3: [1], 4: [1]}),
+        ([[4, 2], [1, 2]], {2: [1], 4: [2]}),
+    ],
+)
+def test_pairs_make_rows(pairs, rows):
+    found = config.load({**BASE, "seeds": [1, 2, 3, 4], "pairs": pairs})
+    assert found.cell_rows(*found.cell_list()[0]) == rows
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([[1, 5]], r"pairs: found \[1, 5\]; allowed: two different ones of \['1', '2', '3'\]"),
+        ([[2, 2]], "two different ones"),
+        ([[1, 2], [2, 1]], "a pair twice"),
+        ([], "one or more a cell"),
+        ("some", "pairs"),
+    ],
+)
+def test_pairs_that_cannot_be(pairs, said):
+    with pytest.raises(config.ConfigError, match=said):
+        config.load({**BASE, "seeds": [1, 2, 3], "pairs": pairs})
+
+
+def test_own_checkpoints_are_paired_by_name():
+    items = [{"hub": f"me/{name}", "name": name} for name in ("left", "right", "odd")]
+    raw = {key: value for key, value in BASE.items() if key != "seeds"}
+    found = config.load({**raw, "models": {"own": {"checkpoints": items}}, "pairs": [["odd", "left"]]})
+    assert found.cell_rows(*found.cell_list()[0]) == {3: [1]}
+
+
+def test_a_fork_stands_within_the_schedule():
+    training = {"steps": 10, "warmup_steps": 1}
+    assert config.load({**BASE, "training": {**training, "fork_at": 10}}).training.fork_at == 10
+    with pytest.raises(config.ConfigError, match=r"fork_at: found 11; allowed: 0 to 10"):
+        config.load({**BASE, "training": {**training, "fork_at": 11}})

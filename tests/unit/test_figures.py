@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from isthmus import figures
 
@@ -76,6 +77,33 @@ def test_the_same_numbers_make_the_same_bytes(tmp_path):
         figures.write(chosen, tmp_path, tmp_path / folder, histories, rows)
     for name in _promised(chosen):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
+
+
+def test_basins_and_generalisation_have_figures_where_there_are_runs_enough(tmp_path):
+    cell = {"cells": [["tiny_600", "entailment"]]}
+    assert not [
+        name for name in figures.names(experiment(seeds=range(5), **cell)) if "generalisation" in name
+    ]
+    chosen = experiment(seeds=range(8), checkpoints=(50,), **cell)
+    assert "generalisation-entailment" in figures.names(chosen)
+    results = Results(chosen, apart=True)
+    assert _draw(results, tmp_path) == _promised(chosen)
+    groups = figures._in_basins(chosen, pd.read_csv(tmp_path / "basins.csv"), "tiny_600", "entailment")
+    assert [seed % 2 for seed in groups] in ([0] * 4 + [1] * 4, [1] * 4 + [0] * 4)
+    assert sorted(groups.values()) == [1] * 4 + [2] * 4
+
+
+def test_forks_of_one_origin_make_a_figure(tmp_path):
+    def fork(at):
+        return {"pretraining": "mlm", "pretraining_steps": 600, "training": {"fork_at": at}}
+
+    forks = {f"fork-{at}": fork(at) for at in (30, 0, 10)}
+    forks["other"] = {"pretraining": "mlm", "pretraining_steps": 0, "training": {"fork_at": 10}}
+    chosen = experiment(checkpoints=(50,), models=forks, cells=[[model, "paraphrase"] for model in forks])
+    assert figures.fork_panels(chosen) == [("paraphrase", ["fork-0", "fork-10", "fork-30"])]
+    assert "cg-over-fork" in figures.names(chosen)
+    assert _draw(Results(chosen), tmp_path) == _promised(chosen)
+    assert figures.fork_panels(experiment()) == []
 
 
 def test_a_model_keeps_its_colour():

@@ -79,6 +79,7 @@ class Run:
         self.keep = changes.pop("keep", frozenset())
         self.save_minutes = changes.pop("save_minutes", 10.0)
         self.seed, self.threads = changes.pop("seed", 42), changes.pop("threads", 1)
+        self.trunk = changes.pop("trunk", folder / "trunk")
         self.recipe, self.at = recipe(**changes), 0
 
     @property
@@ -97,6 +98,7 @@ class Run:
             step=step,
             numerics=numeric(self.threads),
             cache=training.Cache(self.cache, self.keep, self.save_minutes),
+            trunk=training.Cache(self.trunk, frozenset({self.recipe["fork_at"]}), self.save_minutes),
             out=out,
         )
         self.at = step
@@ -275,6 +277,54 @@ def test_vary_says_what_a_seed_changes(made, run, tmp_path, vary):
     assert (first.read_bytes() == second.read_bytes()) == ("head" not in vary)
     assert (runs[0].to(5) == runs[1].to(5)) == (vary == [])
     assert (runs[0].history(5)["tokens"] == runs[1].history(5)["tokens"]) == ("order" not in vary)
+
+
+# -------------------------------------------------------------------------------------------------- fork
+
+
+def test_seeds_are_one_run_up_to_the_fork(made, run, tmp_path):
+    trunk = tmp_path / "trunk"
+    runs = [run(seed=seed, fork_at=4, trunk=trunk) for seed in (42, 43)]
+    assert runs[0].to(3) == runs[1].to(3)
+    assert runs[0].to(4) == runs[1].to(4)
+    assert runs[0].to(8) != runs[1].to(8)
+    assert runs[0].history(3, 4, 8)["loss"][:4] == runs[1].history(3, 4, 8)["loss"][:4]
+    # Up to there it is the run in which nothing varies, and apart from there each is its seed's own.
+    assert runs[0].history(3, 4)["loss"] == run_history(run(vary=[]), 4)
+    assert runs[0].history(8)["tokens"] == [
+        int(pairs().lengths[training.batch_at(t, 8, 50, training.run_seeds(42, ["order"])["order"])].sum())
+        for t in range(4, 8)
+    ]
+
+
+def run_history(one, step):
+    one.to(step)
+    return one.history(step)["loss"]
+
+
+def test_the_trunk_is_trained_once(run, tmp_path, capsys):
+    trunk = tmp_path / "trunk"
+    for seed in (42, 43):
+        run(seed=seed, fork_at=4, trunk=trunk).to(8)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("training goes on")]
+    assert said.count("training goes on from step 0 to 4") == 1
+    assert said.count("training goes on from step 4 to 8") == 2
+
+
+@pytest.mark.parametrize("cuts", [(8,), (2, 8), (4, 8), (5, 8), (1, 2, 3, 4, 5, 6, 7, 8)])
+@pytest.mark.parametrize("lost", ["nothing", "trunk", "own", "both"])
+def test_forked_bits_do_not_depend_on_cuts_or_caches(run, cuts, lost):
+    one = run(fork_at=4)
+    for step in cuts:
+        if lost in ("trunk", "both"):
+            shutil.rmtree(one.trunk, ignore_errors=True)
+        if lost in ("own", "both"):
+            shutil.rmtree(one.cache, ignore_errors=True)
+        end = one.to(step)
+    whole = run(fork_at=4)
+    assert end == whole.to(8)
+    assert end != run(fork_at=3).to(8)
+    assert sum(len(one.history(step)["loss"]) for step in cuts) == 8
 
 
 # ----------------------------------------------------------------------------------------------- the recipe

@@ -126,20 +126,26 @@ def read_gaps(files: list[Path]) -> dict[tuple[int, int], np.ndarray]:
 
 
 def cell(files: list[Path], seeds: list[int], step: int, linkage: str, cut: float | None) -> Any:
-    """The basins of a cell at one step: a row a run, with `COLUMNS`.
+    """The basins of a cell at one step, from the files of its rows; see `of_gaps`."""
+    return of_gaps(read_gaps(files), seeds, step, linkage, cut)
+
+
+def of_gaps(
+    gaps: dict[tuple[int, int], Any], seeds: list[int], step: int, linkage: str, cut: float | None
+) -> Any:
+    """The basins of runs at one step: a row a run, with `COLUMNS`.
 
     `basin` is empty with fewer than `FEWEST` seeds or where pairs are not measured; `mean_gap` is a run's
     mean CG to the others, `order` its place in the tree.
 
     Args:
-        files: the rows of that step.
+        gaps: of each pair, measured and then over the replicates, shape (1 + replicates,).
         seeds: in the config's order.
         step: the step.
         linkage, cut: as for `grouped`.
     """
     import pandas as pd
 
-    gaps = read_gaps(files)
     both = matrix(gaps, seeds)
     near, known = both[..., 0], matrix(dict.fromkeys(gaps, 1.0), seeds)
     frame = pd.DataFrame({"step": step, "seed": seeds, "mean_gap": near.sum(1) / np.maximum(known.sum(1), 1)})

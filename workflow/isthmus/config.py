@@ -9,6 +9,7 @@ import difflib
 import os
 import re
 from collections.abc import Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -228,6 +229,11 @@ class Training(Settings):
     vary: list[Literal["head", "order", "dropout"]] = Field(
         list(VARY), description="what a seed varies: head initialisation, data order, dropout"
     )
+    fork_at: Step = Field(
+        0,
+        description="updates that all seeds make as one, from one head, before what `vary` names sets them "
+        "apart (the instability analysis of Frankle et al. 2020)",
+    )
     token_budget: Count = Field(
         512, description="tokens a micro-batch at most, padding included; bounds memory. Part of the recipe"
     )
@@ -247,6 +253,10 @@ class Training(Settings):
                     f"checkpoints: found {beyond} beyond the schedule's end; "
                     f"allowed: 0 to {self.steps} (`steps`)"
                 )
+        if self.fork_at > self.steps:
+            raise ValueError(
+                f"fork_at: found {self.fork_at}; allowed: 0 to {self.steps}, the schedule's end (`steps`)"
+            )
         if self.warmup_steps >= self.steps:
             raise ValueError(
                 f"warmup_steps: found {self.warmup_steps}; "
@@ -290,6 +300,8 @@ class Pretraining(Settings):
 
     @model_validator(mode="after")
     def _divides(self):
+        if self.training.fork_at:
+            raise ValueError("training.fork_at: only a fine-tuning has seeds that can part")
         if self.width % self.heads:
             raise ValueError(
                 f"heads: found {self.heads}; allowed: a divisor of `width`, which is {self.width}"
@@ -592,6 +604,11 @@ class Experiment(Settings):
         description="the seeds of the fine-tunings, two or more; append to add runs. Not needed where all "
         "models have `checkpoints`",
     )
+    pairs: Literal["all", "first"] | list[tuple[int | str, int | str]] = Field(
+        "all",
+        description="the pairs of runs whose paths are measured: `all`, each with the `first`, or a list "
+        "such as `[[42, 43], [42, 44]]` (of seeds, or of the names of own checkpoints)",
+    )
     models: dict[Name, Model] = Field(min_length=1, description="the pre-trained models by name")
     ladders: dict[Name, Ladder] = Field(
         {}, description="models at several amounts of pre-training, each ladder written once, by name"
@@ -686,6 +703,7 @@ class Experiment(Settings):
                     f"delta_from: found {self.delta_from}, which is no checkpoint of {model} on {dataset}; "
                     f"allowed: one of {steps}"
                 )
+        self._check_pairs()
         if self.figures.training_model is not None:
             trained = {name: model for name, model in self.models.items() if model.checkpoints is None}
             _known("figures.training_model", self.figures.training_model, trained)
@@ -694,6 +712,23 @@ class Experiment(Settings):
                 f"figures.training_seed: found {self.figures.training_seed}; allowed: one of {self.seeds}"
             )
         return self
+
+    def _check_pairs(self) -> None:
+        if isinstance(self.pairs, str):
+            return
+        known = {name for cell in self.cell_list() for name in self.cell_runs(*cell).values()}
+        for pair in self.pairs:
+            if not {str(end) for end in pair} <= known or pair[0] == pair[1]:
+                raise ValueError(f"pairs: found {list(pair)}; allowed: two different ones of {sorted(known)}")
+        if len({frozenset(map(str, pair)) for pair in self.pairs}) < len(self.pairs):
+            raise ValueError(
+                f"pairs: found a pair twice in {self.pairs}; allowed: each once, in either order"
+            )
+        for cell in self.cell_list():
+            if not self.cell_pairs(*cell):
+                raise ValueError(
+                    f"pairs: none of them is of {' on '.join(cell)}; allowed: one or more a cell"
+                )
 
     def cell_list(self) -> list[tuple[str, str]]:
         """The cells, (model, data set), in the config's order."""
@@ -705,6 +740,24 @@ class Experiment(Settings):
         """The runs of a cell: their seeds (or numbers), in order, and their names."""
         own = self.models[model].run_names()
         return own or {seed: str(seed) for seed in self.seeds}
+
+    def cell_pairs(self, model: str, dataset: str) -> list[tuple[int, int]]:
+        """The pairs of runs of a cell whose paths are measured; of each, the earlier run first."""
+        runs = self.cell_runs(model, dataset)
+        every = list(combinations(runs, 2))
+        if self.pairs == "all":
+            return every
+        if self.pairs == "first":
+            return every[: len(runs) - 1]
+        named = {frozenset(map(str, pair)) for pair in self.pairs}
+        return [pair for pair in every if frozenset(runs[run] for run in pair) in named]
+
+    def cell_rows(self, model: str, dataset: str) -> dict[int, list[int]]:
+        """The rows of a cell: the runs that end a path, each with those before it that its paths begin at."""
+        rows: dict[int, list[int]] = {}
+        for begin, end in self.cell_pairs(model, dataset):
+            rows.setdefault(end, []).append(begin)
+        return {run: rows[run] for run in self.cell_runs(model, dataset) if run in rows}
 
     def cell_steps(self, model: str, dataset: str) -> list[int]:
         """The steps of a cell's checkpoints, rising."""

@@ -66,12 +66,26 @@ def captions(experiment) -> dict[str, str]:
             "over pairs of seeds. Bars: 95 % interval (over seeds from five seeds on, else over evaluation "
             "examples)."
         )
+    if fork_panels(experiment):
+        found["cg-over-fork"] = (
+            "Convexity gap (test loss) at the last step against the step up to which all seeds are trained "
+            "as one: mean over pairs of seeds. Bars: 95 % interval (over seeds from five seeds on, else over "
+            "evaluation examples)."
+        )
     for dataset in _datasets(experiment):
         found[f"pairs-{dataset}"] = (
-            f"Convexity gap (test loss) between any two seeds at the last step on {dataset}, a panel a model."
+            f"Convexity gap (test loss) between any two seeds at the last step on {dataset}, a panel a "
+            "model. Where basins could be looked for, seeds stand in their order, with a line between two."
         )
+    for dataset in _datasets(experiment):
+        if _with_many_runs(experiment, dataset):
+            found[f"generalisation-{dataset}"] = (
+                f"Accuracy at the last step on {dataset} and its further sets against a run's mean convexity "
+                "gap (test loss) to the other runs; a marker a basin. Above each panel: Spearman's rank "
+                "correlation, with its p-value under permutations."
+            )
     for model, dataset in experiment.cell_list():
-        many = math.comb(len(experiment.cell_runs(model, dataset)), 2) > FEW
+        many = len(experiment.cell_pairs(model, dataset)) > FEW
         lines = (
             "Thin: a pair of seeds; thick: the mean over pairs; black: the pair of median gap. "
             if many
@@ -120,19 +134,45 @@ def ladder_panels(experiment) -> list[tuple[str, str, list[str]]]:
     ]
 
 
+def fork_panels(experiment) -> list[tuple[str, list[str]]]:
+    """(data set, models by fork) where two or more models of one origin differ in when their seeds part."""
+    found: dict[tuple, list[str]] = {}
+    for model, dataset in experiment.cell_list():
+        settings = experiment.models[model]
+        if settings.checkpoints is None:
+            origin = settings.model_dump_json(exclude={"training", "ladder"})
+            found.setdefault((dataset, origin), []).append(model)
+
+    def fork(model, dataset):
+        return experiment.cell_training(model, dataset).fork_at
+
+    panels = [(key[0], sorted(models, key=lambda m: fork(m, key[0]))) for key, models in found.items()]
+    return [(name, models) for name, models in panels if len({fork(m, name) for m in models}) > 1]
+
+
+def _with_many_runs(experiment, dataset) -> list[str]:
+    """The models with enough runs on a data set to ask whether connected ones generalise alike."""
+    from isthmus.generalisation import FEWEST
+
+    cells = [cell for cell in experiment.cell_list() if cell[1] == dataset]
+    return [cell[0] for cell in cells if len(experiment.cell_runs(*cell)) >= FEWEST]
+
+
 def write(experiment, results: Path, folder: Path, histories: list[Path], rows: list[Path]) -> None:
     """Draw every figure of `names(experiment)`, as PNG and SVG, into `folder`.
 
     Args:
-        results: the folder of the CSV files.
+        results: the folder of the CSV files, those of the findings among them.
         histories: the `history.parquet` files of the runs of `training_runs(experiment)`.
         rows: the files of `paths/`.
     """
     import matplotlib
+    import pandas as pd
 
     from isthmus import tables
 
     frames = tables.load(results)
+    groups, tests = (pd.read_csv(results / f"{name}.csv") for name in ("basins", "generalisation"))
     metrics, evaluations = frames["metrics"], frames["evaluations"]
     gaps = metrics[(metrics["metric"] == "CG") & (metrics["set"] == "test") & (metrics["quantity"] == "loss")]
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,8 +186,14 @@ def write(experiment, results: Path, folder: Path, histories: list[Path], rows: 
                 figure = over_finetuning(experiment, gaps)
             elif name == "cg-over-pretraining":
                 figure = over_pretraining(experiment, gaps)
+            elif name == "cg-over-fork":
+                figure = over_fork(experiment, gaps)
             elif name.startswith("pairs-"):
-                figure = pair_heatmaps(experiment, gaps, name.removeprefix("pairs-"))
+                figure = pair_heatmaps(experiment, gaps, groups, name.removeprefix("pairs-"))
+            elif name.startswith("generalisation-"):
+                figure = over_gap(
+                    experiment, groups, tests, evaluations, name.removeprefix("generalisation-")
+                )
             else:
                 cell = next(c for c in experiment.cell_list() if name == f"curves-{c[1]}-{c[0]}")
                 figure = path_curves(experiment, gaps, curves.get(cell), *cell)
@@ -241,13 +287,70 @@ def over_pretraining(experiment, gaps):
     return figure
 
 
-def pair_heatmaps(experiment, gaps, dataset: str):
-    """CG between the seeds at the last step: a panel a model."""
+def over_fork(experiment, gaps):
+    """CG at the last step against the fork: a panel a data set and origin."""
+    from isthmus.tables import over_pairs
+
+    stats = over_pairs(gaps, ["dataset", "model", "step"])
+    panels = fork_panels(experiment)
+    figure, axes = _panels(len(panels))
+    for axis, (dataset, models) in zip(axes, panels, strict=True):
+        ends = {model: _last_step(experiment, model, dataset) for model in models}
+        mine = stats[(stats["dataset"] == dataset) & (stats["step"] == stats["model"].map(ends))]
+        line = mine.set_index("model").reindex([model for model in models if model in set(mine["model"])])
+        forks = [experiment.cell_training(model, dataset).fork_at for model in line.index]
+        low, high = _interval(line)
+        bars = [(line["mean"] - low).clip(lower=0), (high - line["mean"]).clip(lower=0)]
+        axis.errorbar(forks, line["mean"], yerr=bars, **_look(MODEL_COLOURS, 0), capsize=2, elinewidth=0.8)
+        axis.set(title=dataset, xlabel="seeds part at step (updates)", ylabel=GAP)
+        _from_zero(axis)
+        _steps(axis)
+    return figure
+
+
+def over_gap(experiment, groups, tests, evaluations, dataset: str):
+    """Accuracy of each run at the last step against its mean CG to the others: a panel a model and set.
+
+    Args:
+        groups, tests: the frames of `basins.csv` and `generalisation.csv`.
+    """
+    sets = ["test", *experiment.datasets[dataset].sets]
+    panels = [(model, name) for model in _with_many_runs(experiment, dataset) for name in sets]
+    figure, axes = _panels(len(panels), 3 if len(sets) > 2 else 2)
+    for axis, (model, name) in zip(axes, panels, strict=True):
+        runs = groups[(groups["model"] == model) & (groups["dataset"] == dataset)]
+        scores = evaluations[
+            (evaluations["model"] == model)
+            & (evaluations["dataset"] == dataset)
+            & (evaluations["step"] == _last_step(experiment, model, dataset))
+            & (evaluations["set"] == name)
+        ]
+        both = runs.merge(scores[["seed", "accuracy"]], on="seed")
+        for basin, part in both.groupby(both["basin"].fillna(0).astype(int)):
+            look = {**_look(MODEL_COLOURS, list(experiment.models).index(model)), "linestyle": "none"}
+            look["marker"] = MARKERS[max(basin - 1, 0) % len(MARKERS)]
+            several = basin > 0 and both["basin"].nunique() > 1
+            label = f"{model}, basin {basin}" if several else model
+            axis.plot(part["mean_gap"], part["accuracy"], **look, label=label)
+        axis.set(title=f"{name}{_correlation(tests, model, dataset, name)}")
+        axis.set(xlabel="mean CG to the other seeds,\ntest loss (nats)", ylabel="accuracy")
+    _legend(figure, *axes)
+    return figure
+
+
+def pair_heatmaps(experiment, gaps, groups, dataset: str):
+    """CG between the seeds at the last step: a panel a model, in the order of basins where these are known.
+
+    Args:
+        groups: the frame of `basins.csv`.
+    """
     import numpy as np
 
     models = [model for model, name in experiment.cell_list() if name == dataset]
-    matrices = {model: _matrix(experiment, gaps, model, dataset) for model in models}
-    runs = {model: list(experiment.cell_runs(model, dataset).values()) for model in models}
+    orders = {model: _in_basins(experiment, groups, model, dataset) for model in models}
+    matrices = {model: _matrix(experiment, gaps, model, dataset, list(orders[model])) for model in models}
+    names = {model: experiment.cell_runs(model, dataset) for model in models}
+    runs = {model: [names[model][run] for run in orders[model]] for model in models}
     most = max(map(len, runs.values()))
     few = most <= 8
     height = PANEL + (0 if few else 0.02 * most + 0.3)
@@ -255,7 +358,13 @@ def pair_heatmaps(experiment, gaps, dataset: str):
     highest = max((np.nanmax(m) for m in matrices.values() if not np.isnan(m).all()), default=0.0)
     for axis, (model, matrix) in zip(axes, matrices.items(), strict=True):
         _heatmap(axis, matrix, runs[model], highest or 1)
-        axis.set_title(f"{model}\nstep {_last_step(experiment, model, dataset):,}")
+        basins = list(orders[model].values())
+        for place in [i for i in range(1, len(basins)) if basins[i] != basins[i - 1]]:
+            axis.axvline(place, color="black", linewidth=1.2)
+            axis.axhline(place - 1, color="black", linewidth=1.2)
+        count = len(set(basins) - {None})
+        said = f", {count} basin{'s' if count > 1 else ''}" if count else ""
+        axis.set_title(f"{model}\nstep {_last_step(experiment, model, dataset):,}{said}")
     figure.colorbar(axes[0].collections[0], ax=axes, label="CG, test loss (nats)", fraction=0.05, aspect=25)
     for _ in range(3):  # square cells and labels depend on each other's place: a single pass cuts labels off
         figure.draw_without_rendering()
@@ -377,11 +486,29 @@ def _readable(axis):
         text.set_color("black" if luminance > 0.179 else "white")  # where both contrast alike
 
 
-def _matrix(experiment, gaps, model, dataset):
-    """CG in the later seed's row and the earlier one's column, NaN where there is no pair."""
+def _in_basins(experiment, groups, model, dataset):
+    """The runs of a cell with their basins, in the order of the tree; in the config's where none was made."""
+    mine = groups[(groups["model"] == model) & (groups["dataset"] == dataset)]
+    if mine["basin"].isna().any() or mine.empty:
+        return dict.fromkeys(experiment.cell_runs(model, dataset))
+    mine = mine.sort_values("order")
+    return dict(zip(mine["seed"].tolist(), mine["basin"].astype(int).tolist(), strict=True))
+
+
+def _correlation(tests, model, dataset, name):
+    """The test of accuracy against mean gap, for a panel's title."""
+    cell = (tests["model"] == model) & (tests["dataset"] == dataset) & (tests["set"] == name)
+    found = tests[cell & (tests["against"] == "mean gap")]
+    if not len(found) or found["effect"].isna().any():
+        return ""
+    return f"\nrank correlation {found['effect'].iloc[0]:.2f} (p {found['p'].iloc[0]:.2g})"
+
+
+def _matrix(experiment, gaps, model, dataset, runs):
+    """CG in the later run's row and the earlier one's column, NaN where there is no pair."""
     import numpy as np
 
-    position = {seed: index for index, seed in enumerate(experiment.cell_runs(model, dataset))}
+    position = {run: index for index, run in enumerate(runs)}
     matrix = np.full((len(position), len(position)), np.nan)
     last = _last_step(experiment, model, dataset)
     cell = gaps[(gaps["model"] == model) & (gaps["dataset"] == dataset) & (gaps["step"] == last)]

@@ -125,7 +125,7 @@ def missing(experiment, metrics, evaluations) -> list[str]:
     for model, dataset in experiment.cell_list():
         paths, scores = (report._of(frame, model, dataset) for frame in (gaps, evaluations))
         runs = len(experiment.cell_runs(model, dataset))
-        pairs = runs * (runs - 1) // 2
+        pairs = len(experiment.cell_pairs(model, dataset))
         for step in experiment.cell_steps(model, dataset):
             for part in ("train", "test", *experiment.datasets[dataset].sets):
                 where = f"{model} on {dataset}, step {step}, set {part}"
@@ -151,10 +151,13 @@ def essentials(experiment) -> tables.Block:
     )
     own = sum(bool(part.training) for part in [*experiment.models.values(), *experiment.datasets.values()])
     seeds, varied = (", ".join(map(str, values)) for values in (experiment.seeds, training.vary))
+    parting = f", from step {training.fork_at:,} on" if training.fork_at else ""
+    pairs = experiment.pairs if isinstance(experiment.pairs, str) else f"{len(experiment.pairs)} listed"
     warmup = f"{training.warmup_steps:,} updates of warm-up, decay of power {training.power:g}"
     numerics = (experiment.device, f"precision {experiment.precision}", f"attention {experiment.attention}")
     rows = {
-        "seeds": f"{len(experiment.seeds)} ({seeds}); they vary {varied}",
+        "seeds": f"{len(experiment.seeds)} ({seeds}); they vary {varied}{parting}",
+        "pairs": {"all": "all", "first": "each seed with the first"}.get(pairs, pairs),
         "updates": f"{training.steps:,}, batches of {training.batch_size}",
         "learning rate": f"{training.learning_rate:g}, {warmup}",
         "regularisation": f"weight decay {training.weight_decay:g}, dropout {training.dropout:g}",

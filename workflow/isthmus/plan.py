@@ -270,9 +270,9 @@ class Costs:
             return STARTUP + (step - max(s for s in steps if s < step)) * self.updates(*cell)
         if job.rule == "evaluate":  # from the journal, where the row has measured it
             return STARTUP
-        pairs = self.experiment.seeds.index(int(w["seed"]))
-        # The row's own end is measured once, and that of the first seed by the second seed's row.
-        ends = 2 if pairs == 1 else 1
+        rows = self.experiment.cell_rows(*cell)
+        # The row's own end is measured once, and that of the first seed by the first row.
+        pairs, ends = len(rows[int(w["seed"])]), 2 if int(w["seed"]) == next(iter(rows)) else 1
         return STARTUP + (pairs * (self.alphas() - 2) + ends) * self._measure(*cell)
 
     def _pretraining(self, name: str) -> float:
@@ -314,17 +314,20 @@ def disk(experiment: Experiment, sizes: Sizes, alphas: int, keep: str, keep_stat
     A checkpoint is the weights in float32; a state has Adam's two moments too, and stands twice while it is
     saved. On the way, `keep: last` may hold what `keep: all` does, where one seed runs ahead of the others.
     """
-    seeds, stays, passing, saving = len(experiment.seeds), 0.0, 0.0, 0.0
+    stays, passing, saving = 0.0, 0.0, 0.0
     for model, dataset in experiment.cell_list():
         weights = 4.0 * sizes.shape(model).parameters
-        steps = experiment.cell_training(model, dataset).checkpoint_steps()
-        kept = len(steps) if keep == "all" else min(2, len(steps))
-        states = len(steps) - 1 if keep_states == "all" else 1
-        stays += seeds * weights * (kept + 3 * states)
-        passing += seeds * weights * (len(steps) - kept)
-        saving = max(saving, 3 * weights)
+        seeds, steps = len(experiment.cell_runs(model, dataset)), experiment.cell_steps(model, dataset)
+        if experiment.models[model].checkpoints is not None:  # nothing is trained, and all of them stay
+            stays += seeds * weights * len(steps)
+        else:
+            kept = len(steps) if keep == "all" else min(2, len(steps))
+            states = len(steps) - 1 if keep_states == "all" else 1
+            stays += seeds * weights * (kept + 3 * states)
+            passing += seeds * weights * (len(steps) - kept)
+            saving = max(saving, 3 * weights)
         sets = 2 + len(experiment.datasets[dataset].sets)
-        points = len(steps) * seeds * (seeds - 1) / 2 * alphas * sets
+        points = len(steps) * len(experiment.cell_pairs(model, dataset)) * alphas * sets
         stays += 2 * points * REPLICATE_BYTES * experiment.evaluation.replicates  # journal and paths
     stays += sum(4.0 * sizes.shape(model).parameters for model in experiment.models)
     return Disk(stays, stays + passing + gpus * saving)

@@ -36,7 +36,7 @@ def read(results: Path) -> dict:
         },
         "time spent": {
             "pre-training": _spent(models.values()),
-            "fine-tuning": _spent(last),
+            "fine-tuning": _spent([*last, *(record["trunk"] for record in last if "trunk" in record)]),
             "measuring": _benchmarked(results / "benchmarks"),
         },
     }
@@ -72,8 +72,8 @@ def _versions(records):
 
 
 def _spent(records):
-    """Minutes by device and the number of attempts, over all of them; failed ones count."""
-    spent = [record["spent"] for record in records if "spent" in record]
+    """Minutes by device and the number of attempts, over all of them; failed ones count, shared ones once."""
+    spent = list({r.get("identity", n): r["spent"] for n, r in enumerate(records) if "spent" in r}.values())
     devices = sorted({device for one in spent for device in one["seconds"]})
     minutes = {device: sum(one["seconds"].get(device, 0.0) for one in spent) / 60 for device in devices}
     said = [f"{minutes[device]:.1f} minutes on {device}" for device in devices]

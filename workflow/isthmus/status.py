@@ -19,8 +19,8 @@ def status(experiment, results: Path) -> str:
         for step in experiment.cell_steps(model, dataset):
             counts = []
             for what, pattern in WHAT.items():
-                runs = list(experiment.cell_runs(model, dataset))
-                seeds = runs[1:] if what == "rows" else runs
+                of = experiment.cell_rows if what == "rows" else experiment.cell_runs
+                seeds = list(of(model, dataset))
                 names = [pattern.format(model=model, dataset=dataset, seed=s, step=step) for s in seeds]
                 there = sum((results / name).exists() for name in names)
                 left[what] += len(seeds) - there

@@ -416,9 +416,9 @@ class _Signals:
 @contextmanager
 def segment(
     open_model, task: Task, recipe: dict[str, Any], dropout_seed: int, end: int, identity: str, cache: Cache,
-    numerics: Numerics,
+    numerics: Numerics, origin: Callable[[], tuple[int, Path] | None] = lambda: None,
 ) -> Iterator[Path]:  # fmt: skip
-    """Train a run from its newest state (or its start) to step `end`.
+    """Train a run from its newest state (or its origin, or its start) to step `end`.
 
     The run's lock is held while the block runs, so that no other process prunes the state that it reads.
 
@@ -431,6 +431,7 @@ def segment(
         identity: the hash of all that the run's bits depend on.
         cache: where states are kept.
         numerics: how to compute.
+        origin: asked for another run's state, as (step, path), where this one has none yet.
 
     Yields:
         The path of the state at step `end`: its weights are the checkpoint's.
@@ -442,10 +443,10 @@ def segment(
         state.DiskFull, state.GivenUp, state.LockLost: as their names say.
     """
     with _Signals().installed() as signals, state.lock(cache.folder) as lock:
-        found = state.newest(cache.folder, identity, end)
+        found = state.newest(cache.folder, identity, end) or origin()
         start = found[0] if found else 0
         if start == end:
-            print(f"step {end} is in the cache; it is published", flush=True)
+            print(f"step {end} is in the cache", flush=True)
             yield found[1]
             return
         state.check_worth_trying(cache.folder, identity, start, end)
@@ -623,9 +624,11 @@ def publish(path: Path, recipe: dict[str, Any], previous: int, step: int, out: P
 
 def finetune(
     *, start: Path, examples: Path, recipe: dict[str, Any], seed: int, previous: int, step: int,
-    numerics: Numerics, cache: Cache, out: Path,
+    numerics: Numerics, cache: Cache, out: Path, trunk: Cache | None = None,
 ) -> None:  # fmt: skip
     """One job: bring a run from wherever its cache stands to `step`, and publish that checkpoint.
+
+    Up to `recipe["fork_at"]` all seeds are one run, the trunk, whose states any of them makes for all.
 
     Args:
         start: the folder of the run's step-0 checkpoint.
@@ -635,24 +638,25 @@ def finetune(
         previous: the checkpoint before this one, where the published history begins.
         step: the checkpoint to publish.
         numerics: how to compute.
-        cache: where states are kept.
+        cache: where the run's states are kept.
         out: the checkpoint's folder.
+        trunk: where the states up to the fork are, for all seeds; it keeps that of the fork. Needed where
+            there is one.
 
     Raises:
         config.ConfigError: the start is damaged. And as `segment`.
     """
     begin = models.read_json(start / "checkpoint.json")
-    train = tokens.read(examples)
-    seeds = run_seeds(seed, recipe["vary"])
-    what = {
-        "recipe": {k: v for k, v in recipe.items() if k != "vary"},
-        "order": seeds["order"],
-        "dropout": seeds["dropout"],
-        "data": train.digest,
+    examples = tokens.read(examples)
+    fork, pad = recipe["fork_at"], models.pad_token(start)
+    bits = {
+        "recipe": {k: v for k, v in recipe.items() if k not in ("vary", "fork_at")},
+        "data": examples.digest,
         "start": begin["sha256"],
         "numerics": numerics.key(),
     }
-    identity = hashing.of_data(what)
+    own = bits | _varied(seed, recipe["vary"]) | ({"fork_at": fork} if fork else {})
+    shared = bits | _varied(seed, [])
 
     def open_model():
         models.check_hash(start / models.WEIGHTS, begin["sha256"])
@@ -663,21 +667,37 @@ def finetune(
             attention_dropout=recipe["attention_dropout"],
         ).to(numerics.device)
 
-    pad = models.pad_token(start)
-    task = Classification(train, recipe, seeds["order"], pad, numerics.device)
-    with segment(open_model, task, recipe, seeds["dropout"], step, identity, cache, numerics) as path:
+    def train(of: dict[str, Any], end: int, where: Cache, origin=lambda: None):
+        task = Classification(examples, recipe, of["order"], pad, numerics.device)
+        key = hashing.of_data(of)
+        return segment(open_model, task, recipe, of["dropout"], end, key, where, numerics, origin)
+
+    def forked() -> tuple[int, Path]:
+        with train(shared, fork, trunk) as path:
+            return fork, path  # the trunk keeps it
+
+    if step <= fork:
+        what, where, made = shared, trunk, train(shared, step, trunk)
+    else:
+        what, where, made = own, cache, train(own, step, cache, *([forked] if fork else []))
+    with made as path:
         sha256 = publish(path, recipe, previous, step, out)
     config = (start / "config.json").read_text()
     (out / "config.json").write_text(config)
-    models.write_json(
-        out / "checkpoint.json",
-        {
-            **{key: begin[key] for key in ("model", "dataset", "seed")},
-            "step": step,
-            "sha256": sha256,
-            "identity": identity,
-            "identity_of": what,
-            "spent": state.spent(cache.folder, identity),
-            "versions": models.versions(),
-        },
-    )
+    record = {key: begin[key] for key in ("model", "dataset", "seed")} | {"step": step, "sha256": sha256}
+    record |= {"identity_of": what} | _cost(what, where)
+    if fork:
+        record["trunk"] = _cost(shared, trunk)
+    models.write_json(out / "checkpoint.json", record | {"versions": models.versions()})
+
+
+def _varied(seed: int, vary: list[str]) -> dict[str, int]:
+    """The seeds of order and dropout."""
+    seeds = run_seeds(seed, vary)
+    return {name: seeds[name] for name in ("order", "dropout")}
+
+
+def _cost(what: dict[str, Any], cache: Cache) -> dict[str, Any]:
+    """The identity of a run, or of its trunk, and what all attempts at it took."""
+    identity = hashing.of_data(what)
+    return {"identity": identity, "spent": state.spent(cache.folder, identity)}

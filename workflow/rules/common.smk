@@ -72,6 +72,7 @@ wildcard_constraints:
 
 STEPS = {cell: EXPERIMENT.cell_steps(*cell) for cell in EXPERIMENT.cell_list()}
 SEEDS = {cell: list(EXPERIMENT.cell_runs(*cell)) for cell in EXPERIMENT.cell_list()}
+ROWS = {cell: EXPERIMENT.cell_rows(*cell) for cell in EXPERIMENT.cell_list()}
 RECIPES = {cell: EXPERIMENT.cell_training(*cell).recipe() for cell in EXPERIMENT.cell_list()}
 # Everything that changes bits besides weights and examples.
 NUMERICS = {
@@ -116,10 +117,9 @@ def adopted(wildcards):
     return EXPERIMENT.models[wildcards.model].runs()[int(wildcards.seed)][int(wildcards.step)]
 
 
-def seeds_before(wildcards):
-    """The seeds that stand before this one in the config: the other ends of its row."""
-    seeds = SEEDS[wildcards.model, wildcards.dataset]
-    return seeds[: seeds.index(int(wildcards.seed))]
+def other_ends(wildcards):
+    """The seeds before this one that its row's paths begin at."""
+    return ROWS[wildcards.model, wildcards.dataset][int(wildcards.seed)]
 
 
 def set_names(dataset):
@@ -189,7 +189,7 @@ def row_files(model, dataset, ending):
     return [
         f"{RESULTS}/paths/{model}/{dataset}/step{step}/seed{seed}.{ending}"
         for step in STEPS[model, dataset]
-        for seed in SEEDS[model, dataset][1:]
+        for seed in ROWS[model, dataset]
     ]
 
 
@@ -269,7 +269,7 @@ def planned_jobs():
     runs = [cell | {"seed": seed} for cell in cells for seed in SEEDS[tuple(cell.values())]]
     checkpoints = [run | {"step": step} for run in runs for step in STEPS[run["model"], run["dataset"]]]
     trained = [one for one in checkpoints if one["model"] in TRAINED]
-    rows = [one for one in checkpoints if one["seed"] != SEEDS[one["model"], one["dataset"]][0]]
+    rows = [one for one in checkpoints if one["seed"] in ROWS[one["model"], one["dataset"]]]
     further = [(name, part) for name, dataset in EXPERIMENT.datasets.items() for part in dataset.sets]
     fetches = [
         {"dataset": dataset, "name": name}

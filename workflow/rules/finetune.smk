@@ -25,7 +25,7 @@ rule initialize:
         mem_mb=memory("initialize"),
         runtime=minutes("initialize"),
     params:
-        head=lambda w: "head" in recipe(w)["vary"],
+        head=lambda w: "head" in recipe(w)["vary"] and not recipe(w)["fork_at"],
         model_seed=lambda w: EXPERIMENT.models[w.model].seed,
         version=1,
     script:

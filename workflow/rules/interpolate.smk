@@ -35,7 +35,7 @@ rule evaluate:
 rule interpolate:
     input:
         weights=f"{CHECKPOINT}/model.safetensors",
-        others=lambda w: [checkpoint(w.model, w.dataset, seed, w.step) for seed in seeds_before(w)],
+        others=lambda w: [checkpoint(w.model, w.dataset, seed, w.step) for seed in other_ends(w)],
         start=start,
         tokens=token_files,
     output:
@@ -53,7 +53,7 @@ rule interpolate:
         mem_mb=memory("interpolate"),
         runtime=minutes("interpolate"),
     params:
-        seeds=seeds_before,
+        seeds=other_ends,
         sets=lambda w: set_names(w.dataset),
         sampler=EXPERIMENT.paths.sampler(),
         evaluation=evaluation_params,

@@ -2,7 +2,7 @@
 
 # Figures and report show the config's choice and order of things, which is why it is a parameter of theirs.
 SHOWN = EXPERIMENT.model_dump(mode="json", exclude={"resources", "keep", "keep_states", "plan"})
-ROWS = [path for cell in STEPS for path in row_files(*cell, "parquet")]
+PATHS = [path for cell in STEPS for path in row_files(*cell, "parquet")]
 
 
 rule tables:
@@ -29,7 +29,8 @@ rule tables:
 rule figures:
     input:
         **CSVS,
-        rows=ROWS,
+        **SAID,
+        rows=PATHS,
         histories=shown_histories,
     output:
         [reported(path) for path in FIGURES],
@@ -58,7 +59,7 @@ rule report:
     input:
         **({} if PARTIAL else CSVS),
         said=[] if PARTIAL else list(SAID.values()),
-        rows=[] if PARTIAL else ROWS,
+        rows=[] if PARTIAL else PATHS,
         histories=[] if PARTIAL else all_histories,
     output:
         page=report(

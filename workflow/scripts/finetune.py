@@ -8,6 +8,8 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
     experiment = config.load(snakemake.config)
     model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))
     settings = experiment.cell_training(model, dataset)
+    states = Path("results", experiment.experiment, "state", model, dataset)
+    steps, fork = settings.checkpoint_steps(), settings.fork_at
     training.finetune(
         start=Path(snakemake.input.start).parent,
         examples=Path(snakemake.input.tokens),
@@ -17,8 +19,13 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
         step=int(step),
         numerics=numerics.setup(snakemake.params.numerics),
         cache=training.Cache(
-            Path("results", experiment.experiment, "state", model, dataset, f"seed{seed}"),
-            frozenset(settings.checkpoint_steps()) if experiment.keep_states == "all" else frozenset(),
+            states / f"seed{seed}",
+            frozenset(steps) if experiment.keep_states == "all" else frozenset(),
+            settings.save_minutes,
+        ),
+        trunk=training.Cache(
+            states / "trunk",
+            frozenset({fork, *(step for step in steps if step < fork)}),
             settings.save_minutes,
         ),
         out=Path(snakemake.output.weights).parent,
