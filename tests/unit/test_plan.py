@@ -142,20 +142,6 @@ def test_assumptions_are_named(tmp_path):
     assert "cola: 8,551 rows of some 11 tokens" in text
 
 
-def test_measured_shapes_tokens_and_rates_go_before_assumed_ones(nano):
-    """In a finished experiment nothing is assumed of model and data; the rate is that of its own training."""
-    chosen = load(nano.config)
-    sizes = plan.Sizes(chosen, nano.results)
-    costs = plan.Costs(chosen, nano.results, sizes)
-    weights = nano.results / "models" / "tiny" / "model.safetensors"
-    assert sizes.length("tiny", "toy") > 5
-    assert 4 * sizes.shape("tiny").parameters == pytest.approx(weights.stat().st_size, rel=0.4)
-    assert costs.measured.keys() == {("tiny", "toy")}
-    text = plan.describe(chosen, [], nano.results)
-    assert "measured in 1 cell(s)" in text
-    assert sizes.assumed == []
-
-
 def test_no_torch():
     code = "import sys, isthmus.plan; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 import yaml
+from isthmus import plan
+from isthmus.config import load
 
 from tests.workflow.lab import NANO, Lab, changed, planned, snakemake
 
@@ -48,6 +50,20 @@ def test_the_plan_of_the_embedded_experiment(repository, tmp_path):
     said = snakemake(repository, tmp_path, "plan", "--cores", "1").stdout
     total = sum(map(len, would.values()))
     assert re.search(rf"^total +{total} +0 +{total}$", said, re.MULTILINE), said
+
+
+def test_measured_shapes_tokens_and_rates_go_before_assumed_ones(nano):
+    """In a finished experiment nothing is assumed of model and data; the rate is that of its own training."""
+    chosen = load(nano.config)
+    sizes = plan.Sizes(chosen, nano.results)
+    costs = plan.Costs(chosen, nano.results, sizes)
+    weights = nano.results / "models" / "tiny" / "model.safetensors"
+    assert sizes.length("tiny", "toy") > 5
+    assert 4 * sizes.shape("tiny").parameters == pytest.approx(weights.stat().st_size, rel=0.4)
+    assert costs.measured.keys() == {("tiny", "toy")}
+    text = plan.describe(chosen, [], nano.results)
+    assert "measured in 1 cell(s)" in text
+    assert sizes.assumed == []
 
 
 def test_each_rule_has_its_place_on_a_cluster(repository):
