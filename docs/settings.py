@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from isthmus.config import settings_table
+from isthmus import config, wording
 
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = """\
@@ -17,7 +17,7 @@ An experiment file is whole in itself: what it does not say has the default belo
 
 def page() -> str:
     """The page's text."""
-    return HEAD + settings_table()
+    return HEAD + wording.table(config.Experiment, without=[config.TrainingOverride])
 
 
 if __name__ == "__main__":

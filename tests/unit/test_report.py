@@ -213,23 +213,28 @@ def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):
         path.write_text(json.dumps(content))
 
     for step, seconds in ((0, 0), (90, 60), (100, 120)):
-        spent = {"attempts": 2, "seconds": {"cpu": seconds}}
+        spent = {"attempts": 2, "seconds": {"cpu": seconds}, "cpu_seconds": 2 * seconds}
         content = {"step": step, "spent": spent, "versions": {"torch": "2.9"}}
         for seed in (1, 2):
             record(f"checkpoints/m/d/seed{seed}/step{step}/checkpoint.json", content)
     record("models/m/model.json", {"origin": "x/y", "revision": None, "sha256": "abc"})
     part = {"rows": 5, "ids_sha256": "def", "class_balance": {}}
     record("data/d/subset.json", {"source": {"kind": "toy"}, "revision": None, "train": part, "test": part})
+    for name, device in (("step90/seed1/attempts/a", "cpu"), ("step90/seed2/attempts/b", "cuda")):
+        record(f"journal/m/d/{name}.json", {"device": device, "seconds": 30, "cpu_seconds": 18})
+    record("benchmarks/subset/d.tsv", {})
     found = provenance.read(tmp_path)
     assert found["time spent"] == {
         "pre-training": "none recorded",
-        "fine-tuning": ["4.0 minutes on cpu", "attempts: 4"],
-        "measuring": "none recorded",
+        "fine-tuning": ["4.0 minutes on cpu", "0.13 CPU hours", "attempts: 4"],
+        "measuring": ["0.5 minutes on cpu", "0.5 minutes on cuda", "0.01 CPU hours", "attempts: 2"],
+        "jobs": 1,
     }
     assert found["versions"]["torch"] == ["2.9"]
     assert found["model"] == {"m": {"origin": "x/y", "sha256": "abc"}}
     assert found["data"]["d"]["test"] == {"rows": 5, "ids_sha256": "def"}
-    assert provenance.lines(found)[-2] == ("time spent, fine-tuning", "4.0 minutes on cpu, attempts: 4")
+    said = ("time spent, fine-tuning", "4.0 minutes on cpu, 0.13 CPU hours, attempts: 4")
+    assert said in provenance.lines(found)
 
 
 def test_summary(results):

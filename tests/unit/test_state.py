@@ -329,6 +329,31 @@ def test_what_a_run_took_adds_up(tmp_path):
     assert set(spent["seconds"]) == {"cpu", "cuda"}
 
 
+def test_what_measuring_took_adds_up_over_processes_and_folders(tmp_path):
+    nothing = {"attempts": 0, "seconds": {}, "cpu_seconds": 0}
+    assert state.spent_measuring(tmp_path) == nothing
+    for folder, device in (("step1/seed1", "cpu"), ("step1/seed1", "cuda"), ("step2/seed1", "cpu")):
+        with state.measuring(tmp_path / folder, device):
+            sum(range(100_000))
+    (tmp_path / "step1/seed1/attempts/crashed.json").touch()
+    spent = state.spent_measuring(tmp_path)
+    assert spent["attempts"] == 3
+    assert set(spent["seconds"]) == {"cpu", "cuda"}
+    assert spent["cpu_seconds"] > 0
+
+
+def test_a_measuring_process_that_dies_leaves_its_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(state, "HEARTBEAT", 0.01)
+    pid = os.fork()
+    if pid == 0:
+        with state.measuring(tmp_path, "cpu"):
+            while state.spent_measuring(tmp_path)["cpu_seconds"] == 0:
+                pass
+            os._exit(1)
+    os.waitpid(pid, 0)
+    assert state.spent_measuring(tmp_path)["cpu_seconds"] > 0
+
+
 def test_giving_up(tmp_path, monkeypatch):
     monkeypatch.setenv("ISTHMUS_CALL", "one")
 

@@ -5,13 +5,11 @@ the raw mapping that Snakemake read into an `Experiment`, or raises one `ConfigE
 by its key's path, with what was found and what is allowed.
 """
 
-import difflib
 import os
 import re
-from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +21,8 @@ from pydantic import (
     create_model,
     model_validator,
 )
+
+from isthmus import wording
 
 
 class ConfigError(ValueError):
@@ -789,7 +789,7 @@ class Experiment(Settings):
             try:
                 merged = Training(**{**merged, **given}).model_dump()
             except ValidationError as error:
-                raise ValueError(f"{where}.training: {messages(error, Training)[0]}") from error
+                raise ValueError(f"{where}.training: {wording.messages(error, Training)[0]}") from error
         return Training(**merged)
 
 
@@ -811,13 +811,8 @@ def _check_seeds(seeds: list[int]) -> None:
 def _known(key: str, name: str, allowed: dict[str, Any]) -> None:
     if name not in allowed:
         raise ValueError(
-            f"{key}: found {name!r}{_nearest(name, allowed)}; allowed: {', '.join(allowed) or 'none'}"
+            f"{key}: found {name!r}{wording.nearest(name, allowed)}; allowed: {', '.join(allowed) or 'none'}"
         )
-
-
-def _nearest(name: str, allowed: Any) -> str:
-    close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 # ---------------------------------------------------------------------------------------------------- loading
@@ -836,117 +831,5 @@ def load(raw: dict[str, Any], source: str = "the config") -> Experiment:
     try:
         return Experiment(**raw)
     except ValidationError as error:
-        lines = "\n".join(f"  {line}" for line in messages(error, Experiment))
+        lines = "\n".join(f"  {line}" for line in wording.messages(error, Experiment))
         raise ConfigError(f"{source} cannot be used:\n{lines}") from None
-
-
-def messages(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """What is wrong with settings of a group, a line a mistake, each led by its key's path."""
-    return [_message(item, model) for item in error.errors()]
-
-
-def _message(item: dict[str, Any], model: type[BaseModel]) -> str:
-    kind, found = item["type"], item["input"]
-    location = [
-        str(part)
-        for before, part in zip((None, *item["loc"]), item["loc"], strict=False)
-        if part != "[key]" and not (before == "source" and part in ("hub", "files", "toy"))
-    ]
-    key = ".".join(location)
-    if kind == "extra_forbidden":
-        allowed = _fields_at(model, item["loc"][:-1])
-        return f"{key}: unknown key{_nearest(location[-1], allowed)}; allowed: {', '.join(allowed)}"
-    if kind == "missing":
-        return f"{key}: missing; allowed: {_description_at(model, item['loc'])}"
-    if kind == "value_error":
-        text = str(item["ctx"]["error"])
-        return f"{key}: {text}" if key else text
-    if kind == "union_tag_not_found":
-        return f"{key}.kind: missing; allowed: hub, files, toy"
-    if kind == "union_tag_invalid":
-        return f"{key}.kind: found {item['ctx']['tag']!r}; allowed: hub, files, toy"
-    shown = "nothing" if found is None else f"{found!r} ({type(found).__name__})"
-    allowed = item["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return f"{key}: found {shown}; allowed: {allowed}"
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models_in(inner)
-
-
-def _model_at(model: type[BaseModel], location: tuple) -> type[BaseModel] | None:
-    """The group of settings that stands at an error's location (names of mapping entries are passed over)."""
-    for part in location:
-        if part in model.model_fields:
-            inner = list(_models_in(model.model_fields[part].annotation))
-            if len(inner) == 1:
-                model = inner[0]
-            elif inner:
-                union = {
-                    get_args(m.model_fields["kind"].annotation)[0]: m
-                    for m in inner
-                    if "kind" in m.model_fields
-                }
-                position = location.index(part)
-                tag = location[position + 1] if position + 1 < len(location) else None
-                model = union.get(tag, model)
-    return model
-
-
-def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
-    return list(_model_at(model, location).model_fields)
-
-
-def _description_at(model: type[BaseModel], location: tuple) -> str:
-    field = _model_at(model, location[:-1]).model_fields.get(location[-1])
-    return (field.description or "a value") if field else "a value"
-
-
-# ---------------------------------------------------------------------------------------------- documentation
-
-
-def settings_table() -> str:
-    """All settings as Markdown tables, one a group, generated from the types."""
-    parts, seen, queue = [], set(), [("", Experiment)]
-    while queue:
-        prefix, model = queue.pop(0)
-        if model in seen or model is TrainingOverride:
-            continue
-        seen.add(model)
-        title = f"`{prefix}`" if prefix else "Top level"
-        rows = [
-            f"### {title}",
-            "",
-            " ".join((model.__doc__ or "").split()),
-            "",
-            "| key | default | meaning |",
-            "| --- | --- | --- |",
-        ]
-        for key, field in model.model_fields.items():
-            rows.append(f"| `{key}` | {_default(field)} | {field.description or ''} |")
-            for inner in _models_in(field.annotation):
-                name = f".<{key.rstrip('s')}>" if "dict" in str(field.annotation) else ""
-                kind = (
-                    f" ({get_args(inner.model_fields['kind'].annotation)[0]})"
-                    if "kind" in inner.model_fields
-                    else ""
-                )
-                queue.append((f"{prefix}.{key}{name}{kind}".lstrip("."), inner))
-        parts.append("\n".join(rows))
-    return "\n\n".join(parts) + "\n"
-
-
-def _default(field) -> str:
-    if field.is_required():
-        return "required"
-    value = field.default
-    if isinstance(value, BaseModel):
-        return "see below"
-    return (
-        ""
-        if value is None or value == {}
-        else f"`{value!r}`".replace("True", "true").replace("False", "false")
-    )

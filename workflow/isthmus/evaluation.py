@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import hashing, models, tokens
+from isthmus import hashing, models, state, tokens
 from isthmus.journal import Journal
 from isthmus.numerics import Numerics, autocast
 from isthmus.tokens import Tokens
@@ -127,23 +127,27 @@ def evaluate(
     records = Journal(journal, kind="checkpoint")
     model = None
     parts = []
-    for name, examples in sets.items():
-        key = checkpoint_key(weights, set_key(examples, budget, numerics))
-        record = records.get(key)
-        if record is None:
-            if model is None:
-                models.check_hash(checkpoint / models.WEIGHTS, weights)
-                model = models.open_classifier(checkpoint, attention=numerics.attention).to(numerics.device)
-            placed = Examples(examples, budget, models.pad_token(checkpoint), numerics)
-            record = records.put(key, placed.measure(model))
-        columns = {
-            "id": examples.rows,
-            "loss": record["losses"],
-            "prediction": record["predictions"],
-            "label": examples.labels,
-        }
-        table = pa.table({key: np.asarray(column) for key, column in columns.items()})
-        table = table.append_column("classes", pa.array(np.full(len(examples), examples.groups.max() + 1)))
-        parts.append(table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode()))
+    with state.measuring(journal, numerics.device):
+        for name, examples in sets.items():
+            key = checkpoint_key(weights, set_key(examples, budget, numerics))
+            record = records.get(key)
+            if record is None:
+                if model is None:
+                    models.check_hash(checkpoint / models.WEIGHTS, weights)
+                    model = models.open_classifier(checkpoint, attention=numerics.attention).to(
+                        numerics.device
+                    )
+                placed = Examples(examples, budget, models.pad_token(checkpoint), numerics)
+                record = records.put(key, placed.measure(model))
+            columns = {
+                "id": examples.rows,
+                "loss": record["losses"],
+                "prediction": record["predictions"],
+                "label": examples.labels,
+            }
+            table = pa.table({key: np.asarray(column) for key, column in columns.items()})
+            classes = np.full(len(examples), examples.groups.max() + 1)
+            table = table.append_column("classes", pa.array(classes))
+            parts.append(table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode()))
     out.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.concat_tables(parts, promote_options="permissive"), out)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import hashing, models, sampling
+from isthmus import hashing, models, sampling, state
 from isthmus.bootstrap import Bootstrap
 from isthmus.evaluation import Examples, checkpoint_key, set_key
 from isthmus.journal import Journal
@@ -337,7 +337,8 @@ def interpolate(
         config.ConfigError: a checkpoint is damaged.
     """
     points, pair_rows = [], []
-    with ThreadPoolExecutor(1) as loader:
+    folder = row.journal / f"seed{row.end.seed}"
+    with state.measuring(folder, row.numerics.device), ThreadPoolExecutor(1) as loader:
         ahead: dict[int, Future] = {}
 
         def load(position: int) -> dict[str, Any]:

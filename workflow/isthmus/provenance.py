@@ -5,7 +5,7 @@ import os
 import platform
 from pathlib import Path
 
-MEASURING = ("evaluate", "interpolate")  # the rules whose time only Snakemake's benchmark files know
+from isthmus import state
 
 
 def read(results: Path) -> dict:
@@ -37,7 +37,8 @@ def read(results: Path) -> dict:
         "time spent": {
             "pre-training": _spent(models.values()),
             "fine-tuning": _spent([*last, *(record["trunk"] for record in last if "trunk" in record)]),
-            "measuring": _benchmarked(results / "benchmarks"),
+            "measuring": _spent([{"spent": state.spent_measuring(results / "journal")}]),
+            "jobs": sum(1 for _ in (results / "benchmarks").rglob("*.tsv")),
         },
     }
 
@@ -72,30 +73,17 @@ def _versions(records):
 
 
 def _spent(records):
-    """Minutes by device and the number of attempts, over all of them; failed ones count, shared ones once."""
+    """Time by device, CPU hours and the number of attempts; failed ones count, shared ones once."""
     spent = list({r.get("identity", n): r["spent"] for n, r in enumerate(records) if "spent" in r}.values())
+    attempts = sum(one["attempts"] for one in spent)
+    if not attempts:
+        return "none recorded"
     devices = sorted({device for one in spent for device in one["seconds"]})
     minutes = {device: sum(one["seconds"].get(device, 0.0) for one in spent) / 60 for device in devices}
+    hours = sum(one["cpu_seconds"] for one in spent) / 3600
     said = [f"{minutes[device]:.1f} minutes on {device}" for device in devices]
-    return [*said, f"attempts: {sum(one['attempts'] for one in spent)}"] if spent else "none recorded"
+    return [*said, f"{hours:.2f} CPU hours", f"attempts: {attempts}"]
 
 
 def _seconds(record):
     return record.get("spent", {}).get("seconds", {})
-
-
-def _benchmarked(folder):
-    """Time of the rules that keep no record of their own; of a job that was repeated, its last attempt."""
-    import pandas as pd
-
-    files = [path for rule in MEASURING for path in sorted((folder / rule).glob("*.tsv"))]
-    if not files:
-        return "none recorded"
-    frames = [pd.read_csv(path, sep="\t", na_values=["-", "NA"]) for path in files]
-    sums = pd.concat(frames)[["s", "cpu_time"]].sum()
-    every = sum(1 for _ in folder.rglob("*.tsv"))
-    return [
-        f"{sums['s'] / 60:.1f} minutes in {len(files)} jobs (last attempt of each)",
-        f"{sums['cpu_time'] / 3600:.2f} CPU hours",
-        f"jobs of the whole experiment: {every}",
-    ]

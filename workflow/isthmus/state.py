@@ -350,6 +350,7 @@ class Attempt:
     call: str = field(default_factory=lambda: os.environ.get("ISTHMUS_CALL", ""))
     host: str = field(default_factory=socket.gethostname)
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     failure: str = ""
     done: bool = False
 
@@ -393,12 +394,27 @@ def check_worth_trying(folder: Path, identity: str, start: int, end: int) -> Non
 
 
 def spent(folder: Path, identity: str) -> dict[str, Any]:
-    """The seconds by device and the number of attempts, over all that is recorded of a run."""
-    attempts = _attempts(folder, identity)
-    devices = sorted({a.device for a in attempts})
+    """What a run took: the number of `attempts`, `seconds` by device, and `cpu_seconds`."""
+    return _sum([asdict(attempt) for attempt in _attempts(folder, identity)])
+
+
+def spent_measuring(journal: Path) -> dict[str, Any]:
+    """What all measuring into the folders of a journal took, as `spent` has it."""
+    records = []
+    for path in journal.rglob("attempts/*.json"):
+        with suppress(
+            json.JSONDecodeError, FileNotFoundError
+        ):  # a crash of the machine, or somebody clears up
+            records.append(json.loads(path.read_text()))
+    return _sum(records)
+
+
+def _sum(records: list[dict[str, Any]]) -> dict[str, Any]:
+    devices = sorted({r["device"] for r in records})
     return {
-        "attempts": len(attempts),
-        "seconds": {d: round(sum(a.seconds for a in attempts if a.device == d), 3) for d in devices},
+        "attempts": len(records),
+        "seconds": {d: round(sum(r["seconds"] for r in records if r["device"] == d), 3) for d in devices},
+        "cpu_seconds": round(sum(r["cpu_seconds"] for r in records), 3),
     }
 
 
@@ -407,15 +423,44 @@ def recorded(folder: Path, attempt: Attempt) -> Iterator[Attempt]:
     """Keep an attempt's record up to date while the block runs; the run's lock must be held."""
     numbers = map(_number, (folder / "attempts").glob("[0-9]*-*.json"))
     path = folder / "attempts" / f"{max(numbers, default=0) + 1:06d}-{uuid.uuid4().hex[:8]}.json"
-    began = time.monotonic()
+    with _noted(path, attempt):
+        yield attempt
+
+
+@dataclass
+class Measurement:
+    """What one process that measures takes."""
+
+    device: str
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+@contextmanager
+def measuring(folder: Path, device: str) -> Iterator[None]:
+    """Keep a record of the time that the block takes, beside what it measures.
+
+    Args:
+        folder: a folder of the journal.
+        device: on which is measured.
+    """
+    with _noted(folder / "attempts" / f"{uuid.uuid4().hex}.json", Measurement(device)):
+        yield
+
+
+@contextmanager
+def _noted(path: Path, record: Attempt | Measurement) -> Iterator[None]:
+    """Write a record and the time spent so far, again and again, so that a killed process leaves it too."""
+    began, computed = time.monotonic(), time.process_time()
 
     def write() -> None:
-        attempt.seconds = time.monotonic() - began
+        record.seconds = time.monotonic() - began
+        record.cpu_seconds = time.process_time() - computed
         with suppress(OSError):  # a full disk must not end a run that can still compute
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(asdict(attempt)))
+            temporary.write_text(json.dumps(asdict(record)))
             temporary.replace(path)
 
     with _every(HEARTBEAT, write):
-        yield attempt
+        yield

@@ -1,0 +1,122 @@
+"""What is said of typed settings: the mistakes in given ones, and the table of all there are."""
+
+import difflib
+from collections.abc import Collection, Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+
+def messages(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """What is wrong with settings of a group, a line a mistake, each led by its key's path."""
+    return [_message(item, model) for item in error.errors()]
+
+
+def _message(item: dict[str, Any], model: type[BaseModel]) -> str:
+    kind, found = item["type"], item["input"]
+    location = [
+        str(part)
+        for before, part in zip((None, *item["loc"]), item["loc"], strict=False)
+        if part != "[key]" and not (before == "source" and part in ("hub", "files", "toy"))
+    ]
+    key = ".".join(location)
+    if kind == "extra_forbidden":
+        allowed = _fields_at(model, item["loc"][:-1])
+        return f"{key}: unknown key{nearest(location[-1], allowed)}; allowed: {', '.join(allowed)}"
+    if kind == "missing":
+        return f"{key}: missing; allowed: {_description_at(model, item['loc'])}"
+    if kind == "value_error":
+        text = str(item["ctx"]["error"])
+        return f"{key}: {text}" if key else text
+    if kind == "union_tag_not_found":
+        return f"{key}.kind: missing; allowed: hub, files, toy"
+    if kind == "union_tag_invalid":
+        return f"{key}.kind: found {item['ctx']['tag']!r}; allowed: hub, files, toy"
+    shown = "nothing" if found is None else f"{found!r} ({type(found).__name__})"
+    allowed = item["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return f"{key}: found {shown}; allowed: {allowed}"
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _model_at(model: type[BaseModel], location: tuple) -> type[BaseModel] | None:
+    """The group of settings that stands at an error's location (names of mapping entries are passed over)."""
+    for part in location:
+        if part in model.model_fields:
+            inner = list(_models_in(model.model_fields[part].annotation))
+            if len(inner) == 1:
+                model = inner[0]
+            elif inner:
+                union = {
+                    get_args(m.model_fields["kind"].annotation)[0]: m
+                    for m in inner
+                    if "kind" in m.model_fields
+                }
+                position = location.index(part)
+                tag = location[position + 1] if position + 1 < len(location) else None
+                model = union.get(tag, model)
+    return model
+
+
+def _fields_at(model: type[BaseModel], location: tuple) -> list[str]:
+    return list(_model_at(model, location).model_fields)
+
+
+def _description_at(model: type[BaseModel], location: tuple) -> str:
+    field = _model_at(model, location[:-1]).model_fields.get(location[-1])
+    return (field.description or "a value") if field else "a value"
+
+
+def nearest(name: str, allowed: Collection[str]) -> str:
+    """The allowed name that a mistaken one looks like, as the end of a message; empty where none does."""
+    close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def table(of: type[BaseModel], without: Collection[type[BaseModel]]) -> str:
+    """All settings of a group, and of the groups in it but for some, as Markdown tables, one a group."""
+    parts, seen, queue = [], set(without), [("", of)]
+    while queue:
+        prefix, model = queue.pop(0)
+        if model in seen:
+            continue
+        seen.add(model)
+        title = f"`{prefix}`" if prefix else "Top level"
+        rows = [
+            f"### {title}",
+            "",
+            " ".join((model.__doc__ or "").split()),
+            "",
+            "| key | default | meaning |",
+            "| --- | --- | --- |",
+        ]
+        for key, field in model.model_fields.items():
+            rows.append(f"| `{key}` | {_default(field)} | {field.description or ''} |")
+            for inner in _models_in(field.annotation):
+                name = f".<{key.rstrip('s')}>" if "dict" in str(field.annotation) else ""
+                kind = (
+                    f" ({get_args(inner.model_fields['kind'].annotation)[0]})"
+                    if "kind" in inner.model_fields
+                    else ""
+                )
+                queue.append((f"{prefix}.{key}{name}{kind}".lstrip("."), inner))
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _default(field) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if isinstance(value, BaseModel):
+        return "see below"
+    return (
+        ""
+        if value is None or value == {}
+        else f"`{value!r}`".replace("True", "true").replace("False", "false")
+    )
