@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -26,11 +26,13 @@ LONG = changed(
         "training.steps": 300,
         "training.checkpoints": [250],
         "training.save_minutes": 0.02,
-        "resources.finetune": {"gpu": 0, "runtime": 2, "mem_mb": 2300},
+        "resources.finetune": {"gpu": 0, "runtime": 10, "mem_mb": 2300},
     },
 )
-# The profile's warning comes five minutes before a time limit; here the limit is two.
-WARNING = ("--set-resources", "finetune:slurm_extra=--signal=TERM@60", "--show-failed-logs")
+LIMIT = {"resources.finetune": {"gpu": 0, "runtime": 2, "mem_mb": 2300}}
+# The profile's warning comes five minutes before a time limit; here the limit is two. SLURM may send it up to
+# a minute earlier than it was asked to.
+WARNING = ("--set-resources", "finetune:slurm_extra=--signal=TERM@30", "--show-failed-logs")
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +56,20 @@ def sleepy(repository, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def long(uninterrupted, sleepy, tmp_path) -> Iterator[Lab]:
-    """The long runs before their training, in a directory of their own."""
-    lab = Lab(sleepy, uninterrupted.copied(tmp_path / "long").directory, LONG)
-    shutil.rmtree(lab.results / "state")
-    for folder in lab.results.glob("checkpoints/tiny/toy/seed*/step250"):
-        shutil.rmtree(folder)
-    yield lab
-    for job in jobs(lab.directory):
+def untrained(uninterrupted, sleepy, tmp_path) -> Iterator[Callable[..., Lab]]:
+    """Makes the long runs before their training, in a directory of their own, with some settings changed."""
+    made = []
+
+    def make(**change: Any) -> Lab:
+        directory = uninterrupted.copied(tmp_path / f"lab{len(made)}").directory
+        made.append(Lab(sleepy, directory, changed(LONG, change)))
+        shutil.rmtree(made[-1].results / "state")
+        for folder in made[-1].results.glob("checkpoints/tiny/toy/seed*/step250"):
+            shutil.rmtree(folder)
+        return made[-1]
+
+    yield make
+    for job in (job for lab in made for job in jobs(lab.directory)):
         if job["JobState"] in ("PENDING", "RUNNING"):
             command("scancel", job["JobId"])
 
@@ -130,9 +138,21 @@ def log_of(lab: Lab, seed: int) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def test_time_limit_scancel_and_requeue_lose_nothing(long, uninterrupted):
+def goes_on(lab: Lab, other: Lab, seed: int) -> int:
+    """Check that the attempts at a run followed each other to the same weights; where the last one began."""
+    assert same_weights(lab, other, seed)
+    first, *later = attempts(lab, seed)
+    assert first["start"] == 0
+    # A killed process may have saved more than it had time to note.
+    assert all(after["start"] >= before["saved"] for before, after in pairwise((first, *later)))
+    assert later[-1]["start"] > 0
+    return later[-1]["start"]
+
+
+def test_time_limit_scancel_and_requeue_lose_nothing(untrained, uninterrupted):
     """Seed 1 meets its time limit, seed 2 `scancel`, seed 3 is requeued; each goes on where it was."""
-    with submitting(long, 1, 2, 3, sleeps=0.3) as process:
+    limited, long = untrained(**LIMIT), untrained()
+    with submitting(limited, 1, sleeps=0.4) as first, submitting(long, 2, 3, sleeps=0.2) as second:
         until(lambda: saved(long, 2))
         cancelled = running(long, 2)
         command("scancel", cancelled)
@@ -141,34 +161,27 @@ def test_time_limit_scancel_and_requeue_lose_nothing(long, uninterrupted):
         command("scontrol", "requeue", requeued)
         until(lambda: job_state(requeued) == "PENDING")
         command("scontrol", "update", f"JobId={requeued}", "StartTime=now")  # SLURM itself waits two minutes
-        assert process.wait(timeout=600) == 0, (long.directory / "snakemake.txt").read_text()
-    for seed in (1, 2, 3):
-        assert same_weights(long, uninterrupted, seed)
-        first, *later = attempts(long, seed)
-        assert first["start"] == 0
-        # A killed process may have saved more than it had time to note.
-        assert all(after["start"] >= before["saved"] for before, after in pairwise((first, *later)))
-        assert later[-1]["start"] > 0
+        assert second.wait(timeout=600) == 0, (long.directory / "snakemake.txt").read_text()
+        assert first.wait(timeout=600) == 0, (limited.directory / "snakemake.txt").read_text()
+    for lab, seed in ((limited, 1), (long, 2), (long, 3)):
+        start = goes_on(lab, uninterrupted, seed)
         # A requeued job and the one that Snakemake submits in its stead meet; the later log may be of either.
-        went_on = f"training goes on from step {later[-1]['start']} to 250"
-        assert went_on in log_of(long, seed) or (
-            seed == 3 and "step 250 is in the cache" in log_of(long, seed)
+        said = log_of(lab, seed)
+        assert f"training goes on from step {start} to 250" in said or (
+            seed == 3 and "step 250 is in the cache" in said
         )
     ended = {job["JobId"]: job for job in jobs(long.directory)}
     assert ended[cancelled]["JobState"] == "CANCELLED"
     assert int(ended[requeued]["Restarts"]) >= 1
     # The warning comes before the limit and the process ends by itself, so SLURM calls this a failure.
-    of_seed_1 = [job["JobState"] for job in ended.values() if "1" in job["Comment"].split("_")]
-    assert of_seed_1 == ["FAILED"] * (len(of_seed_1) - 1) + ["COMPLETED"]
-    assert len(of_seed_1) >= 2
-    said = (long.directory / "snakemake.txt").read_text()
-    assert re.search(r"SIGTERM: saved the state of step \d+ .*the next attempt goes on from there", said)
+    states = [job["JobState"] for job in jobs(limited.directory)]
+    assert states == ["FAILED"] * (len(states) - 1) + ["COMPLETED"]
+    said = (limited.directory / "snakemake.txt").read_text()
+    assert re.search(r"SIGTERM: .* step \d+.*; the next attempt goes on from there", said)
 
 
-def test_a_second_snakemake_waits_for_the_jobs_of_a_killed_one(long, uninterrupted):
-    # The first job must still run when the second one begins, so no time limit comes between.
-    unhurried = changed(long.config, {"resources.finetune": {"gpu": 0, "runtime": 10, "mem_mb": 2300}})
-    long = Lab(long.repository, long.directory, unhurried)
+def test_a_second_snakemake_waits_for_the_jobs_of_a_killed_one(untrained, uninterrupted):
+    long = untrained()
     with submitting(long, 1, sleeps=0.4) as process:
         until(lambda: saved(long, 1))
         process.send_signal(signal.SIGKILL)

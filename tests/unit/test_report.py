@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 from html.parser import HTMLParser
+from math import nan
 
 import pandas as pd
 import pytest
@@ -204,6 +205,25 @@ def test_published_values_stand_beside_the_source_grid_only():
     assert "not a result of this run" in block.caption
     assert pages._published("mnli", ["other"]) is None
     assert pages._published("entailment", ["roberta-base"]) is None
+
+
+@pytest.mark.parametrize(
+    ("gap", "said"),
+    [
+        (
+            (0.02, 0.01, 0.03),
+            "no, there is a gap of 0.020 [0.010, 0.030] nats, 4 % of the ends’ own test loss",
+        ),
+        ((0.001, 0.0, 0.006), "a gap of 0.001 [0, 0.006] nats, which cannot be told from none"),
+        ((1e-9, 0.0, 1e-9), "yes, the test loss has no gap beyond rounding"),
+        ((0.02, nan, nan), "no, there is a gap of 0.020 nats, 4 % of the ends’ own test loss"),
+        ((nan, nan, nan), "not measured at step 400"),
+    ],
+)
+def test_do_seeds_connect(gap, said):
+    end = report.Gap(*gap, least=gap[0], most=gap[0], pairs=1, over_seeds=False)
+    cell = report.Cell("d", "m", 100, 400, end, end, end, None, 0.0, 0.8, 0.5, loss=0.5)
+    assert report.connection([cell, cell]) == f"m: {said}; m: {said}."
 
 
 def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):

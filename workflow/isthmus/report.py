@@ -110,6 +110,8 @@ def connection(found: list[Cell]) -> str:
             clauses.append(f"{cell.model}: not measured at step {cell.to_step:,}")
         elif tables.floored(cell.end.mean) == 0:
             clauses.append(f"{cell.model}: yes, the test loss has no gap beyond rounding")
+        elif tables.floored(cell.end.low) == 0:
+            clauses.append(f"{cell.model}: a gap of {cell.end} nats, which cannot be told from none")
         else:
             share = (
                 f", {100 * cell.end.mean / cell.loss:.0f} % of the ends’ own test loss"
