@@ -119,6 +119,27 @@ CHANGES = {
         {"interpolate": cells([2]), **REDUCTIONS},
     ),
     "K": ({"paths.intervals": 5}, {"interpolate": cells([2]), **REDUCTIONS}),
+    "a choice of pairs that is the same one": ({"pairs": "first"}, SHOWN),
+    "a seed at the end that is paired with one": (
+        {"seeds": [1, 2, 3], "pairs": [[1, 2], [3, 1]]},
+        {
+            "initialize": runs([3]),
+            "finetune": cells([3], (60, 120)),
+            "evaluate": cells([3]),
+            "interpolate": cells([3]),
+            **REDUCTIONS,
+        },
+    ),
+    "seeds that part late": (
+        {"training.fork_at": 60},
+        {
+            "initialize": runs(),
+            "finetune": cells(steps=(60, 120)),
+            "evaluate": cells(),
+            "interpolate": cells([2]),
+            **REDUCTIONS,
+        },
+    ),
     "the start of deltas": ({"delta_from": 0}, {"connectivity": REDUCTIONS["connectivity"], **COLLECTED}),
     "how runs are grouped": (
         {"basins.linkage": "single"},
