@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run plan report status test bench lint docs
+.PHONY: help install run plan report status test bench lint docs
 
 # Set on the command line; the shell's environment is not looked at.
 EXPERIMENT = config.yaml
@@ -39,7 +39,10 @@ help:
 	@echo "make bench    measure speed, side by side with what users have today"
 	@echo "make lint     check style: ruff, snakefmt, snakemake --lint"
 	@echo "make docs     write docs/settings.md and envs/environment.yaml anew"
+	@echo "make install  make .venv and nothing else"
 	@echo "All of them first make .venv, once, with Python 3.11 or later (PYTHON=/path/to/python to choose it)."
+
+install: $(INSTALLED)
 
 run: $(INSTALLED)
 	@[ -e "profiles/$(PROFILE)" ] || { echo "PROFILE: found $(PROFILE); allowed: $$(ls profiles | paste -sd ' ')" >&2; exit 2; }
