@@ -31,9 +31,18 @@ WIDE = changed(
         "training.fork_at": 60,
     },
 )
+# A rung and a data set that no cell has; the first rung is needed, since the second one goes on from it.
+PART = changed(
+    NANO,
+    {
+        "ladders": {"rung": {"pretraining": "small", "steps": [5, 10, 20]}},
+        "datasets.other": {**NANO["datasets"]["toy"], "sets": {"shifted": SHIFTED}, "by": "label"},
+        "cells": [["rung-10", "toy"]],
+    },
+)
 
 
-@pytest.mark.parametrize("config", [NANO, WIDE, OWN], ids=["nano", "wide", "own"])
+@pytest.mark.parametrize("config", [NANO, WIDE, OWN, PART], ids=["nano", "wide", "own", "part"])
 def test_the_plan_counts_what_snakemake_would_run(repository, tmp_path, config):
     lab = Lab(repository, tmp_path, config)
     would = {rule: len(jobs) for rule, jobs in lab.dry_run().items()}

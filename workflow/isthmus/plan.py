@@ -329,7 +329,7 @@ def disk(experiment: Experiment, sizes: Sizes, alphas: int, keep: str, keep_stat
         sets = 2 + len(experiment.datasets[dataset].sets)
         points = len(steps) * len(experiment.cell_pairs(model, dataset)) * alphas * sets
         stays += 2 * points * REPLICATE_BYTES * experiment.evaluation.replicates  # journal and paths
-    stays += sum(4.0 * sizes.shape(model).parameters for model in experiment.models)
+    stays += sum(4.0 * sizes.shape(model).parameters for model in dict(experiment.cell_list()))
     return Disk(stays, stays + passing + gpus * saving)
 
 
@@ -385,7 +385,7 @@ def _models(experiment: Experiment, sizes: Sizes) -> list[str]:
     return [
         f"- {name}: {sizes.shape(name).parameters:,} parameters, {sizes.shape(name).layers} layers, "
         f"width {sizes.shape(name).width}"
-        for name in experiment.models
+        for name in dict(experiment.cell_list())
     ]
 
 

@@ -168,20 +168,25 @@ BREAKDOWN_JOBS = [
     {"dataset": dataset, "name": name}
     for dataset, whole in EXPERIMENT.datasets.items()
     for name, columns in {"_main": whole, **whole.sets}.items()
-    if columns.by
+    if columns.by and dataset in {dataset for _, dataset in STEPS}
 ]
 BREAKDOWNS = [f"{RESULTS}/data/{job['dataset']}/breakdown/{job['name']}.parquet" for job in BREAKDOWN_JOBS]
 
 
+def rungs_before(model):
+    """The rungs of the same pre-training that a rung goes on from, the nearest last."""
+    mine, others = EXPERIMENT.models[model], {name: EXPERIMENT.models[name] for name in RUNGS}
+    before = [
+        (other.pretraining_steps, name)
+        for name, other in others.items()
+        if other.pretraining == mine.pretraining and 0 < other.pretraining_steps < mine.pretraining_steps
+    ]
+    return [name for _, name in sorted(before)]
+
+
 def previous_rung(wildcards):
     """The rung before this one of the same pre-training: its states are where this one goes on."""
-    rung = EXPERIMENT.models[wildcards.model]
-    before = [
-        (model.pretraining_steps, name)
-        for name, model in EXPERIMENT.models.items()
-        if model.pretraining == rung.pretraining and 0 < model.pretraining_steps < rung.pretraining_steps
-    ]
-    return [f"{RESULTS}/models/{max(before)[1]}/model.safetensors"] if before else []
+    return [f"{RESULTS}/models/{name}/model.safetensors" for name in rungs_before(wildcards.model)[-1:]]
 
 
 def row_files(model, dataset, ending):
@@ -264,23 +269,28 @@ def memory(rule):
 
 
 def planned_jobs():
-    """All jobs, as (rule, wildcards, a file that is there once the job is done)."""
+    """All jobs, as (rule, wildcards, a file that is there once the job is done); what no cell needs has none."""
     cells = [{"model": model, "dataset": dataset} for model, dataset in STEPS]
+    datasets = {dataset: EXPERIMENT.datasets[dataset] for _, dataset in STEPS}
+    models = {name for model, _ in STEPS for name in (model, *rungs_before(model))}
     runs = [cell | {"seed": seed} for cell in cells for seed in SEEDS[tuple(cell.values())]]
     checkpoints = [run | {"step": step} for run in runs for step in STEPS[run["model"], run["dataset"]]]
     trained = [one for one in checkpoints if one["model"] in TRAINED]
     rows = [one for one in checkpoints if one["seed"] in ROWS[one["model"], one["dataset"]]]
-    further = [(name, part) for name, dataset in EXPERIMENT.datasets.items() for part in dataset.sets]
+    further = [(name, part) for name, dataset in datasets.items() for part in dataset.sets]
     fetches = [
         {"dataset": dataset, "name": name}
-        for dataset, name in [*((name, "_main") for name in EXPERIMENT.datasets), *further]
+        for dataset, name in [*((name, "_main") for name in datasets), *further]
         if fetched(columns_of(dataset, name), dataset, name)
     ]
     wanted = {
         "fetch_dataset": (rules.fetch_dataset.output[0], fetches),
-        "fetch_model": (rules.fetch_model.output.summary, [{"model": name} for name in FETCHED]),
-        "pretrain": (rules.pretrain.output.summary, [{"model": name} for name in RUNGS]),
-        "subset": (rules.subset.output.summary, [{"dataset": name} for name in EXPERIMENT.datasets]),
+        "fetch_model": (
+            rules.fetch_model.output.summary,
+            [{"model": name} for name in FETCHED if name in models],
+        ),
+        "pretrain": (rules.pretrain.output.summary, [{"model": name} for name in RUNGS if name in models]),
+        "subset": (rules.subset.output.summary, [{"dataset": name} for name in datasets]),
         "further_set": (rules.further_set.output.summary, [{"dataset": d, "set": s} for d, s in further]),
         "tokenize": (rules.tokenize.output.train, cells),
         "tokenize_further": (
