@@ -334,6 +334,7 @@ def over_gap(experiment, groups, tests, evaluations, dataset: str):
             axis.plot(part["mean_gap"], part["accuracy"], **look, label=label)
         axis.set(title=f"{name}{_correlation(tests, model, dataset, name)}")
         axis.set(xlabel="mean CG to the other seeds,\ntest loss (nats)", ylabel="accuracy")
+        axis.locator_params(axis="x", nbins=5)  # gaps lie close together, so their labels are long
     _legend(figure, *axes)
     return figure
 
