@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from isthmus import page as pages
 from isthmus import provenance, report, views
+from isthmus.findings import COLUMNS as FINDINGS
 
 from tests.unit.synthetic import PROVENANCE, Results, experiment
 
@@ -176,7 +177,8 @@ def test_text_from_outside_is_escaped(tmp_path):
     results = Results(chosen)
     results.pairs["model"] = "<img src=x onerror=alert(1)>"
     results.evaluations["set"] = results.evaluations["set"].replace("overlap", "</script><b>bold</b>")
-    findings = pd.DataFrame({"finding": ["<i>so</i>"], "</td><u>": [1]})
+    claim = {"hypothesis": "finetuning", "dataset": "</td><u>", "subject": "m", "verdict": "<i>so</i>"}
+    findings = pd.DataFrame([claim], columns=FINDINGS)
     findings.to_csv(tmp_path / "findings.csv", index=False)
     page = _write(results, tmp_path)
     plain = _write(Results(experiment()), tmp_path)
@@ -184,6 +186,29 @@ def test_text_from_outside_is_escaped(tmp_path):
     assert not {"img", "b", "i", "u"} & set(page.tags)
     assert "<script>alert(1)</script>" in page.text
     assert "<i>so</i>" in page.text
+
+
+def test_findings_are_shown_as_a_reader_wants_them(tmp_path):
+    one = [
+        "finetuning",
+        "sick",
+        "minilm",
+        100,
+        400,
+        -0.0273296,
+        -0.0486,
+        -0.0063,
+        "seeds",
+        "supported",
+        100,
+        None,
+    ]
+    over_all = ["pretraining", None, None, None, None, None, None, None, None, "undecided", None, "no model"]
+    pd.DataFrame([one, over_all], columns=FINDINGS).to_csv(tmp_path / "findings.csv", index=False)
+    text = _write(Results(experiment()), tmp_path).text
+    shown = "falls with fine-tuning sick minilm supported −0.027 [−0.049, −0.006] seeds 100 400 100"
+    assert shown in text
+    assert "lower with more pre-training all all undecided – – – – – no model" in text
 
 
 def test_missing_things_are_named(tmp_path):

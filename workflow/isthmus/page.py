@@ -7,7 +7,7 @@ is made.
 from pathlib import Path
 
 from isthmus import provenance, report, tables, views
-from isthmus.tables import number
+from isthmus.tables import interval, number
 
 TEMPLATES = Path(__file__).parent / "templates"
 PUBLISHED = Path(__file__).parents[2] / "experiments" / "paper_published.csv"
@@ -73,7 +73,7 @@ def write(experiment, frames: dict, page: Path, origins: dict, rows=(), historie
         "colours": {name: look["colour"] for name, look in shown["models"].items()},
         "top": _highest(found),
         "ladders": bool(shown["ladders"]),
-        "findings": _as_block(findings, "What the numbers show."),
+        "findings": _findings_block(findings),
         "basins": basins is not None,
         "papers": _papers(experiment, metrics, deltas, evaluations),
         "evaluations": tables.evaluation_blocks(tables.evaluations_table(evaluations)),
@@ -239,8 +239,33 @@ def _optional(path):
     return tables.read(path) if path.exists() else None
 
 
-def _as_block(frame, caption):
+CLAIMS = {"finetuning": "falls with fine-tuning", "pretraining": "lower with more pre-training"}
+
+
+def _findings_block(frame):
+    """The findings as a table to look at; the row over all of a kind names no data set."""
     if frame is None or not len(frame):
         return None
-    rows = [["" if value != value else str(value) for value in row] for row in frame.itertuples(index=False)]
-    return tables.Block(caption, list(frame.columns), rows)
+
+    def whole(value):
+        return "–" if value != value else f"{int(value):,}"
+
+    header = ["CG is", "data set", "model or ladder", "verdict", "change (nats)", "interval over"]
+    caption = (
+        "The source paper’s two claims, judged on these results. Supported: the 95 % interval of the change "
+        "lies below 0; contradicted: above 0; undecided: neither, or a model does not beat the majority "
+        "class. From and to are updates; since: from that step on the fall to the last one is supported."
+    )
+    rows = [
+        [
+            CLAIMS.get(row.hypothesis, row.hypothesis),
+            *("all" if name != name else name for name in (row.dataset, row.subject)),
+            row.verdict,
+            f"{number(row.estimate, 3)} {interval(row.low, row.high, 3)}".strip(),
+            "–" if row.over != row.over else row.over,
+            *map(whole, (row.from_, row.to, row.since)),
+            "" if row.note != row.note else row.note,
+        ]
+        for row in frame.rename(columns={"from": "from_"}).itertuples()
+    ]
+    return tables.Block(caption, [*header, "from", "to", "since", "note"], rows)
