@@ -5,7 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from isthmus import config
+from pydantic import ValidationError
+
+from isthmus import config, wording
 from isthmus.config import ConfigError
 
 EXAMPLE = """\
@@ -84,8 +86,8 @@ def _settings(kind: type[config.Settings], **values) -> config.Settings:
     """A group of settings from options of the same names, checked as those of an experiment are."""
     try:
         return kind(**values)
-    except config.ValidationError as error:
-        lines = (line.partition(":") for line in config.messages(error, kind))
+    except ValidationError as error:
+        lines = (line.partition(":") for line in wording.messages(error, kind))
         raise ConfigError("; ".join(f"--{key.replace('_', '-')}:{said}" for key, _, said in lines)) from None
 
 
