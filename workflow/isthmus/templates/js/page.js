@@ -86,7 +86,7 @@ function shade(colour, alpha = 1) {
 function axis(title, more = {}) {
   return {
     title: { text: plain(title), standoff: 8 }, gridcolor: css("--grid"), zerolinecolor: css("--grid"),
-    linecolor: css("--strong"), automargin: true, exponentformat: "power", ...more,
+    linecolor: css("--strong"), automargin: true, exponentformat: "e", ...more,
   };
 }
 
