@@ -202,7 +202,7 @@ def _overall(hypothesis: str, estimates: list[Estimate], rows: int) -> list[dict
         return []
     row = {"hypothesis": hypothesis}
     if not estimates:
-        return [row | {"verdict": UNDECIDED, "note": "no model beats the majority class"}]
+        return [row | {"verdict": UNDECIDED, "note": f"none of {rows} can be judged"}]
     return [row | judged(estimates) | {"note": f"mean of {len(estimates)} of {rows}"}]
 
 
