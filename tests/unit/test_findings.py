@@ -102,6 +102,8 @@ def test_over_cells_the_mean_decides():
 def test_a_single_checkpoint_and_no_replicates_are_undecided():
     gaps = world({("m", "d"): [0, 0.3, 0.2, 0.1]})
     assert found(gaps, start=400).loc[("finetuning", "d", "m"), "note"] == "one checkpoint after step 0 only"
+    both = found(world({("m", "d"): [0, 0.3, 0.2, 0.1], ("m", "e"): [0, 0.1, 0.1, 0.1]}), start=400)
+    assert both[both.index.get_level_values("subject").isna()].iloc[0]["note"] == "none of 2 can be judged"
     gaps.means["m", "d"]["samples"] = [np.empty(0)] * len(gaps.means["m", "d"])
     row = found(gaps).loc[("finetuning", "d", "m")]
     assert row["verdict"] == UNDECIDED
