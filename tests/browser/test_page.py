@@ -16,8 +16,10 @@ DRAWN = "(name) => document.getElementById('path-chart').data.some((trace) => tr
 COPIED = "(text) => navigator.clipboard.readText().then((found) => found === text)"
 CONTROLS = """() => [...document.querySelectorAll("main select:not(:disabled), main button, main input")]
   .filter((element) => element.checkVisibility()).map((element) => element.id || element.dataset.format)"""
+# Of the charts that are there to be seen: an experiment without a ladder has none over pre-training.
 WORDS = (
-    "() => [...document.querySelectorAll('.chart')].map((chart) => chart.getAttribute('aria-label') ?? '')"
+    "() => [...document.querySelectorAll('.chart')].filter((chart) => chart.offsetParent)"
+    ".map((chart) => chart.getAttribute('aria-label') ?? '')"
 )
 UNDRAWN = (
     "() => [...document.querySelectorAll('.chart')].filter((c) => !c.querySelector('svg')).map((c) => c.id)"
