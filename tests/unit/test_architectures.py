@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 from isthmus import connectivity, evaluation, models, paths, tokens, training
-from isthmus.config import ConfigError, Training
+from isthmus.config import Training
+from isthmus.errors import ConfigError
 from isthmus.evaluation import Examples
 from isthmus.paths import End, Row
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from isthmus import config, wording
+from isthmus.errors import ConfigError
 
 BASE = {
     "experiment": "x",
@@ -106,7 +107,7 @@ def test_cells_default_to_all():
     ],
 )
 def test_a_mistake_names_its_key_what_was_found_and_what_is_allowed(path, value, said):
-    with pytest.raises(config.ConfigError) as error:
+    with pytest.raises(ConfigError) as error:
         config.load(changed(path, value), "some.yaml")
     message = str(error.value)
     assert message.startswith("some.yaml cannot be used:")
@@ -116,7 +117,7 @@ def test_a_mistake_names_its_key_what_was_found_and_what_is_allowed(path, value,
 
 def test_all_mistakes_are_told_at_once():
     raw = changed("sedes", [1]) | {"device": "tpu"}
-    with pytest.raises(config.ConfigError) as error:
+    with pytest.raises(ConfigError) as error:
         config.load(raw)
     assert "sedes" in str(error.value)
     assert "device" in str(error.value)
@@ -125,7 +126,7 @@ def test_all_mistakes_are_told_at_once():
 def test_an_environment_variable_that_is_not_set_is_named(monkeypatch, tmp_path):
     raw = changed("models.m", {"folder": "$ISTHMUS_NOT_SET/model"})
     monkeypatch.delenv("ISTHMUS_NOT_SET", raising=False)
-    with pytest.raises(config.ConfigError, match="ISTHMUS_NOT_SET is not set"):
+    with pytest.raises(ConfigError, match="ISTHMUS_NOT_SET is not set"):
         config.load(raw)
     monkeypatch.setenv("ISTHMUS_NOT_SET", str(tmp_path))
     assert config.load(raw).models["m"].folder == tmp_path / "model"
@@ -171,7 +172,7 @@ def test_pairs_make_rows(pairs, rows):
     ],
 )
 def test_pairs_that_cannot_be(pairs, said):
-    with pytest.raises(config.ConfigError, match=said):
+    with pytest.raises(ConfigError, match=said):
         config.load({**BASE, "seeds": [1, 2, 3], "pairs": pairs})
 
 
@@ -185,5 +186,5 @@ def test_own_checkpoints_are_paired_by_name():
 def test_a_fork_stands_within_the_schedule():
     training = {"steps": 10, "warmup_steps": 1}
     assert config.load({**BASE, "training": {**training, "fork_at": 10}}).training.fork_at == 10
-    with pytest.raises(config.ConfigError, match=r"fork_at: found 11; allowed: 0 to 10"):
+    with pytest.raises(ConfigError, match=r"fork_at: found 11; allowed: 0 to 10"):
         config.load({**BASE, "training": {**training, "fork_at": 11}})

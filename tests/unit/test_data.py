@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from isthmus import data, toy
-from isthmus.config import Columns, ConfigError, Dataset, FurtherSet, HubSource
+from isthmus.config import Columns, Dataset, FurtherSet, HubSource
+from isthmus.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("ISTHMUS_DATA") or ROOT.parent / "shared" / "data")

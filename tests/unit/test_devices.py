@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from isthmus import devices
-from isthmus.config import ConfigError
+from isthmus.errors import ConfigError
 
 HOLDER = """
 import sys

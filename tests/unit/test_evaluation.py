@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from isthmus import evaluation, models, tokens
-from isthmus.config import ConfigError
+from isthmus.errors import ConfigError
 from isthmus.evaluation import Examples, scores
 
 from tests.unit import tiny

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from isthmus import hashing, models
-from isthmus.config import ConfigError, Model
+from isthmus.config import Model
+from isthmus.errors import ConfigError
 from isthmus.evaluation import Examples
 from safetensors.torch import load_file, save_file
 

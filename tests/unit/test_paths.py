@@ -10,9 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from isthmus import metrics, models, paths, sampling
-from isthmus.config import ConfigError
+from isthmus.errors import ConfigError, MismatchedEnds
 from isthmus.evaluation import Examples
-from isthmus.paths import Line, MismatchedEnds, Row, check_same_space, distances, replay
+from isthmus.paths import Line, Row, check_same_space, distances, replay
 from torch import nn
 
 from tests.unit import tiny

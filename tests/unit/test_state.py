@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from isthmus import state
+from isthmus import errors, state
 from safetensors import SafetensorError
 
 ELSEWHERE = state.Owner("other-host", "another boot", 1, "1")
@@ -96,7 +96,7 @@ def test_a_full_disk_has_one_message_and_leaves_nothing(tmp_path, monkeypatch, e
 
     monkeypatch.setattr("safetensors.torch.save_file", fail)
     with pytest.raises(
-        state.DiskFull, match=r"disk is full.* state of step 10 could not be saved .* is whole"
+        errors.DiskFull, match=r"disk is full.* state of step 10 could not be saved .* is whole"
     ):
         save(tmp_path, 10)
     assert names(tmp_path) == [before.name]
@@ -261,7 +261,7 @@ def test_a_lock_that_was_taken_over_is_noticed_and_not_touched(tmp_path):
         path = leave_lock(tmp_path, ELSEWHERE, number=2)
         touched = path.stat().st_mtime_ns
         held.beat()
-        with pytest.raises(state.LockLost, match=r"another one took the run over: .*lock-2"):
+        with pytest.raises(errors.LockLost, match=r"another one took the run over: .*lock-2"):
             held.check()
     assert names(tmp_path) == ["lock-2"]
     assert path.stat().st_mtime_ns == touched
@@ -281,7 +281,7 @@ def test_no_room_for_a_lock_says_so(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(state.Path, "write_text", fail)
-    with pytest.raises(state.DiskFull, match="disk is full"), state.lock(tmp_path):
+    with pytest.raises(errors.DiskFull, match="disk is full"), state.lock(tmp_path):
         pass
 
 
@@ -364,7 +364,7 @@ def test_giving_up(tmp_path, monkeypatch):
     record(tmp_path, attempt())
     check()
     record(tmp_path, attempt())
-    with pytest.raises(state.GivenUp, match="two attempts"):
+    with pytest.raises(errors.GivenUp, match="two attempts"):
         check()
     check(start=1)  # the second was killed before it could note what it saved
     check(end=20)
@@ -372,7 +372,7 @@ def test_giving_up(tmp_path, monkeypatch):
     monkeypatch.setenv("ISTHMUS_CALL", "two")
     check()
     record(tmp_path, attempt(failure="the loss is nan"))
-    with pytest.raises(state.GivenUp, match="the loss is nan"):
+    with pytest.raises(errors.GivenUp, match="the loss is nan"):
         check()
     monkeypatch.delenv("ISTHMUS_CALL")  # not under Snakemake
     check()

@@ -16,9 +16,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from isthmus import models, numerics, pretraining, state, tokens, toy, training
-from isthmus.config import ConfigError, Training
+from isthmus import errors, models, numerics, pretraining, state, tokens, toy, training
+from isthmus.config import Training
 from isthmus.data import Rows
+from isthmus.errors import ConfigError
 from pyarrow import parquet
 from torch.nn.functional import cross_entropy
 
@@ -584,7 +585,7 @@ def test_a_damaged_start_is_named_and_a_retry_ends_at_once(made, run, tmp_path, 
     one = run(start=start)
     with pytest.raises(ConfigError, match=rf"{start / models.WEIGHTS} is damaged"):
         one.to(3)
-    with pytest.raises(state.GivenUp, match="is damaged"):
+    with pytest.raises(errors.GivenUp, match="is damaged"):
         one.to(3)
 
 
@@ -677,7 +678,7 @@ def test_a_parameter_without_gradient_has_no_moments_and_resumes(made, run, monk
 def test_a_loss_that_is_not_finite_stops_the_run_and_its_retries(run, monkeypatch):
     monkeypatch.setenv("ISTHMUS_CALL", "one")
     one = run(learning_rate=1e30, warmup_steps=0)
-    with pytest.raises(training.TrainingFailed) as failure:
+    with pytest.raises(errors.TrainingFailed) as failure:
         one.to(STEPS)
     said = re.search(
         r"from step (\d+) to \d+ is (nan|inf).*learning rate was (\S+), its batch the rows \[(.*?)\]",
@@ -688,7 +689,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_its_retries(run, monkeypatc
     order = training.run_seeds(42, one.recipe["vary"])["order"]
     assert rows == (1000 + training.batch_at(t, 8, 50, order)).tolist()
     monkeypatch.setattr(models, "open_classifier", None)  # the retry must not come so far
-    with pytest.raises(state.GivenUp, match="not a finite number"):
+    with pytest.raises(errors.GivenUp, match="not a finite number"):
         one.to(STEPS)
     monkeypatch.setenv("ISTHMUS_CALL", "two")
     with pytest.raises(TypeError):  # a new call tries again
@@ -703,10 +704,10 @@ def test_no_memory_names_the_token_budget(run, monkeypatch):
     monkeypatch.setattr(training.Classification, "loss", loss)
     one = run()
     with pytest.raises(
-        training.TrainingFailed, match=r"training.token_budget`, which is 40.*Tried to allocate 2 GiB$"
+        errors.TrainingFailed, match=r"training.token_budget`, which is 40.*Tried to allocate 2 GiB$"
     ):
         one.to(STEPS)
-    with pytest.raises(state.GivenUp, match="token_budget"):
+    with pytest.raises(errors.GivenUp, match="token_budget"):
         one.to(STEPS)
 
 
@@ -721,7 +722,9 @@ def test_two_attempts_without_progress_are_enough_for_one_call(run, monkeypatch)
     for _ in range(2):
         with pytest.raises(RuntimeError, match="cable"):
             one.to(STEPS)
-    with pytest.raises(state.GivenUp, match=r"two attempts in a row ended without a new state \(at step 4\)"):
+    with pytest.raises(
+        errors.GivenUp, match=r"two attempts in a row ended without a new state \(at step 4\)"
+    ):
         one.to(STEPS)
     monkeypatch.setenv("ISTHMUS_CALL", "two")
     with pytest.raises(RuntimeError, match="cable"):

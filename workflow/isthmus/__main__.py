@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from isthmus import config, wording
-from isthmus.config import ConfigError
+from isthmus.errors import ConfigError, UserError
 
 EXAMPLE = """\
 example:
@@ -93,12 +93,10 @@ def _settings(kind: type[config.Settings], **values) -> config.Settings:
 
 def main() -> None:
     """The console script's door; a mistake is one line on stderr and a status that is not 0."""
-    from isthmus.paths import MismatchedEnds
-
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
         run(parser().parse_args())
-    except (ConfigError, MismatchedEnds) as error:
+    except UserError as error:
         # The library names settings of an experiment; here they are options.
         sys.exit(f"error: {error}".replace("--data.source.paths", "--data").replace("--data.", "--"))
 

@@ -23,11 +23,7 @@ from pydantic import (
 )
 
 from isthmus import wording
-
-
-class ConfigError(ValueError):
-    """The settings, or a file that they name, cannot be used; the message says which, and what is allowed."""
-
+from isthmus.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from isthmus import config, connectivity, data, figures, models, numerics, paths, tokens
 from isthmus.bootstrap import percentile_interval
-from isthmus.config import ConfigError
+from isthmus.errors import ConfigError, MismatchedEnds
 from isthmus.paths import SAMPLER_SET, End, Row
 
 
@@ -101,7 +101,7 @@ def connect(
 
     Raises:
         ConfigError: a model, the data or a label cannot be used.
-        paths.MismatchedEnds: the two models do not match.
+        errors.MismatchedEnds: the two models do not match.
     """
     bootstrap = bootstrap or {"replicates": 1000, "seed": 0}
     computing = numerics.setup(settings or default_numerics())
@@ -159,7 +159,7 @@ def _read_alike(
         for copy in copies
     )
     if first.digest != second.digest:
-        raise paths.MismatchedEnds(
+        raise MismatchedEnds(
             f"{names[0]} and {names[1]} turn the same texts into different tokens; allowed: two models with "
             "one tokenizer"
         )

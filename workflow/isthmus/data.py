@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isthmus import hashing, toy
-from isthmus.config import Columns, ConfigError, Dataset, FilesSource, FurtherSet, HubSource, ToySource
+from isthmus.config import Columns, Dataset, FilesSource, FurtherSet, HubSource, ToySource
+from isthmus.errors import ConfigError
 
 if TYPE_CHECKING:
     import numpy as np

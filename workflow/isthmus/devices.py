@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from isthmus.config import ConfigError
+from isthmus.errors import ConfigError
 
 POLL = 1.0  # seconds between two tries, where other jobs hold what is there
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -62,7 +62,7 @@ def claimed(count: int, devices: Path = DEVICES, locks: Path = LOCKS) -> Iterato
         locks: a folder for lock files that all users of the machine share.
 
     Raises:
-        config.ConfigError: more are asked for than this process may use at all.
+        errors.ConfigError: more are asked for than this process may use at all.
     """
     choice = allowed(present(devices))
     if count == 0 or not choice or "SLURM_JOB_ID" in os.environ:

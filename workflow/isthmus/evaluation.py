@@ -118,7 +118,7 @@ def evaluate(
             classes` (`classes` is the number of the set's labels).
 
     Raises:
-        config.ConfigError: the checkpoint is damaged.
+        errors.ConfigError: the checkpoint is damaged.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

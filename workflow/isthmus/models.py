@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import hashing
-from isthmus.config import Checkpoint, ConfigError, Model
+from isthmus.config import Checkpoint, Model
+from isthmus.errors import ConfigError
 from isthmus.first_token import spare_the_rest
 
 WEIGHTS = "model.safetensors"

@@ -4,7 +4,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from isthmus.config import ConfigError
+from isthmus.errors import ConfigError
 
 # Raised by hand when the same weights and examples would give other bits.
 ENGINE_VERSION = 2

@@ -15,6 +15,7 @@ import numpy as np
 
 from isthmus import hashing, models, sampling, state
 from isthmus.bootstrap import Bootstrap
+from isthmus.errors import MismatchedEnds
 from isthmus.evaluation import Examples, checkpoint_key, set_key
 from isthmus.journal import Journal
 from isthmus.numerics import Numerics
@@ -35,10 +36,6 @@ class End:
     @classmethod
     def read(cls, seed: int, folder: Path) -> "End":
         return cls(seed, folder, models.read_json(folder / "checkpoint.json")["sha256"])
-
-
-class MismatchedEnds(ValueError):
-    """Two checkpoints are not two points of one space."""
 
 
 def check_same_space(a: dict[str, Any], b: dict[str, Any], names: tuple[str, str]) -> None:
@@ -334,7 +331,7 @@ def interpolate(
 
     Raises:
         MismatchedEnds: two ends differ in keys, shapes or types.
-        config.ConfigError: a checkpoint is damaged.
+        errors.ConfigError: a checkpoint is damaged.
     """
     points, pair_rows = [], []
     folder = row.journal / f"seed{row.end.seed}"

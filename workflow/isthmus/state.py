@@ -26,16 +26,13 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import hashing
+from isthmus.errors import DiskFull, GivenUp, LockLost
 
 HEARTBEAT = 5.0  # seconds between two signs of life
 POLL = 1.0  # seconds between two looks at a lock that another process holds
 DEAD_AFTER = 120.0  # seconds without one after which an owner on another host counts as dead
 STATE = re.compile(r"step(\d+)-([0-9a-f]{16})-([0-9a-f]{64})\.safetensors")
 LOCK = re.compile(r"lock-(\d+)(\.free)?")
-
-
-class DiskFull(RuntimeError):
-    """Something could not be written for want of room; what was written before is whole."""
 
 
 @contextmanager
@@ -153,10 +150,6 @@ def prune(folder: Path, identity: str, step: int, keep: frozenset[int]) -> None:
 # creating the next number, which succeeds for one process only; it is freed by renaming. The highest number
 # is never deleted, so a slow process that acts on what it saw long ago cannot harm: it finds its number
 # taken, or sees a higher one when it looks again.
-
-
-class LockLost(RuntimeError):
-    """Another process took the run over, because this one stood still for too long."""
 
 
 @dataclass(frozen=True)
@@ -353,10 +346,6 @@ class Attempt:
     cpu_seconds: float = 0.0
     failure: str = ""
     done: bool = False
-
-
-class GivenUp(RuntimeError):
-    """Trying again in this call would only fail again."""
 
 
 def _number(path: Path) -> int:

@@ -49,7 +49,8 @@ def main(files: list[str]) -> None:
     """Read the experiment from its files, the last of which wins, and print where it stands."""
     import yaml
 
-    from isthmus.config import ConfigError, load
+    from isthmus.config import load
+    from isthmus.errors import ConfigError
 
     raw = {}
     for file in files:

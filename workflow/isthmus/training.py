@@ -17,17 +17,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from isthmus import hashing, models, state, tokens
-from isthmus.config import ConfigError
+from isthmus.errors import ConfigError, TrainingFailed
 from isthmus.numerics import Numerics, autocast
 from isthmus.tokens import Tokens
 
 FLUSH = 50  # updates between two looks at the losses: each look waits for the device
 LOG_SECONDS = 30.0
 SAVING_SHARE = 0.02  # of a run's time at most goes into saving, however short the time between two saves
-
-
-class TrainingFailed(RuntimeError):
-    """A failure that is bound to come again: a retry would only repeat it."""
 
 
 class Interrupted(SystemExit):
@@ -437,10 +433,10 @@ def segment(
         The path of the state at step `end`: its weights are the checkpoint's.
 
     Raises:
-        TrainingFailed: the loss is not finite, or the device's memory does not hold a micro-batch.
+        errors.TrainingFailed: the loss is not finite, or the device's memory does not hold a micro-batch.
         Interrupted: SIGTERM or SIGINT came; what was trained is saved.
-        config.ConfigError: what `open_model` raises.
-        state.DiskFull, state.GivenUp, state.LockLost: as their names say.
+        errors.ConfigError: what `open_model` raises.
+        errors.DiskFull, errors.GivenUp, errors.LockLost: as their names say.
     """
     with _Signals().installed() as signals, state.lock(cache.folder) as lock:
         found = state.newest(cache.folder, identity, end) or origin()
@@ -593,7 +589,7 @@ def publish(path: Path, recipe: dict[str, Any], previous: int, step: int, out: P
         The SHA-256 of the weights.
 
     Raises:
-        state.DiskFull: there is no room for them.
+        errors.DiskFull: there is no room for them.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -644,7 +640,7 @@ def finetune(
             there is one.
 
     Raises:
-        config.ConfigError: the start is damaged. And as `segment`.
+        errors.ConfigError: the start is damaged. And as `segment`.
     """
     begin = models.read_json(start / "checkpoint.json")
     examples = tokens.read(examples)

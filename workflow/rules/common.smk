@@ -7,7 +7,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from isthmus import data, figures, hashing, models, page, tables
-from isthmus.config import ConfigError, load
+from isthmus.config import load
+from isthmus.errors import ConfigError
 
 # Retries belong to the call that makes them; jobs on other hosts inherit the name of the first process.
 os.environ.setdefault("ISTHMUS_CALL", uuid.uuid4().hex)

@@ -11,13 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from isthmus import devices
-from isthmus.config import ConfigError
-from isthmus.paths import MismatchedEnds
-from isthmus.state import DiskFull, GivenUp
-from isthmus.training import TrainingFailed
-
-# Failures that say all that a user needs; a traceback would only hide it.
-CLEAR = (ConfigError, MismatchedEnds, DiskFull, GivenUp, TrainingFailed)
+from isthmus.errors import UserError
 
 
 @contextmanager
@@ -43,7 +37,7 @@ def logged(log: str, offline: bool = True, gpus: int = 0) -> Iterator[None]:
     try:
         with devices.claimed(gpus):
             yield
-    except CLEAR as error:
+    except UserError as error:
         message = f"Error: {error}"
         print(message, flush=True)
         os.write(console, f"{message}\n".encode())

@@ -1,0 +1,5 @@
+"""The command line of `isthmus connect`."""
+
+from tests.bad_input.case import Case
+
+CASES: list[Case] = []
