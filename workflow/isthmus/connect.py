@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from isthmus import config, connectivity, data, figures, models, numerics, paths, tokens
+from isthmus import config, connectivity, data, figures, identity, models, numerics, paths, tokens
 from isthmus.bootstrap import percentile_interval
 from isthmus.errors import ConfigError, MismatchedEnds
 from isthmus.paths import SAMPLER_SET, End, Row
@@ -110,6 +110,7 @@ def connect(
         rows = data.labelled_rows("--data", columns, _class_names(copies, names, labels))
         examples = _read_alike(copies, names, rows, template, max_length)
         ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
+        paths.check_same_architecture(*ends, names)
         journal = Path(temporary, "journal")
         row = Row(ends[1], None, {SAMPLER_SET: examples}, budget, computing, bootstrap, journal)
         measured = paths.curve(row, ends[0], sampler or config.Paths().sampler(), seen)
@@ -127,7 +128,10 @@ def _adopted(name: str, folder: Path) -> Path:
     """A folder with a model's local copy, and under `checkpoint` its weights as they are measured."""
     models.fetch(origin(name), folder)
     sha256 = models.adopt(folder, name, folder / "checkpoint")
-    models.write_json(folder / "checkpoint" / "checkpoint.json", {"origin": name, "sha256": sha256})
+    described = identity.described(folder / "checkpoint")
+    models.write_json(
+        folder / "checkpoint" / identity.RECORD, {"origin": name, "sha256": sha256, **described}
+    )
     return folder
 
 

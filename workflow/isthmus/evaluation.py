@@ -1,11 +1,11 @@
 """Losses and predictions of one set of weights on one set of examples."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from isthmus import hashing, models, state, tokens
+from isthmus import identity, models, state, tokens
+from isthmus.identity import CLASSIFICATION, Anchor, Measurement, Point, Resampling
 from isthmus.journal import Journal
 from isthmus.numerics import Numerics, autocast
 from isthmus.tokens import Tokens
@@ -56,14 +56,15 @@ class Examples:
             return {"losses": losses.cpu().numpy(), "predictions": scores.argmax(-1).cpu().numpy()}
 
 
-def set_key(examples: Tokens, budget: int, numerics: Numerics) -> dict[str, Any]:
-    """What a measurement's bits depend on besides the weights: the examples and how they are computed."""
-    return {"examples": examples.digest, "token_budget": budget, "numerics": numerics.key()}
-
-
-def checkpoint_key(weights: str, of_set: dict[str, Any]) -> str:
-    """The journal's key of one checkpoint on one set; `weights` is the weights' SHA-256."""
-    return hashing.of_data({"kind": "checkpoint", "weights": weights, "set": of_set})
+def measurement(
+    point: Anchor | Point,
+    examples: Tokens,
+    budget: int,
+    numerics: Numerics,
+    resampling: Resampling | None = None,
+) -> Measurement:
+    """What is measured where a classifier meets a set of examples; its key is the journal's."""
+    return Measurement(point, CLASSIFICATION, examples.digest, budget, numerics, resampling)
 
 
 def scores(predictions: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
@@ -118,22 +119,22 @@ def evaluate(
             classes` (`classes` is the number of the set's labels).
 
     Raises:
-        errors.ConfigError: the checkpoint is damaged.
+        errors.ConfigError, errors.Damaged: the checkpoint is damaged.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    weights = models.read_json(checkpoint / "checkpoint.json")["sha256"]
+    anchor = identity.anchor(checkpoint)
     records = Journal(journal, kind="checkpoint")
     model = None
     parts = []
     with state.measuring(journal, numerics.device):
         for name, examples in sets.items():
-            key = checkpoint_key(weights, set_key(examples, budget, numerics))
+            key = identity.key(measurement(anchor, examples, budget, numerics))
             record = records.get(key)
             if record is None:
                 if model is None:
-                    models.check_hash(checkpoint / models.WEIGHTS, weights)
+                    models.check_hash(checkpoint / models.WEIGHTS, anchor.weights)
                     model = models.open_classifier(checkpoint, attention=numerics.attention).to(
                         numerics.device
                     )

@@ -13,6 +13,11 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def of_bytes(content: bytes) -> str:
+    """The SHA-256 of what would be a file's bytes."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def of_data(data: Any) -> str:
     """The SHA-256 of plain data (dicts, lists, strings, numbers), whatever the order of its keys."""
     return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -250,6 +250,8 @@ def open_classifier(
     logging.disable_progress_bar()
     config = AutoConfig.from_pretrained(folder, **extra)
     config.use_cache = False  # nothing is generated, and a decoder would copy all keys and values
+    # Layers computed anew for the backward pass would draw other dropout masks than the forward pass had.
+    config.gradient_checkpointing = False
     if not MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]._supports_sdpa:
         attention = "eager"
     for names, value in (
@@ -484,6 +486,23 @@ def check_hash(path: Path, sha256: str) -> None:
             f"{path} is damaged: its SHA-256 is {found[:16]}…, recorded was {sha256[:16]}…. "
             "Delete its folder, and Snakemake makes it again"
         )
+
+
+def stated_config(source: Any) -> dict[str, Any]:
+    """All settings of a folder's configuration (or of a configuration's object), defaults stated.
+
+    Raises:
+        ConfigError: its config.json cannot be read.
+    """
+    from transformers import AutoConfig
+
+    if isinstance(source, Path):
+        read_json(source / "config.json")  # says clearly where that is damaged
+        try:
+            source = AutoConfig.from_pretrained(source)
+        except (OSError, ValueError, KeyError) as error:
+            raise ConfigError(f"{source / 'config.json'} is no configuration of a model: {error}") from error
+    return source.to_dict() | {"num_labels": source.num_labels}
 
 
 def pad_token(folder: Path) -> int:

@@ -1,13 +1,22 @@
 """What changes bits: kind of device, precision, threads, kernels; resolved once per job from the settings."""
 
 import os
-from dataclasses import asdict, dataclass
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from isthmus.errors import ConfigError
 
 # Raised by hand when the same weights and examples would give other bits.
 ENGINE_VERSION = 2
+# The mark of a dataclass's field that is no part of its key; what stands there is the reason.
+NOT_COUNTED = "not_counted"
+
+
+def not_counted(reason: str) -> Any:
+    """A field that is recorded and is no part of the key (see `identity.key`); empty by default."""
+    return field(default="", compare=False, metadata={NOT_COUNTED: reason})
 
 
 @dataclass(frozen=True)
@@ -19,10 +28,9 @@ class Numerics:
     attention: str
     threads: int
     deterministic: bool
-
-    def key(self) -> dict[str, Any]:
-        """Plain data for hashing."""
-        return {**asdict(self), "engine": ENGINE_VERSION}
+    engine: int = ENGINE_VERSION
+    hardware: str = not_counted("differs by rounding only; nodes of one cluster would share no cache")
+    torch: str = not_counted("differs by rounding only; an update would throw every cache away")
 
 
 def setup(settings: dict[str, Any]) -> Numerics:
@@ -52,7 +60,25 @@ def setup(settings: dict[str, Any]) -> Numerics:
     attention = settings["attention"]
     if attention == "auto":
         attention = "sdpa" if device == "cuda" else "eager"
-    return Numerics(device, settings["precision"], attention, settings["threads"], settings["deterministic"])
+    return Numerics(
+        device,
+        settings["precision"],
+        attention,
+        settings["threads"],
+        settings["deterministic"],
+        hardware=torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        torch=torch.__version__,
+    )
+
+
+def _processor() -> str:
+    """The kind of this machine's CPU; that of its instructions where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
 
 
 def autocast(numerics: Numerics):

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import hashing, models, sampling, state
+from isthmus import identity, models, sampling, state
 from isthmus.bootstrap import Bootstrap
 from isthmus.errors import MismatchedEnds
-from isthmus.evaluation import Examples, checkpoint_key, set_key
+from isthmus.evaluation import Examples, measurement
+from isthmus.identity import Anchor, Distances, Point, Resampling
 from isthmus.journal import Journal
 from isthmus.numerics import Numerics
 from isthmus.tokens import Tokens
@@ -31,11 +32,42 @@ class End:
 
     seed: int
     folder: Path
-    sha256: str
+    anchor: Anchor
 
     @classmethod
     def read(cls, seed: int, folder: Path) -> "End":
-        return cls(seed, folder, models.read_json(folder / "checkpoint.json")["sha256"])
+        """Errors are those of `identity.anchor`."""
+        return cls(seed, folder, identity.anchor(folder))
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of the weights."""
+        return self.anchor.weights
+
+
+def check_same_architecture(a: End, b: End, names: tuple[str, str] | None = None) -> None:
+    """Raise where the configurations of two checkpoints make two functions of the same weights.
+
+    Args:
+        a, b: the two checkpoints.
+        names: what the message calls them; by default their folders.
+
+    Raises:
+        MismatchedEnds: with the settings that differ, and both values (None: not stated).
+    """
+    if a.anchor.architecture == b.anchor.architecture:
+        return
+    # Versions of Transformers may state one architecture differently: the present one decides.
+    differing = identity.architecture(a.folder).differences(identity.architecture(b.folder))
+    if kind := differing.get("model_type"):  # all else follows from it
+        differing = {"model_type": kind}
+    if differing:
+        first, second = names or (a.folder, b.folder)
+        shown = "; ".join(f"{name}: found {old!r} and {new!r}" for name, (old, new) in differing.items())
+        raise MismatchedEnds(
+            f"no line joins {first} and {second}: their architectures differ in config.json, in {shown}; "
+            "allowed: the same values in both"
+        )
 
 
 def check_same_space(a: dict[str, Any], b: dict[str, Any], names: tuple[str, str]) -> None:
@@ -141,12 +173,6 @@ def replay(at: Callable[[float], float], sampler: dict[str, Any]) -> list[float]
     return sorted(curve)
 
 
-def point_key(ends: tuple[str, str], alpha: float, of_set: dict[str, Any], bootstrap: dict[str, int]) -> str:
-    """The journal's key of one point on a path for one set; `ends` are the weights' SHA-256."""
-    parts = {"ends": list(ends), "alpha": alpha.hex(), "set": of_set, "bootstrap": bootstrap}
-    return hashing.of_data({"kind": "point", **parts})
-
-
 class Row:
     """All paths of one run with the runs before it, at one step of one cell.
 
@@ -165,10 +191,9 @@ class Row:
         bootstrap: dict[str, int], journal: Path,
     ):  # fmt: skip
         self.end, self.start, self.sets, self.budget, self.numerics = end, start, sets, budget, numerics
-        self.bootstrap, self.journal = bootstrap, journal
+        self.resampling, self.journal = Resampling(**bootstrap), journal
         self.records = Journal(journal / f"seed{end.seed}", kind="path")
         self.checkpoints: dict[int, Journal] = {}
-        self.keys = {name: set_key(examples, budget, numerics) for name, examples in sets.items()}
         self.resamplings = {name: Bootstrap(len(examples), **bootstrap) for name, examples in sets.items()}
         self.measured = 0
 
@@ -213,6 +238,10 @@ class Row:
     def _of_body(self, name: str) -> bool:
         return name.startswith(f"{self.live.base_model_prefix}.")
 
+    def key(self, point: Anchor | Point, name: str, resampling: Resampling | None = None) -> str:
+        """The journal's key of a point on a set."""
+        return identity.key(measurement(point, self.sets[name], self.budget, self.numerics, resampling))
+
     def checkpoint_journal(self, end: End) -> Journal:
         if end.seed not in self.checkpoints:
             self.checkpoints[end.seed] = Journal(self.journal / f"seed{end.seed}", kind="checkpoint")
@@ -242,7 +271,7 @@ def curve(
         seen: told each alpha once it is known.
 
     Raises:
-        MismatchedEnds: the two ends differ in keys, shapes or types.
+        MismatchedEnds: the two ends differ in architecture, or in keys, shapes or types.
     """
     return _Path(row, other, lambda: row.load(other)).curve(sampler, seen)
 
@@ -251,6 +280,7 @@ class _Path:
     """One path of a row: answers from the journal, else moves the live model and measures."""
 
     def __init__(self, row: Row, other: End, load: Callable[[], dict[str, Any]]):
+        check_same_architecture(other, row.end)
         self.row, self.other, self._load = row, other, load
 
     @cached_property
@@ -273,13 +303,14 @@ class _Path:
         row = self.row
         if alpha in (0.0, 1.0):
             return row.summary(name, self.end_record(self.other if alpha == 0.0 else row.end, alpha, name))
-        key = point_key((self.other.sha256, row.end.sha256), alpha, row.keys[name], row.bootstrap)
+        point = Point(self.other.anchor, row.end.anchor, alpha)
+        key = row.key(point, name, row.resampling)
         return row.records.get(key) or row.records.put(key, row.summary(name, self._measure(alpha, name)))
 
     def end_record(self, end: End, alpha: float, name: str) -> dict[str, np.ndarray]:
         """Each example's loss and prediction at an end, which evaluations and other paths share."""
         records = self.row.checkpoint_journal(end)
-        key = checkpoint_key(end.sha256, self.row.keys[name])
+        key = self.row.key(end.anchor, name)
         return records.get(key) or records.put(key, self._measure(alpha, name))
 
     def _measure(self, alpha: float, name: str) -> dict[str, np.ndarray]:
@@ -300,9 +331,8 @@ class _Path:
     def pair(self) -> dict[str, float]:
         """Distances, cosine, and the share of examples on which the ends' predictions differ, set by set."""
         row = self.row
-        start = None if row.start is None else row.start.sha256
-        ends = [self.other.sha256, row.end.sha256, start]
-        key = hashing.of_data({"kind": "pair", "ends": ends, "numerics": row.numerics.key()})
+        start = None if row.start is None else row.start.anchor
+        key = identity.key(Distances(self.other.anchor, row.end.anchor, start, row.numerics))
         values = row.records.get(key)
         if values is None:
             values = row.records.put(key, distances(self.weights, row.weights, row.body_at_start()))
@@ -330,9 +360,11 @@ def interpolate(
         pairs: Parquet, a row a path: the labels, seeds, distances, cosine, disagreements.
 
     Raises:
-        MismatchedEnds: two ends differ in keys, shapes or types.
+        MismatchedEnds: two ends (or an end and its start) differ in architecture, keys, shapes or types.
         errors.ConfigError: a checkpoint is damaged.
     """
+    for end in [*others, *([row.start] if row.start else [])]:  # before anything is measured
+        check_same_architecture(end, row.end)
     points, pair_rows = [], []
     folder = row.journal / f"seed{row.end.seed}"
     with state.measuring(folder, row.numerics.device), ThreadPoolExecutor(1) as loader:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import hashing, models, state, tokens, toy, training
+from isthmus import hashing, identity, models, state, tokens, toy, training
 from isthmus.data import Rows
+from isthmus.identity import Anchor, Architecture, Run, Task
 from isthmus.numerics import Numerics
 from isthmus.tokens import Tokens
 from isthmus.training import Micro
@@ -114,6 +115,23 @@ class MaskedLanguageModelling:
         return share / self.predicted
 
 
+def _corpus(settings: dict[str, Any], tokenizer) -> Tokens:
+    """The sentence pairs to pre-train on, without labels."""
+    pairs = toy.corpus(settings["rows"], settings["seed"])
+    none = np.zeros(len(pairs), np.int64)
+    rows = Rows(np.arange(len(pairs)), [a for a, _ in pairs], [b for _, b in pairs], none)
+    return tokens.tokenize(tokenizer, rows, [0], MAX_LENGTH)
+
+
+def _drawn(model) -> Anchor:
+    """A fresh model by content: what draws it (a seed, its spread, a library's version) may change."""
+    from safetensors.torch import save
+
+    weights = {name: tensor.cpu().contiguous() for name, tensor in models.distinct(model).items()}
+    architecture = Architecture.of(models.stated_config(model.config))
+    return Anchor(hashing.of_bytes(save(weights)), identity.key(architecture))
+
+
 def pretrain(
     *,
     settings: dict[str, Any],
@@ -140,10 +158,7 @@ def pretrain(
         name: hashing.seed(name, "pretraining", settings["seed"])
         for name in ("body", "order", "mask", "dropout")
     }
-    pairs = toy.corpus(settings["rows"], settings["seed"])
-    none = np.zeros(len(pairs), np.int64)
-    rows = Rows(np.arange(len(pairs)), [a for a, _ in pairs], [b for _, b in pairs], none)
-    examples = tokens.tokenize(tokenizer, rows, [0], MAX_LENGTH)
+    examples = _corpus(settings, tokenizer)
     config = architecture(settings, numerics.attention)
     # Wider than BERT's 0.02, which suits far more layers and width: a body this small would hardly start to
     # learn.
@@ -159,16 +174,15 @@ def pretrain(
         torch.manual_seed(seeds["body"])
         return BertForMaskedLM(config).to(numerics.device)
 
-    what = {"settings": settings, "recipe": recipe, "data": examples.digest, "numerics": numerics.key()}
-    identity = hashing.of_data(what)
+    start, task = _drawn(open_model()), Task("masked_lm", settings["masked"])
+    counted = identity.counted_recipe(recipe)
+    key = identity.key(Run(start, task, examples.digest, counted, seeds, numerics))
     out.mkdir(parents=True, exist_ok=True)
     if step == 0:
         models.save_weights(models.distinct(open_model()), out / models.WEIGHTS)
     else:
         task = MaskedLanguageModelling(examples, recipe, settings["masked"], seeds, numerics.device)
-        with training.segment(
-            open_model, task, recipe, seeds["dropout"], step, identity, cache, numerics
-        ) as path:
+        with training.segment(open_model, task, recipe, seeds["dropout"], step, key, cache, numerics) as path:
             training.publish(path, recipe, 0, step, out)
     published = architecture(settings, "eager")
     published.architectures = ["BertForMaskedLM"]
@@ -180,6 +194,6 @@ def pretrain(
             "origin": "pre-trained in the workflow",
             "pretraining_steps": step,
             "sha256": hashing.of_file(out / models.WEIGHTS),
-            "spent": state.spent(cache.folder, identity),
+            "spent": state.spent(cache.folder, key),
         },
     )

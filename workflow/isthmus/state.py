@@ -102,6 +102,11 @@ def newest(folder: Path, identity: str, end: int) -> tuple[int, Path] | None:
     return None
 
 
+def holds_others(folder: Path, identity: str) -> bool:
+    """Whether a folder has states that are not a run's own."""
+    return any(of != identity[:16] for _, of, _, _ in _states(folder))
+
+
 def save(folder: Path, identity: str, step: int, tensors: dict[str, Any]) -> Path:
     """Write a state, flushed to disk, under its content's name.
 

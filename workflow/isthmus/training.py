@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from isthmus import hashing, models, state, tokens
+from isthmus import hashing, identity, models, state, tokens
 from isthmus.errors import ConfigError, TrainingFailed
+from isthmus.identity import CLASSIFICATION, Fork
 from isthmus.numerics import Numerics, autocast
 from isthmus.tokens import Tokens
 
@@ -439,7 +440,13 @@ def segment(
         errors.DiskFull, errors.GivenUp, errors.LockLost: as their names say.
     """
     with _Signals().installed() as signals, state.lock(cache.folder) as lock:
-        found = state.newest(cache.folder, identity, end) or origin()
+        found = state.newest(cache.folder, identity, end)
+        if found is None and state.holds_others(cache.folder, identity):
+            print(
+                f"{cache.folder} holds states of other settings or of an earlier version; they are not used",
+                flush=True,
+            )
+        found = found or origin()
         start = found[0] if found else 0
         if start == end:
             print(f"step {end} is in the cache", flush=True)
@@ -640,22 +647,22 @@ def finetune(
             there is one.
 
     Raises:
-        errors.ConfigError: the start is damaged. And as `segment`.
+        errors.ConfigError, errors.Damaged: the start is damaged. And as `segment`.
     """
-    begin = models.read_json(start / "checkpoint.json")
+    begin, anchor = models.read_json(start / identity.RECORD), identity.anchor(start)
+    config = (start / "config.json").read_text()
     examples = tokens.read(examples)
     fork, pad = recipe["fork_at"], models.pad_token(start)
-    bits = {
-        "recipe": {k: v for k, v in recipe.items() if k not in ("vary", "fork_at")},
-        "data": examples.digest,
-        "start": begin["sha256"],
-        "numerics": numerics.key(),
-    }
-    own = bits | _varied(seed, recipe["vary"]) | ({"fork_at": fork} if fork else {})
-    shared = bits | _varied(seed, [])
+
+    def run(vary: list[str], fork: Fork | None = None) -> identity.Run:
+        counted, seeds = identity.counted_recipe(recipe), _seeds(seed, vary)
+        return identity.Run(anchor, CLASSIFICATION, examples.digest, counted, seeds, numerics, fork)
+
+    shared = run([])
+    own = run(recipe["vary"], Fork(fork, identity.key(shared)) if fork else None)
 
     def open_model():
-        models.check_hash(start / models.WEIGHTS, begin["sha256"])
+        models.check_hash(start / models.WEIGHTS, anchor.weights)
         return models.open_classifier(
             start,
             attention=numerics.attention,
@@ -663,10 +670,10 @@ def finetune(
             attention_dropout=recipe["attention_dropout"],
         ).to(numerics.device)
 
-    def train(of: dict[str, Any], end: int, where: Cache, origin=lambda: None):
-        task = Classification(examples, recipe, of["order"], pad, numerics.device)
-        key = hashing.of_data(of)
-        return segment(open_model, task, recipe, of["dropout"], end, key, where, numerics, origin)
+    def train(of: identity.Run, end: int, where: Cache, origin=lambda: None):
+        task = Classification(examples, recipe, of.seeds["order"], pad, numerics.device)
+        key = identity.key(of)
+        return segment(open_model, task, recipe, of.seeds["dropout"], end, key, where, numerics, origin)
 
     def forked() -> tuple[int, Path]:
         with train(shared, fork, trunk) as path:
@@ -678,22 +685,22 @@ def finetune(
         what, where, made = own, cache, train(own, step, cache, *([forked] if fork else []))
     with made as path:
         sha256 = publish(path, recipe, previous, step, out)
-    config = (start / "config.json").read_text()
     (out / "config.json").write_text(config)
     record = {key: begin[key] for key in ("model", "dataset", "seed")} | {"step": step, "sha256": sha256}
-    record |= {"identity_of": what} | _cost(what, where)
+    record |= {"architecture": anchor.architecture, "config_sha256": hashing.of_file(out / "config.json")}
+    record |= {"identity_of": identity.plain(what)} | _cost(what, where)
     if fork:
         record["trunk"] = _cost(shared, trunk)
-    models.write_json(out / "checkpoint.json", record | {"versions": models.versions()})
+    models.write_json(out / identity.RECORD, record | {"versions": models.versions()})
 
 
-def _varied(seed: int, vary: list[str]) -> dict[str, int]:
+def _seeds(seed: int, vary: list[str]) -> dict[str, int]:
     """The seeds of order and dropout."""
     seeds = run_seeds(seed, vary)
     return {name: seeds[name] for name in ("order", "dropout")}
 
 
-def _cost(what: dict[str, Any], cache: Cache) -> dict[str, Any]:
-    """The identity of a run, or of its trunk, and what all attempts at it took."""
-    identity = hashing.of_data(what)
-    return {"identity": identity, "spent": state.spent(cache.folder, identity)}
+def _cost(what: identity.Run, cache: Cache) -> dict[str, Any]:
+    """The key of a run, or of its trunk, and what all attempts at it took."""
+    key = identity.key(what)
+    return {"identity": key, "spent": state.spent(cache.folder, key)}

@@ -4,7 +4,7 @@ with logged(snakemake.log[0], offline=False):
     import tempfile
     from pathlib import Path
 
-    from isthmus import config, models
+    from isthmus import config, identity, models
 
     model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))
     settings = config.load(snakemake.config).models[model]
@@ -17,5 +17,6 @@ with logged(snakemake.log[0], offline=False):
         sha256 = models.adopt(copy, origin["origin"], out)
     models.check_classes(out, origin["origin"], Path(snakemake.input.config).parent)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": int(step), "sha256": sha256}
-    described = {"name": checkpoint.name, **{key: origin[key] for key in ("origin", "revision")}}
-    models.write_json(out / "checkpoint.json", {**record, **described, "versions": models.versions()})
+    record |= {"name": checkpoint.name, **{key: origin[key] for key in ("origin", "revision")}}
+    record |= identity.described(out) | {"versions": models.versions()}
+    models.write_json(out / identity.RECORD, record)

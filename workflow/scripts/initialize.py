@@ -3,7 +3,7 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import models, training
+    from isthmus import identity, models, training
 
     model, dataset, seed = (snakemake.wildcards[key] for key in ("model", "dataset", "seed"))
     out = Path(snakemake.output.weights).parent
@@ -14,4 +14,5 @@ with logged(snakemake.log[0]):
         Path(snakemake.input.weights).parent, labels, snakemake.params.model_seed, head, out
     )
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": 0, "sha256": sha256}
-    models.write_json(out / "checkpoint.json", {**record, "versions": models.versions()})
+    record |= identity.described(out) | {"versions": models.versions()}
+    models.write_json(out / identity.RECORD, record)
