@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from isthmus import hashing
+from isthmus import hashing, identity
 from isthmus.evaluation import measurement
-from isthmus.identity import Anchor, Point, Resampling, key
+from isthmus.identity import Anchor, Point, Resampling
 from isthmus.journal import HEAD, Journal
 
 from tests.unit import tiny
@@ -194,7 +194,9 @@ def keys(a, b, alpha, examples, budget, numerics, bootstrap) -> tuple[str, str]:
     """The key of a checkpoint's record and that of a point on a path."""
     a, b = Anchor(*a), Anchor(*b)
     asked = (a, None), (Point(a, b, alpha), Resampling(**bootstrap))
-    return tuple(key(measurement(point, examples, budget, numerics, again)) for point, again in asked)
+    return tuple(
+        identity.key(measurement(point, examples, budget, numerics, again)) for point, again in asked
+    )
 
 
 def changed_examples(name, change):
