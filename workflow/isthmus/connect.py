@@ -127,7 +127,7 @@ def _adopted(name: str, folder: Path) -> Path:
     """A folder with a model's local copy, and under `checkpoint` its weights as they are measured."""
     models.fetch(origin(name), folder)
     sha256 = models.adopt(folder, name, folder / "checkpoint")
-    models.write_json(folder / "checkpoint" / "checkpoint.json", {"origin": name, "sha256": sha256})
+    models.write_record(folder / "checkpoint" / "checkpoint.json", {"origin": name, "sha256": sha256})
     return folder
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import hashing, models, state, tokens
+from isthmus import hashing, models, state, stored, tokens
 from isthmus.journal import Journal
 from isthmus.numerics import Numerics, autocast
 from isthmus.tokens import Tokens
@@ -118,12 +118,11 @@ def evaluate(
             classes` (`classes` is the number of the set's labels).
 
     Raises:
-        errors.ConfigError: the checkpoint is damaged.
+        errors.Damaged: the checkpoint is damaged.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    weights = models.read_json(checkpoint / "checkpoint.json")["sha256"]
+    weights = models.read_record(checkpoint)["sha256"]
     records = Journal(journal, kind="checkpoint")
     model = None
     parts = []
@@ -133,7 +132,7 @@ def evaluate(
             record = records.get(key)
             if record is None:
                 if model is None:
-                    models.check_hash(checkpoint / models.WEIGHTS, weights)
+                    models.check_weights(checkpoint, weights)
                     model = models.open_classifier(checkpoint, attention=numerics.attention).to(
                         numerics.device
                     )
@@ -149,5 +148,4 @@ def evaluate(
             classes = np.full(len(examples), examples.groups.max() + 1)
             table = table.append_column("classes", pa.array(classes))
             parts.append(table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode()))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.concat_tables(parts, promote_options="permissive"), out)
+    stored.write_table(out, pa.concat_tables(parts, promote_options="permissive"))

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from isthmus import hashing, models, state, tokens
-from isthmus.errors import ConfigError, TrainingFailed
+from isthmus import hashing, models, state, stored, tokens
+from isthmus.errors import ConfigError, Damaged, TrainingFailed
 from isthmus.numerics import Numerics, autocast
 from isthmus.tokens import Tokens
 
@@ -486,7 +486,7 @@ def _bound_to_come_again(attempt: state.Attempt, recipe: dict[str, Any]) -> Iter
             f"{str(error).splitlines()[0]}"
         )
         raise TrainingFailed(attempt.failure) from error
-    except (TrainingFailed, ConfigError) as error:
+    except (TrainingFailed, ConfigError, Damaged) as error:
         attempt.failure = str(error)
         raise
 
@@ -592,7 +592,6 @@ def publish(path: Path, recipe: dict[str, Any], previous: int, step: int, out: P
         errors.DiskFull: there is no room for them.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
     from safetensors import safe_open
 
     with safe_open(path, "pt") as tensors:
@@ -614,7 +613,7 @@ def publish(path: Path, recipe: dict[str, Any], previous: int, step: int, out: P
         for leftover in out.glob(f".{models.WEIGHTS}.*.tmp"):  # of killed processes: the run's lock is held
             leftover.unlink(missing_ok=True)
         models.save_weights(weights, out / models.WEIGHTS)
-        pq.write_table(pa.table(columns), out / "history.parquet")
+        stored.write_table(out / "history.parquet", pa.table(columns))
     return hashing.of_file(out / models.WEIGHTS)
 
 
@@ -640,9 +639,9 @@ def finetune(
             there is one.
 
     Raises:
-        errors.ConfigError: the start is damaged. And as `segment`.
+        errors.Damaged: the start, or the tokens. And as `segment`.
     """
-    begin = models.read_json(start / "checkpoint.json")
+    begin = models.read_record(start)
     examples = tokens.read(examples)
     fork, pad = recipe["fork_at"], models.pad_token(start)
     bits = {
@@ -655,7 +654,7 @@ def finetune(
     shared = bits | _varied(seed, [])
 
     def open_model():
-        models.check_hash(start / models.WEIGHTS, begin["sha256"])
+        models.check_weights(start, begin["sha256"])
         return models.open_classifier(
             start,
             attention=numerics.attention,
@@ -678,13 +677,12 @@ def finetune(
         what, where, made = own, cache, train(own, step, cache, *([forked] if fork else []))
     with made as path:
         sha256 = publish(path, recipe, previous, step, out)
-    config = (start / "config.json").read_text()
-    (out / "config.json").write_text(config)
+    stored.write_text(out / "config.json", (start / "config.json").read_text(encoding="utf-8"))
     record = {key: begin[key] for key in ("model", "dataset", "seed")} | {"step": step, "sha256": sha256}
     record |= {"identity_of": what} | _cost(what, where)
     if fork:
         record["trunk"] = _cost(shared, trunk)
-    models.write_json(out / "checkpoint.json", record | {"versions": models.versions()})
+    models.write_record(out / "checkpoint.json", record | {"versions": models.versions()})
 
 
 def _varied(seed: int, vary: list[str]) -> dict[str, int]:
