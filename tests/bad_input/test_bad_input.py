@@ -5,9 +5,9 @@ A mistake that somebody makes next is one more line in one of the tables beside 
 
 import pytest
 
-from tests.bad_input import connecting, experiment_files, model_folders, settings, sources
+from tests.bad_input import connecting, damaged_files, experiment_files, model_folders, settings, sources
 
-TABLES = (settings, experiment_files, sources, model_folders, connecting)
+TABLES = (settings, experiment_files, sources, model_folders, connecting, damaged_files)
 CASES = {
     f"{table.__name__.rpartition('.')[2]}: {case.name}": case for table in TABLES for case in table.CASES
 }

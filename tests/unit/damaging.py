@@ -1,5 +1,6 @@
 """One small file of each kind that jobs hand on, the reader of the jobs that take it, and damage to it."""
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,8 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from isthmus import (
-    basins, config, connectivity, data, evaluation, figures, journal, models, pretraining, state, stored, tables,
-    tokens, training, views,
+    basins,
+    config,
+    connectivity,
+    data,
+    evaluation,
+    figures,
+    journal,
+    models,
+    pretraining,
+    state,
+    stored,
+    tables,
+    tokens,
+    training,
+    views,
 )  # fmt: skip
 from isthmus.paths import End, Row, interpolate
 
@@ -133,7 +147,9 @@ def _add_data(folder: Path, add) -> dict[str, Path]:
 
 def _dataset(folder: Path) -> config.Dataset:
     path = folder / "rows.tsv"
-    lines = [f"the fox sees a dog {i}\ta dog is seen {i}\t{'yes' if i % 3 else 'no'}\tp{i % 2}" for i in range(60)]
+    lines = [
+        f"the fox sees a dog {i}\ta dog is seen {i}\t{'yes' if i % 3 else 'no'}\tp{i % 2}" for i in range(60)
+    ]
     path.write_text("\n".join(["a\tb\tlabel\tpart", *lines]) + "\n")
     source = {"kind": "files", "paths": [str(path)]}
     return config.Dataset(source=source, text=["a", "b"], label="label", by="part", test_fraction=0.4)
@@ -141,7 +157,10 @@ def _dataset(folder: Path) -> config.Dataset:
 
 def _add_checkpoints(folder: Path, add, examples: Path) -> list[Path]:
     """Two runs of one step, as `initialize` and `finetune` leave them."""
-    recipe, cell = config.Training(**RECIPE, checkpoints=[4]).recipe(), folder / "checkpoints" / "tiny" / "toy"
+    recipe, cell = (
+        config.Training(**RECIPE, checkpoints=[4]).recipe(),
+        folder / "checkpoints" / "tiny" / "toy",
+    )
     ends = []
     for seed in (1, 2):
         start, end = cell / f"seed{seed}" / "step0", cell / f"seed{seed}" / "step4"
@@ -158,7 +177,11 @@ def _add_checkpoints(folder: Path, add, examples: Path) -> list[Path]:
     def opened(_: Path) -> Any:
         end = End.read(2, ends[1])
         pad = models.pad_token(end.folder)
-        return models.load_weights(end.folder / models.WEIGHTS, end.sha256), pad, _json(end.folder / "config.json")
+        return (
+            models.load_weights(end.folder / models.WEIGHTS, end.sha256),
+            pad,
+            _json(end.folder / "config.json"),
+        )
 
     add("checkpoint, weights", ends[1] / models.WEIGHTS, opened)
     add("checkpoint, config.json", ends[1] / "config.json", opened)
@@ -214,9 +237,7 @@ def _add_caches(folder: Path, kinds: dict[str, Kind]) -> None:
 
     def known(open_now: bool) -> Any:
         """What is found; what is not found counts as noticed, since it is measured again."""
-        reader = journal.Journal(place) if open_now else journal.Journal.__new__(journal.Journal)
-        if not open_now:
-            reader.__dict__ |= opened.__dict__ | {"_index": dict(opened._index)}
+        reader = journal.Journal(place) if open_now else copy.deepcopy(opened)
         found = [reader.get(key) for key in KEYS]
         if None in found:
             raise LookupError("measured again")
