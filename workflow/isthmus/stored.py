@@ -51,7 +51,7 @@ def damaged(path: Path, found: str, whole: Path | None = None) -> Damaged:
     command = f"rm -r {target}" if whole else f"rm {target}"
     return Damaged(
         f"{path} is damaged: found {found}; allowed: what was written. To make it anew, `{command}` and run "
-        "again: it is made with what follows from it, and what was trained and measured comes from the caches"
+        "again: what follows from it is made too, and what the caches hold is not computed again"
     )
 
 
