@@ -26,19 +26,20 @@ def checkpoints() -> tuple[Path, Path]:
         torch.manual_seed(seed)
         BertForSequenceClassification(config).save_pretrained(folder)
         sha256 = hashing.of_file(folder / models.WEIGHTS)
-        models.write_json(folder / "checkpoint.json", {"sha256": sha256})
+        models.write_record(folder / "checkpoint.json", {"sha256": sha256})
     return folders
 
 
 def joined(change: dict[str, Any], folder: Path) -> str:
     """A row of two such checkpoints, one of them with some settings of its config.json changed."""
     import numpy as np
-    from isthmus import numerics, paths, tokens
+    from isthmus import hashing, models, numerics, paths, tokens
 
     one, other = checkpoints()
     changed = shutil.copytree(other, folder / "other")
     settings = json.loads((changed / "config.json").read_text())
     (changed / "config.json").write_text(json.dumps(settings | change))
+    models.write_record(changed / "checkpoint.json", {"sha256": hashing.of_file(changed / models.WEIGHTS)})
     ends = paths.End.read(1, one), paths.End.read(2, changed)
     none = np.empty(0, np.uint8)
     two = np.arange(2)

@@ -5,9 +5,17 @@ A mistake that somebody makes next is one more line in one of the tables beside 
 
 import pytest
 
-from tests.bad_input import architectures, connecting, experiment_files, model_folders, settings, sources
+from tests.bad_input import (
+    architectures,
+    connecting,
+    damaged_files,
+    experiment_files,
+    model_folders,
+    settings,
+    sources,
+)
 
-TABLES = (settings, experiment_files, sources, model_folders, connecting, architectures)
+TABLES = (settings, experiment_files, sources, model_folders, connecting, architectures, damaged_files)
 CASES = {
     f"{table.__name__.rpartition('.')[2]}: {case.name}": case for table in TABLES for case in table.CASES
 }

@@ -34,7 +34,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 
-from isthmus import hashing, models, numerics, pretraining, tokens, toy, training
+from isthmus import hashing, models, numerics, pretraining, stored, tokens, toy, training
 from isthmus.config import Training
 from isthmus.data import Rows
 
@@ -291,7 +291,7 @@ def one_job(subject: Subject, threads: int, folder: Path, times: int) -> dict:
         "seed": 1,
         "sha256": hashing.of_file(subject.folder / models.WEIGHTS),
     }
-    models.write_json(subject.folder / "checkpoint.json", record)
+    stored.write_json(subject.folder / "checkpoint.json", record)
     found = []
     for number in range(times):
         arguments = (ROOT / "workflow", subject.folder, folder / "train.safetensors", threads, subject.budget)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from isthmus import connectivity, evaluation, models, paths, tokens, training
+from isthmus import connectivity, evaluation, models, paths, stored, tokens, training
 from isthmus.config import Training
 from isthmus.errors import ConfigError
 from isthmus.evaluation import Examples
@@ -29,7 +29,7 @@ def run(request, tmp_path_factory):
         head = training.run_seeds(seed, ["head"])["head"]
         sha256 = models.initialize(model, tiny.LABELS, 0, head, start)
         record = {"model": request.param, "dataset": "toy", "seed": seed, "step": 0, "sha256": sha256}
-        models.write_json(start / "checkpoint.json", record)
+        stored.write_json(start / "checkpoint.json", record)
         training.finetune(
             start=start,
             examples=folder / "train.safetensors",

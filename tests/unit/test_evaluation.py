@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from isthmus import evaluation, models, tokens
-from isthmus.errors import ConfigError
+from isthmus.errors import Damaged
 from isthmus.evaluation import Examples, scores
 
 from tests.unit import tiny
@@ -198,7 +198,7 @@ def test_a_damaged_checkpoint_is_named(checkpoints, sets, tmp_path):
     for path in checkpoints["bert"].iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / models.WEIGHTS).write_bytes((folder / models.WEIGHTS).read_bytes()[:-1])
-    with pytest.raises(ConfigError, match=r"damaged/model\.safetensors is damaged"):
+    with pytest.raises(Damaged, match=r"damaged/model\.safetensors is damaged"):
         evaluate(folder, sets, tmp_path)
 
 

@@ -8,8 +8,8 @@ from dataclasses import fields, make_dataclass, replace
 import numpy as np
 import pytest
 import torch
-from isthmus import hashing, identity, models
-from isthmus.errors import ConfigError, Damaged
+from isthmus import hashing, identity, models, stored
+from isthmus.errors import Damaged
 from isthmus.identity import Anchor, Architecture, Distances, Fork, Measurement, Point, Resampling, Run, Task
 from isthmus.numerics import NOT_COUNTED, Numerics, not_counted
 
@@ -228,7 +228,7 @@ def test_the_counted_settings_do_change_the_logits(folders, tmp_path):
 def checkpoint(folders, tmp_path):
     """A checkpoint as `initialize` leaves it."""
     sha256 = models.initialize(folders["bert"], ["no", "yes"], 0, 0, tmp_path / "step0")
-    models.write_json(
+    models.write_record(
         tmp_path / "step0/checkpoint.json", {"sha256": sha256, **identity.described(tmp_path / "step0")}
     )
     return tmp_path / "step0"
@@ -241,19 +241,19 @@ def test_an_edited_configuration_is_noticed(checkpoint):
     )
     path = checkpoint / "config.json"
     path.write_text(path.read_text().replace('"num_attention_heads": 2', '"num_attention_heads": 1'))
-    with pytest.raises(Damaged, match=rf"{path} is not the one that was written with the weights beside it"):
+    with pytest.raises(Damaged, match=rf"{path} is damaged"):
         identity.anchor(checkpoint)
 
 
 def test_a_checkpoint_of_an_earlier_version_is_known_by_its_configuration_as_it_is(checkpoint):
     path, record = checkpoint / "config.json", checkpoint / "checkpoint.json"
     before = identity.anchor(checkpoint)
-    models.write_json(record, {"sha256": before.weights})
+    stored.write_json(record, {"sha256": before.weights})
     assert identity.anchor(checkpoint) == before
     path.write_text(path.read_text().replace('"num_attention_heads": 2', '"num_attention_heads": 1'))
     assert identity.anchor(checkpoint).architecture != before.architecture
     path.write_text("{")
-    with pytest.raises(ConfigError, match=r"config.json is damaged"):
+    with pytest.raises(Damaged, match=r"config.json is damaged"):
         identity.anchor(checkpoint)
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from isthmus import hashing, models
+from isthmus import hashing, models, stored
 from isthmus.config import Model
-from isthmus.errors import ConfigError
+from isthmus.errors import ConfigError, Damaged
 from isthmus.evaluation import Examples
 from safetensors.torch import load_file, save_file
 
@@ -186,19 +186,19 @@ def test_half_precision_is_opened_and_written_in_float32(tmp_path):
 @pytest.mark.parametrize("damage", ["flipped", "truncated"])
 def test_a_damaged_checkpoint_is_named(tmp_path, damage):
     folder = tiny.checkpoint(tmp_path / "seed1", tiny.pretrained(tmp_path / "model"), 1)
-    sha256 = models.read_json(folder / "checkpoint.json")["sha256"]
+    sha256 = stored.read_json(folder / "checkpoint.json")["sha256"]
     path = folder / models.WEIGHTS
     content = bytearray(path.read_bytes())
     content[-9] ^= 4
     path.write_bytes(content if damage == "flipped" else content[:-100])
-    with pytest.raises(ConfigError, match=r"seed1/model.safetensors is damaged.*Delete its folder"):
+    with pytest.raises(Damaged, match=r"seed1/model.safetensors is damaged.*rm -r "):
         models.load_weights(path, sha256)
 
 
 def test_a_damaged_record_is_named(tmp_path):
     (tmp_path / "checkpoint.json").write_text('{"sha256": "12')
-    with pytest.raises(ConfigError, match=r"checkpoint.json is damaged"):
-        models.read_json(tmp_path / "checkpoint.json")
+    with pytest.raises(Damaged, match=r"checkpoint.json is damaged"):
+        stored.read_json(tmp_path / "checkpoint.json")
 
 
 def test_weights_are_written_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from isthmus import metrics, models, paths, sampling
-from isthmus.errors import ConfigError, MismatchedEnds
+from isthmus import metrics, models, paths, sampling, stored
+from isthmus.errors import Damaged, MismatchedEnds
 from isthmus.evaluation import Examples
 from isthmus.paths import Line, Row, check_same_space, distances, replay
 from torch import nn
@@ -129,7 +129,7 @@ def test_a_job_stops_at_ends_of_different_spaces(tmp_path):
     state["classifier.weight"] = state["classifier.weight"][:2]
     path = cell.ends[0].folder / models.WEIGHTS
     models.save_weights(state, path)
-    models.write_json(path.parent / "checkpoint.json", {"sha256": tiny.hashing.of_file(path)})
+    stored.write_json(path.parent / "checkpoint.json", {"sha256": tiny.hashing.of_file(path)})
     with pytest.raises(MismatchedEnds, match=r"1 tensors differ, first classifier\.weight: \(\(2, 32\)"):
         tiny.Cell(tmp_path / "cell").interpolate()
 
@@ -395,7 +395,7 @@ def test_a_damaged_end_is_named(tmp_path):
         path = end.folder / models.WEIGHTS
         whole = path.read_bytes()
         path.write_bytes(whole[:-5])
-        with pytest.raises(ConfigError, match=rf"seed{end.seed}/model.safetensors is damaged"):
+        with pytest.raises(Damaged, match=rf"seed{end.seed}/model.safetensors is damaged"):
             cell.interpolate()
         path.write_bytes(whole)
 

@@ -16,10 +16,10 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from isthmus import errors, models, numerics, pretraining, state, tokens, toy, training
+from isthmus import errors, models, numerics, pretraining, state, stored, tokens, toy, training
 from isthmus.config import Training
 from isthmus.data import Rows
-from isthmus.errors import ConfigError
+from isthmus.errors import Damaged
 from pyarrow import parquet
 from torch.nn.functional import cross_entropy
 
@@ -66,7 +66,7 @@ def write_start(folder: Path, seed=0) -> Path:
     model.config.save_pretrained(folder)
     models.save_weights(models.distinct(model), folder / models.WEIGHTS)
     record = {"model": "tiny", "dataset": "toy", "seed": seed, "step": 0}
-    models.write_json(
+    stored.write_json(
         folder / "checkpoint.json", {**record, "sha256": training.hashing.of_file(folder / models.WEIGHTS)}
     )
     return folder
@@ -264,7 +264,7 @@ def test_a_signal_while_the_model_opens_ends_the_process_at_once(run, capsys, mo
 def initialized(made, folder: Path, seed: int, vary: list[str]) -> Path:
     head = training.run_seeds(seed, vary)["head"]
     sha256 = models.initialize(made.body, ["no", "yes"], 0, head, folder)
-    models.write_json(
+    stored.write_json(
         folder / "checkpoint.json", {"model": "m", "dataset": "d", "seed": seed, "sha256": sha256}
     )
     return folder
@@ -583,7 +583,7 @@ def test_a_damaged_start_is_named_and_a_retry_ends_at_once(made, run, tmp_path, 
     start = shutil.copytree(made.start, tmp_path / "start")
     damage(start / models.WEIGHTS)
     one = run(start=start)
-    with pytest.raises(ConfigError, match=rf"{start / models.WEIGHTS} is damaged"):
+    with pytest.raises(Damaged, match=rf"{start / models.WEIGHTS} is damaged"):
         one.to(3)
     with pytest.raises(errors.GivenUp, match="is damaged"):
         one.to(3)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from isthmus import hashing, models, numerics, paths, pretraining, tokens, toy
+from isthmus import hashing, models, numerics, paths, pretraining, stored, tokens, toy
 from isthmus.data import Rows
 from isthmus.paths import End, Row
 
@@ -107,7 +107,7 @@ def checkpoint(folder: Path, model: Path, seed: int, moved: float = 0.0) -> Path
     for tensor in state.values():
         tensor += moved * torch.randn(tensor.shape, generator=generator)
     models.save_weights(state, path)
-    models.write_json(folder / "checkpoint.json", {"seed": seed, "sha256": hashing.of_file(path)})
+    stored.write_json(folder / "checkpoint.json", {"seed": seed, "sha256": hashing.of_file(path)})
     return folder
 
 

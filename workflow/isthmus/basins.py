@@ -108,13 +108,11 @@ def matrix(pairs: dict[tuple[int, int], Any], seeds: list[int]) -> np.ndarray:
 
 def read_gaps(files: list[Path]) -> dict[tuple[int, int], np.ndarray]:
     """The convexity gap of each path's test loss: measured, then over the replicates; shape (1 + B,)."""
-    import pandas as pd
-
-    from isthmus import metrics
+    from isthmus import metrics, stored
 
     gaps = {}
     for path in files:
-        points = pd.read_parquet(
+        points = stored.read_frame(
             path, columns=["seed_a", "seed_b", "set", "alpha", "loss", "loss_replicates"]
         )
         for seeds, part in points[points["set"] == "test"].groupby(["seed_a", "seed_b"]):

@@ -129,7 +129,7 @@ def _adopted(name: str, folder: Path) -> Path:
     models.fetch(origin(name), folder)
     sha256 = models.adopt(folder, name, folder / "checkpoint")
     described = identity.described(folder / "checkpoint")
-    models.write_json(
+    models.write_record(
         folder / "checkpoint" / identity.RECORD, {"origin": name, "sha256": sha256, **described}
     )
     return folder

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from isthmus import evaluation, metrics, sampling
+from isthmus import evaluation, metrics, sampling, stored
 from isthmus.bootstrap import percentile_interval
 
 QUANTITIES = ("loss", "error")
@@ -123,7 +123,7 @@ def cell(files: list[Path], k: int, delta_from: int) -> Reduced:
         k: intervals a level of the nested estimators.
         delta_from: the step that deltas start from; they end at the last step.
     """
-    steps = {path: int(pd.read_parquet(path, columns=["step"])["step"].iloc[0]) for path in files}
+    steps = {path: int(stored.read_frame(path, columns=["step"])["step"].iloc[0]) for path in files}
     last = max(steps.values())
     rows, starts, deltas = [], {}, []
     means: dict[tuple, _Mean] = defaultdict(_Mean)
@@ -152,7 +152,7 @@ def cell(files: list[Path], k: int, delta_from: int) -> Reduced:
 def _measured(files: list[Path], k: int) -> Iterator[dict[str, Any]]:
     """The rows of all files, one file in memory at a time."""
     for path in files:
-        yield from curve_metrics(pd.read_parquet(path), k)
+        yield from curve_metrics(stored.read_frame(path), k)
 
 
 def curve_metrics(points: pd.DataFrame, k: int) -> Iterator[dict[str, Any]]:
@@ -182,7 +182,7 @@ def differences(files: list[Path]) -> pd.DataFrame:
     Returns:
         A row a pair of models and mean that both have, as in `differences.csv`.
     """
-    frames = {path.parent.name: pd.read_parquet(path) for path in files}
+    frames = {path.parent.name: stored.read_frame(path) for path in files}
     found = []
     for (a, first), (b, second) in combinations(frames.items(), 2):
         both = first.merge(second, on=MEAN_KEYS, suffixes=("_a", "_b"))
@@ -202,7 +202,7 @@ def evaluation_rows(path: Path, breakdown: pd.DataFrame | None = None) -> list[d
         path: from `evaluation.evaluate`.
         breakdown: `set, id, part`, from `data.write_breakdown`: each part is a set `<set>/<part>` of its own.
     """
-    frame = pd.read_parquet(path)
+    frame = stored.read_frame(path)
     if breakdown is not None:
         parts = frame.astype({"set": str}).merge(breakdown, on=["set", "id"]).sort_values(["set", "part"])
         parts["set"] += "/" + parts["part"]
@@ -240,7 +240,7 @@ def collect(
         frame = pd.concat([_collected(name, Path(path), parts) for path in files], ignore_index=True)
         frame.insert(0, "experiment", experiment)
         frame.insert(2, "pretraining_steps", frame["model"].map(pretraining_steps).astype("Int64"))
-        frame.to_csv(outputs[name], index=False)
+        stored.write_csv(Path(outputs[name]), frame)
     cells: dict[str, list[Path]] = defaultdict(list)
     for path in map(Path, inputs.get("means", [])):
         cells[_dataset("means", path)].append(path)
@@ -249,7 +249,7 @@ def collect(
         return
     frame = pd.concat(found, ignore_index=True).assign(experiment=experiment)
     leading = ["experiment", "dataset"]
-    frame[[*leading, *frame.columns.drop(leading)]].to_csv(outputs["differences"], index=False)
+    stored.write_csv(Path(outputs["differences"]), frame[[*leading, *frame.columns.drop(leading)]])
 
 
 def _dataset(name: str, path: Path) -> str:
@@ -261,7 +261,7 @@ def _breakdowns(files: Iterable[Path]) -> dict[str, pd.DataFrame]:
     """The breakdowns of each data set in one frame."""
     parts: dict[str, list[pd.DataFrame]] = {}
     for path in files:
-        parts.setdefault(path.parts[-3], []).append(pd.read_parquet(path))
+        parts.setdefault(path.parts[-3], []).append(stored.read_frame(path))
     return {dataset: pd.concat(frames, ignore_index=True) for dataset, frames in parts.items()}
 
 
@@ -276,7 +276,7 @@ def _collected(name: str, path: Path, breakdowns: dict[str, pd.DataFrame]) -> pd
             "step": int(step.removeprefix("step").removesuffix(".parquet")),
         }
         return pd.DataFrame([{**keys, **row} for row in evaluation_rows(path, breakdowns.get(dataset))])
-    frame = pd.read_parquet(path)
+    frame = stored.read_frame(path)
     if name != "pairs":
         frame.insert(0, "model", path.parent.name)
         frame.insert(1, "dataset", _dataset(name, path))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from isthmus import hashing, toy
+from isthmus import hashing, stored, toy
 from isthmus.config import Columns, Dataset, FilesSource, FurtherSet, HubSource, ToySource
 from isthmus.errors import ConfigError
 
@@ -64,7 +64,6 @@ def fetch(source: HubSource, path: Path) -> None:
         ConfigError: the hub cannot be reached, or has no such data set, configuration, split or revision.
     """
     import datasets
-    import pyarrow.parquet as pq
 
     try:
         split = datasets.load_dataset(
@@ -83,8 +82,7 @@ def fetch(source: HubSource, path: Path) -> None:
         table = table.replace_schema_metadata(
             {**(table.schema.metadata or {}), b"revision": commits[0].encode()}
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
+    stored.write_table(path, table)
 
 
 def check(key: str, columns: Columns) -> None:
@@ -162,7 +160,7 @@ def write_subset(name: str, dataset: Dataset, fetched: Path | None, folder: Path
     _write_rows(folder / "test.parquet", test)
     counts |= {"subset": len(order), "duplicates_dropped_from_test": int((~fresh).sum())}
     parts = {"train": _part(train, labels), "test": _part(test, labels)}
-    _write_json(
+    stored.write_json(
         folder / "subset.json", _origin(dataset, fetched) | {"labels": labels, "counts": counts} | parts
     )
 
@@ -216,7 +214,7 @@ def write_set(
     _write_rows(path, rows)
     counts["subset"] = len(order)
     parts = {"labels": names, "groups": groups, "counts": counts, "set": _part(rows, names)}
-    _write_json(summary, _origin(columns, fetched) | parts)
+    stored.write_json(summary, _origin(columns, fetched) | parts)
 
 
 def write_breakdown(
@@ -235,7 +233,6 @@ def write_breakdown(
         ConfigError: the source cannot be read, or a row has no value.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     parts: list[str | None] = []
     for _, table in _tables(where, columns, fetched, [columns.by]):
@@ -248,8 +245,7 @@ def write_breakdown(
     chosen = [parts[i] for i in ids]
     if not all(chosen):
         raise ConfigError(f"{where}.by: found rows without {columns.by!r}; allowed: a value in each row")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({"set": names, "id": ids, "part": chosen}), path)
+    stored.write_table(path, pa.table({"set": names, "id": ids, "part": chosen}))
 
 
 def labelled_rows(where: str, columns: Columns, labels: list[str]) -> Rows:
@@ -268,10 +264,12 @@ def labelled_rows(where: str, columns: Columns, labels: list[str]) -> Rows:
 
 
 def read_rows(path: Path) -> Rows:
-    """The rows of a Parquet file that `write_subset` or `write_set` wrote."""
-    import pyarrow.parquet as pq
+    """The rows of a Parquet file that `write_subset` or `write_set` wrote.
 
-    table = pq.read_table(path)
+    Raises:
+        errors.Damaged: the file is not what was written.
+    """
+    table = stored.read_table(path)
     text_b = table["text_b"]
     return Rows(
         table["id"].to_numpy(),
@@ -540,6 +538,7 @@ def _tables(
         _check_columns(where, columns, list(made), "the toy language")
         return [("the toy language", _Table(made, list(toy.TASKS[source.task])))]
     if isinstance(source, HubSource):
+        stored.check_table(fetched)
         _check_columns(where, columns, _parquet_names(where, fetched), source.id)
         return [(source.id, _read_parquet(where, fetched, source, wanted))]
     check(where, columns)
@@ -688,7 +687,6 @@ def _inputs(rows: Rows) -> list[tuple[str, ...]]:
 
 def _write_rows(path: Path, rows: Rows) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     table = {
         "id": rows.ids,
@@ -696,13 +694,7 @@ def _write_rows(path: Path, rows: Rows) -> None:
         "text_b": pa.array(rows.text_b or [None] * len(rows.ids), pa.string()),
         "label": rows.labels,
     }
-    pq.write_table(pa.table(table), path)
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(
-        json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    stored.write_table(path, pa.table(table))
 
 
 def _origin(columns: Columns, fetched: Path | None) -> dict[str, Any]:

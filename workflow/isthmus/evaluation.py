@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isthmus import identity, models, state, tokens
+from isthmus import identity, models, state, stored, tokens
 from isthmus.identity import CLASSIFICATION, Anchor, Measurement, Point, Resampling
 from isthmus.journal import Journal
 from isthmus.numerics import Numerics, autocast
@@ -119,10 +119,9 @@ def evaluate(
             classes` (`classes` is the number of the set's labels).
 
     Raises:
-        errors.ConfigError, errors.Damaged: the checkpoint is damaged.
+        errors.Damaged: the checkpoint is damaged.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     anchor = identity.anchor(checkpoint)
     records = Journal(journal, kind="checkpoint")
@@ -134,7 +133,7 @@ def evaluate(
             record = records.get(key)
             if record is None:
                 if model is None:
-                    models.check_hash(checkpoint / models.WEIGHTS, anchor.weights)
+                    models.check_weights(checkpoint, anchor.weights)
                     model = models.open_classifier(checkpoint, attention=numerics.attention).to(
                         numerics.device
                     )
@@ -150,5 +149,4 @@ def evaluate(
             classes = np.full(len(examples), examples.groups.max() + 1)
             table = table.append_column("classes", pa.array(classes))
             parts.append(table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode()))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.concat_tables(parts, promote_options="permissive"), out)
+    stored.write_table(out, pa.concat_tables(parts, promote_options="permissive"))

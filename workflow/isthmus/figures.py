@@ -7,6 +7,8 @@ before it runs anything.
 import math
 from pathlib import Path
 
+from isthmus import stored
+
 FIGURE_FORMATS = ("png", "svg")
 WIDTH = 5.4  # inches: text stays legible when a figure is set at a column's width
 PANEL = 2.2  # inches, a panel's height
@@ -167,12 +169,11 @@ def write(experiment, results: Path, folder: Path, histories: list[Path], rows: 
         rows: the files of `paths/`.
     """
     import matplotlib
-    import pandas as pd
 
     from isthmus import tables
 
     frames = tables.load(results)
-    groups, tests = (pd.read_csv(results / f"{name}.csv") for name in ("basins", "generalisation"))
+    groups, tests = (stored.read_csv(results / f"{name}.csv") for name in ("basins", "generalisation"))
     metrics, evaluations = frames["metrics"], frames["evaluations"]
     gaps = metrics[(metrics["metric"] == "CG") & (metrics["set"] == "test") & (metrics["quantity"] == "loss")]
     folder.mkdir(parents=True, exist_ok=True)
@@ -602,7 +603,7 @@ def _histories(paths):
     runs: dict[tuple[str, str], list] = {}
     for path in paths:
         dataset, model = path.parents[2].name, path.parents[3].name
-        runs.setdefault((model, dataset), []).append(pd.read_parquet(path, columns=["step", "loss"]))
+        runs.setdefault((model, dataset), []).append(stored.read_frame(path, columns=["step", "loss"]))
     return {run: pd.concat(parts).set_index("step")["loss"].sort_index() for run, parts in runs.items()}
 
 
@@ -612,5 +613,5 @@ def _curve_frames(rows):
 
     columns = ["model", "dataset", "step", "seed_a", "seed_b", "alpha", "loss"]
     wanted = [("set", "==", "test")]
-    frames = [pd.read_parquet(path, columns=columns, filters=wanted) for path in rows]
+    frames = [stored.read_frame(path, columns=columns, filters=wanted) for path in rows]
     return dict(list(pd.concat(frames).groupby(["model", "dataset"]))) if frames else {}

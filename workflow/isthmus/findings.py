@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import tables
+from isthmus import stored, tables
 from isthmus.bootstrap import percentile_interval
 from isthmus.figures import ladder_panels
 
@@ -215,11 +215,12 @@ def write(experiment, frames: dict[str, Any], means: list[Path], path: Path) -> 
         means: the `means` files of the cells, whose folders name the model.
         path: the CSV file.
     """
-    import pandas as pd
 
     files = {(file.parent.name, file.name.removesuffix(".means.parquet")): file for file in means}
     gaps = Gaps(
-        frames["metrics"], frames["evaluations"], {key: pd.read_parquet(file) for key, file in files.items()}
+        frames["metrics"],
+        frames["evaluations"],
+        {key: stored.read_frame(file) for key, file in files.items()},
     )
     cells = {
         cell: (experiment.cell_steps(*cell), experiment.cell_delta_from(*cell))
@@ -231,4 +232,4 @@ def write(experiment, frames: dict[str, Any], means: list[Path], path: Path) -> 
     ]
     frame = table(gaps, cells, ladders)
     frame.insert(0, "experiment", experiment.experiment)
-    frame.to_csv(path, index=False)
+    stored.write_csv(path, frame)

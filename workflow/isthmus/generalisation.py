@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from isthmus import stored
+
 FEWEST = 6  # runs; of five, the most extreme order has a p-value of 2 / 120
 PERMUTATIONS = 9999
 LEVEL = 0.05
@@ -99,12 +101,12 @@ def write(experiment: str, evaluations, files: list[Path], basins: Path, tests: 
     groups, found = [], []
     for file in files:
         keys = {"model": file.parent.name, "dataset": file.name.removesuffix(".basins.parquet")}
-        frame = pd.read_parquet(file)
+        frame = stored.read_frame(file)
         mine = evaluations[(evaluations[list(keys)] == pd.Series(keys)).all(axis=1)]
         mine = mine[mine["step"] == frame["step"].iloc[0]]
         for rows, into in ((frame, groups), (cell(frame, mine), found)):
             for place, (key, value) in enumerate({"experiment": experiment, **keys}.items()):
                 rows.insert(place, key, value)
             into.append(rows)
-    pd.concat(groups, ignore_index=True).to_csv(basins, index=False)
-    pd.concat(found, ignore_index=True).to_csv(tests, index=False)
+    stored.write_csv(basins, pd.concat(groups, ignore_index=True))
+    stored.write_csv(tests, pd.concat(found, ignore_index=True))

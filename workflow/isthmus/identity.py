@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import hashing, models
-from isthmus.errors import Damaged
 from isthmus.numerics import NOT_COUNTED, Numerics
 
 RECORD = "checkpoint.json"
@@ -126,27 +125,19 @@ def architecture(folder: Path) -> Architecture:
 
 def described(folder: Path) -> dict[str, str]:
     """What `checkpoint.json` says of the configuration beside it, so that a reader needs no Transformers."""
-    sha256 = hashing.of_file(folder / "config.json")
-    return {"architecture": key(architecture(folder)), "config_sha256": sha256}
+    return {"architecture": key(architecture(folder))}
 
 
 def anchor(folder: Path) -> Anchor:
     """A checkpoint folder by content, as its `checkpoint.json` records it.
 
     Raises:
-        errors.Damaged: its config.json is not the one that was written with the weights.
-        errors.ConfigError: one of the two files is damaged.
+        errors.Damaged: that file, or the config.json beside it, is not what was written.
+        errors.ConfigError: the configuration (of a checkpoint of an earlier version) cannot be read.
     """
-    record = models.read_json(folder / RECORD)
+    record = models.read_record(folder)
     if "architecture" not in record:  # of an earlier version
         return Anchor(record["sha256"], key(architecture(folder)))
-    path = folder / "config.json"
-    if (found := hashing.of_file(path)) != record["config_sha256"]:
-        raise Damaged(
-            f"{path} is not the one that was written with the weights beside it: its SHA-256 is "
-            f"{found[:16]}…, recorded was {record['config_sha256'][:16]}…. Delete its folder, and Snakemake "
-            "makes it again; another architecture is a change of the model that its run begins from"
-        )
     return Anchor(record["sha256"], record["architecture"])
 
 

@@ -41,18 +41,25 @@ class Journal:
                 self._index.setdefault(key, (path, offset, length))
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
-        """The arrays that were recorded under a key (64 hexadecimal digits), or None."""
-        where = self._index.get(bytes.fromhex(key))
+        """The arrays that were recorded under a key (64 hexadecimal digits), or None.
+
+        One that was deleted or damaged since the folder was read is None too: it is measured again.
+        """
+        raw = bytes.fromhex(key)
+        where = self._index.get(raw)
         if where is None:
             return None
         path, offset, length = where
         try:
             with open(path, "rb") as file:
-                file.seek(offset)
-                return load(file.read(length))
-        except FileNotFoundError:  # deleted meanwhile, which costs time and nothing else
-            del self._index[bytes.fromhex(key)]
-            return None
+                file.seek(offset - HEAD.size)
+                content = memoryview(file.read(HEAD.size + length))
+        except FileNotFoundError:
+            content = memoryview(b"")
+        if _record(content, 0) == (raw, HEAD.size, length):
+            return load(bytes(content[HEAD.size :]))
+        del self._index[raw]
+        return None
 
     def put(self, key: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Append a record, wait until it is on disk, return it. Of several with one key the first holds."""

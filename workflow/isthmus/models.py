@@ -5,7 +5,6 @@ A checkpoint folder is Hugging Face's layout, with `config.json` and `model.safe
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from isthmus import hashing
+from isthmus import hashing, stored
 from isthmus.config import Checkpoint, Model
 from isthmus.errors import ConfigError
 from isthmus.first_token import spare_the_rest
@@ -81,7 +80,7 @@ def open_tokenizer(folder: Path):
 
 def pair_template(folder: Path) -> str | None:
     """How an architecture joins two texts, as a text with `{a}` and `{b}`; None: the tokenizer does."""
-    return PAIR_TEMPLATES.get(read_json(folder / "config.json").get("model_type"))
+    return PAIR_TEMPLATES.get(stored.read_json(folder / "config.json").get("model_type"))
 
 
 def fetch(model: Model | Checkpoint, folder: Path) -> None:
@@ -107,7 +106,7 @@ def fetch(model: Model | Checkpoint, folder: Path) -> None:
     _check_supported(folder, origin)
     converted = _copy_weights(source, folder / WEIGHTS)
     _copy_tokenizer(source, folder)
-    write_json(
+    write_record(
         folder / "model.json",
         {
             "origin": origin,
@@ -123,7 +122,7 @@ def _check_supported(folder: Path, origin: str) -> None:
     """Raise a ConfigError where the copy's architecture has no classifier that reads one sequence."""
     from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
 
-    kind = read_json(folder / "config.json").get("model_type")
+    kind = stored.read_json(folder / "config.json").get("model_type")
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         supported = (
@@ -155,7 +154,8 @@ def _settle_padding(folder: Path, origin: str) -> int:
             "or tokenizer (`pad_token`), or an end of text (`eos_token`)"
         )
     if pad != known[0]:
-        write_json(folder / "config.json", read_json(folder / "config.json") | {"pad_token_id": pad})
+        settings = stored.read_json(folder / "config.json") | {"pad_token_id": pad}
+        stored.write_text(folder / "config.json", json.dumps(settings, indent=2, sort_keys=True) + "\n")
     return pad
 
 
@@ -187,7 +187,7 @@ def _copy_weights(source: Path, target: Path) -> bool:
 
     shards = sorted(source.glob("model*.safetensors"))
     if (source / WEIGHTS).is_file():
-        with _replacing(target) as temporary:
+        with stored.replacing(target) as temporary:
             shutil.copyfile(source / WEIGHTS, temporary)
         return False
     if shards:
@@ -442,24 +442,11 @@ def distinct(model) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------- read and write
 
 
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target` that is flushed to disk and takes its name, or leaves no trace."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save_weights(state: dict[str, Any], path: Path) -> None:
     """Write tensors as safetensors by rename, with one metadata key: equal tensors give equal bytes."""
     from safetensors.torch import save_file
 
-    with _replacing(path) as temporary:
+    with stored.replacing(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, {"format": "pt"})
 
 
@@ -469,23 +456,55 @@ def load_weights(path: Path, sha256: str | None = None) -> dict[str, Any]:
     Memory-mapped tensors stand at any address, and the bits of a matrix product depend on alignment.
 
     Raises:
-        ConfigError: the file's hash is not `sha256`: it is truncated or damaged.
+        Damaged: the file's hash is not `sha256`: it is truncated or damaged.
     """
     from safetensors.torch import load_file
 
     if sha256 is not None:
-        check_hash(path, sha256)
+        stored.check_hash(path, sha256, path.parent)
     return {name: tensor.clone() for name, tensor in load_file(path).items()}
 
 
-def check_hash(path: Path, sha256: str) -> None:
-    """Raise a ConfigError where a file's bytes are not those that were recorded."""
-    found = hashing.of_file(path)
-    if found != sha256:
-        raise ConfigError(
-            f"{path} is damaged: its SHA-256 is {found[:16]}…, recorded was {sha256[:16]}…. "
-            "Delete its folder, and Snakemake makes it again"
-        )
+def check_weights(folder: Path, sha256: str) -> None:
+    """Raise Damaged where a folder's weights are not those that were recorded."""
+    stored.check_hash(folder / WEIGHTS, sha256, folder)
+
+
+def check_whole(folder: Path) -> None:
+    """Raise Damaged where anything of a folder is not what its record says."""
+    check_weights(folder, read_record(folder)["sha256"])
+
+
+RECORDS = ("checkpoint.json", "model.json")
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write what a folder in Hugging Face's layout is, and under `files` the hashes of its small files.
+
+    Args:
+        path: one of `RECORDS` in the folder, which is complete.
+        record: what is said of it; `sha256` is that of the weights.
+    """
+    beside = [
+        file
+        for file in sorted(path.parent.iterdir())
+        if file.name not in (*RECORDS, WEIGHTS, "history.parquet") and not file.name.startswith(".")
+    ]
+    hashes = {file.name: hashing.of_file(file) for file in beside if file.is_file()}
+    stored.write_json(path, record | {"files": hashes})
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of a checkpoint's or a model's folder, once it and the small files beside it were checked.
+
+    Raises:
+        Damaged: one of them is missing, or not what was written. Of the weights nothing is said here.
+    """
+    path = next((folder / name for name in RECORDS if (folder / name).exists()), folder / RECORDS[0])
+    record = stored.read_json(path, folder)
+    for name, sha256 in record.get("files", {}).items():
+        stored.check_hash(folder / name, sha256, folder)
+    return record
 
 
 def stated_config(source: Any) -> dict[str, Any]:
@@ -497,7 +516,7 @@ def stated_config(source: Any) -> dict[str, Any]:
     from transformers import AutoConfig
 
     if isinstance(source, Path):
-        read_json(source / "config.json")  # says clearly where that is damaged
+        stored.read_json(source / "config.json")  # says clearly where that is damaged
         try:
             source = AutoConfig.from_pretrained(source)
         except (OSError, ValueError, KeyError) as error:
@@ -507,7 +526,7 @@ def stated_config(source: Any) -> dict[str, Any]:
 
 def pad_token(folder: Path) -> int:
     """The padding token of a model folder; 0 where its configuration names none (nothing reads padding)."""
-    return read_json(folder / "config.json").get("pad_token_id") or 0
+    return stored.read_json(folder / "config.json").get("pad_token_id") or 0
 
 
 def versions() -> dict[str, str]:
@@ -515,23 +534,3 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
 
     return {name: version(name) for name in ("torch", "transformers", "safetensors", "numpy")}
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Write JSON by rename, keys sorted."""
-    with _replacing(path) as temporary:
-        temporary.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        ConfigError: it is truncated or damaged.
-    """
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ConfigError(
-            f"{path} is damaged: {error}. Delete its folder, and Snakemake makes it again"
-        ) from error

@@ -14,7 +14,18 @@ PUBLISHED = Path(__file__).parents[2] / "experiments" / "paper_published.csv"
 FILES = ("metrics", "deltas", "pairs", "evaluations")
 SCRIPTS = ("page", "course", "explorer", "pairs", "training", "distance", "start")
 # What a page depends on, for the rule that makes it again when that changes.
-MODULES = ("page", "report", "views", "provenance", "state", "partial", "figures", "tables", "bootstrap")
+MODULES = (
+    "page",
+    "report",
+    "views",
+    "provenance",
+    "state",
+    "partial",
+    "figures",
+    "tables",
+    "bootstrap",
+    "stored",
+)
 SOURCES = [
     *(f"{name}.py" for name in MODULES),
     *sorted(str(path.relative_to(TEMPLATES.parent)) for path in TEMPLATES.rglob("*.*")),

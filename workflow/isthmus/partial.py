@@ -80,7 +80,7 @@ def _existing(experiment, results, pattern):
 
 def _reduce(experiment, results, folder, model, dataset):
     """The metrics, deltas and means of a cell: those of the workflow where they are newer than all rows."""
-    from isthmus import connectivity
+    from isthmus import connectivity, stored
 
     rows = _existing(experiment, results, f"paths/{model}/{dataset}/step{{step}}/seed{{seed}}.parquet")
     parts = (".parquet", ".deltas.parquet", ".means.parquet")
@@ -93,7 +93,7 @@ def _reduce(experiment, results, folder, model, dataset):
     written = [folder / model / path.name for path in made]
     written[0].parent.mkdir(parents=True, exist_ok=True)
     for frame, path in zip((reduced.metrics, reduced.deltas, reduced.means), written, strict=True):
-        frame.to_parquet(path, index=False)
+        stored.write_frame(path, frame)
     return written
 
 

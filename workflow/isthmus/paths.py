@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import identity, models, sampling, state
+from isthmus import identity, models, sampling, state, stored
 from isthmus.bootstrap import Bootstrap
 from isthmus.errors import MismatchedEnds
 from isthmus.evaluation import Examples, measurement
@@ -221,6 +221,12 @@ class Row:
         state = models.load_weights(end.folder / models.WEIGHTS, end.sha256)
         return {name: tensor.to(self.numerics.device) for name, tensor in state.items()}
 
+    @cached_property
+    def checked_start(self) -> Path:
+        """The weights from which both ends began, hashed once for all paths."""
+        models.check_weights(self.start.folder, self.start.sha256)
+        return self.start.folder / models.WEIGHTS
+
     def body_at_start(self) -> Iterator[tuple[str, Any | None]]:
         """The body from which both ends began, a tensor at a time; names alone where it is not known."""
         from safetensors import safe_open
@@ -228,9 +234,7 @@ class Row:
         if self.start is None:
             yield from ((name, None) for name in self.weights if self._of_body(name))
             return
-        path = self.start.folder / models.WEIGHTS
-        models.check_hash(path, self.start.sha256)
-        with safe_open(path, framework="pt") as file:
+        with safe_open(self.checked_start, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - the file is no dict
                 if self._of_body(name):
                     yield name, file.get_tensor(name).to(self.numerics.device)
@@ -361,7 +365,7 @@ def interpolate(
 
     Raises:
         MismatchedEnds: two ends (or an end and its start) differ in architecture, keys, shapes or types.
-        errors.ConfigError: a checkpoint is damaged.
+        errors.Damaged: a checkpoint is damaged.
     """
     for end in [*others, *([row.start] if row.start else [])]:  # before anything is measured
         check_same_architecture(end, row.end)
@@ -397,7 +401,6 @@ def interpolate(
 
 def _write(rows: list[dict[str, Any]], path: Path) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     def column(name: str):
         values = [row[name] for row in rows]
@@ -407,5 +410,4 @@ def _write(rows: list[dict[str, Any]], path: Path) -> None:
             return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, pa.float32()))
         return pa.array([value.item() if isinstance(value, np.ndarray) else value for value in values])
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({name: column(name) for name in rows[0]}), path)
+    stored.write_table(path, pa.table({name: column(name) for name in rows[0]}))

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
 
+from isthmus import models, stored
 from isthmus.config import Columns, Dataset, Experiment, HubSource
 
 # Effective rates of one device in TFLOP/s, where nothing is measured yet: what an A100 may reach in training,
@@ -129,6 +130,8 @@ class Sizes:
             rung = self.experiment.pretraining[model.pretraining]
             return encoder(rung.layers, rung.width, 100, 64)
         for folder in filter(None, (self.results / "models" / name, model.folder)):
+            if (folder / "model.json").is_file():
+                models.read_record(folder)
             if (folder / "config.json").is_file():
                 return read_shape(folder)
         known = (model.hub or "").rpartition("/")[2]
@@ -162,7 +165,7 @@ class Sizes:
         name = "subset" if part == "test" else part
         path = self.results / "data" / dataset / f"{name}.json"
         if path.is_file():
-            found = json.loads(path.read_text())
+            found = stored.read_json(path)
             return found["test"]["rows"] if part == "test" else found[part]["rows"]
         rows = columns.rows or round(self._source(dataset, columns).rows * columns.fraction)
         share = columns.test_fraction if isinstance(columns, Dataset) else 1
@@ -172,8 +175,8 @@ class Sizes:
         """Mean tokens of an example."""
         path = self.results / "tokens" / model / dataset / "train.safetensors"
         if path.is_file():
-            shapes = safetensors_shapes(path)
-            return shapes["ids"][0] / max(1, shapes["offsets"][0] - 1)
+            arrays = stored.read_arrays(path)
+            return len(arrays["ids"]) / max(1, len(arrays["offsets"]) - 1)
         columns = self.experiment.datasets[dataset]
         return min(self._source(dataset, columns).tokens, columns.max_length)
 
@@ -207,10 +210,8 @@ def read_shape(folder: Path) -> Shape:
 
 def measured_seconds(results: Path, model: str, dataset: str) -> float | None:
     """Seconds an update took in a cell's own training so far; None where there was none."""
-    import pyarrow.parquet as pq
-
     files = (results / "checkpoints" / model / dataset).glob("seed*/step*/history.parquet")
-    seconds = [pq.read_table(path, columns=["seconds"])["seconds"].to_numpy().mean() for path in files]
+    seconds = [stored.read_table(path, ["seconds"])["seconds"].to_numpy().mean() for path in files]
     return mean(seconds) if seconds else None
 
 

@@ -188,7 +188,7 @@ def pretrain(
     published.architectures = ["BertForMaskedLM"]
     published.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    models.write_json(
+    models.write_record(
         out / "model.json",
         {
             "origin": "pre-trained in the workflow",

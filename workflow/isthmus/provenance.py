@@ -1,11 +1,10 @@
 """Where an experiment's numbers come from: origins, hashes, versions, hardware, and what it all cost."""
 
-import json
 import os
 import platform
 from pathlib import Path
 
-from isthmus import state
+from isthmus import state, stored
 
 
 def read(results: Path) -> dict:
@@ -56,7 +55,7 @@ def lines(values: dict, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _record(path):
-    return json.loads(path.read_text(encoding="utf-8"))
+    return stored.read_json(path)
 
 
 def _said(record, *keys):

@@ -25,8 +25,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isthmus import hashing
-from isthmus.errors import DiskFull, GivenUp, LockLost
+from isthmus import hashing, stored
+from isthmus.errors import Damaged, DiskFull, GivenUp, LockLost
 
 HEARTBEAT = 5.0  # seconds between two signs of life
 POLL = 1.0  # seconds between two looks at a lock that another process holds
@@ -362,8 +362,8 @@ def _attempts(folder: Path, identity: str) -> list[Attempt]:
     """A run's attempts in their order, but for records that a crash of the machine left unreadable."""
     attempts = []
     for path in sorted((folder / "attempts").glob("[0-9]*-*.json"), key=_number):
-        with suppress(json.JSONDecodeError, TypeError):
-            attempts.append(Attempt(**json.loads(path.read_text())))
+        with suppress(Damaged, TypeError):
+            attempts.append(Attempt(**stored.read_json(path)))
     return [attempt for attempt in attempts if attempt.identity == identity]
 
 
@@ -396,10 +396,8 @@ def spent_measuring(journal: Path) -> dict[str, Any]:
     """What all measuring into the folders of a journal took, as `spent` has it."""
     records = []
     for path in journal.rglob("attempts/*.json"):
-        with suppress(
-            json.JSONDecodeError, FileNotFoundError
-        ):  # a crash of the machine, or somebody clears up
-            records.append(json.loads(path.read_text()))
+        with suppress(Damaged):  # a crash of the machine, or somebody clears up
+            records.append(stored.read_json(path))
     return _sum(records)
 
 
@@ -452,9 +450,7 @@ def _noted(path: Path, record: Attempt | Measurement) -> Iterator[None]:
         record.cpu_seconds = time.process_time() - computed
         with suppress(OSError):  # a full disk must not end a run that can still compute
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(asdict(record)))
-            temporary.replace(path)
+            stored.write_json(path, asdict(record))
 
     with _every(HEARTBEAT, write):
         yield

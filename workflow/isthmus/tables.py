@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from isthmus import stored
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -46,10 +48,8 @@ def names(experiment) -> list[str]:
 
 def read(path: Path):
     """One of the tidy CSV files as a frame; only empty cells are missing, and names stay text."""
-    import pandas as pd
-
     text = dict.fromkeys(("experiment", "model", "dataset", "set", "quantity", "metric"), str)
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    return stored.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
 
 
 def write(experiment, metrics, deltas, evaluations, folder: Path) -> None:

@@ -5,15 +5,14 @@ a batch is made, and a batch holds examples of nearly one length, so that almost
 """
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
 
+from isthmus import stored
 from isthmus.data import Rows
 
 
@@ -124,24 +123,17 @@ ARRAYS = ("ids", "types", "offsets", "labels", "rows", "groups")
 def write(tokens: Tokens, path: Path) -> None:
     """Write tokens to one safetensors file; equal tokens give equal bytes."""
     arrays = {name: np.ascontiguousarray(getattr(tokens, name)) for name in ARRAYS}
-    save_file({**arrays, "truncated": np.array([tokens.truncated])}, path)
+    stored.write_arrays(path, {**arrays, "truncated": np.array([tokens.truncated])})
 
 
 def read(path: Path) -> Tokens:
-    """Open a tokens file memory-mapped: what a job does not look at is not read."""
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-    kinds = {"I32": np.int32, "I64": np.int64, "U8": np.uint8}
+    """Open a tokens file memory-mapped, once it was checked.
 
-    def array(name: str) -> np.ndarray:
-        entry = header[name]
-        if 0 in entry["shape"]:
-            return np.empty(entry["shape"], kinds[entry["dtype"]])
-        offset = 8 + size + entry["data_offsets"][0]
-        return np.memmap(path, kinds[entry["dtype"]], "r", offset, tuple(entry["shape"]))
-
-    return Tokens(**{name: array(name) for name in ARRAYS}, truncated=int(array("truncated")[0]))
+    Raises:
+        errors.Damaged: the file is not what was written.
+    """
+    arrays = stored.read_arrays(path)
+    return Tokens(**{name: arrays[name] for name in ARRAYS}, truncated=int(arrays["truncated"][0]))
 
 
 def sample(tokens: Tokens, examples: int, seed: int) -> Tokens:

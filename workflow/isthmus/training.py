@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from isthmus import hashing, identity, models, state, tokens
-from isthmus.errors import ConfigError, TrainingFailed
+from isthmus import hashing, identity, models, state, stored, tokens
+from isthmus.errors import ConfigError, Damaged, TrainingFailed
 from isthmus.identity import CLASSIFICATION, Fork
 from isthmus.numerics import Numerics, autocast
 from isthmus.tokens import Tokens
@@ -493,7 +493,7 @@ def _bound_to_come_again(attempt: state.Attempt, recipe: dict[str, Any]) -> Iter
             f"{str(error).splitlines()[0]}"
         )
         raise TrainingFailed(attempt.failure) from error
-    except (TrainingFailed, ConfigError) as error:
+    except (TrainingFailed, ConfigError, Damaged) as error:
         attempt.failure = str(error)
         raise
 
@@ -599,7 +599,6 @@ def publish(path: Path, recipe: dict[str, Any], previous: int, step: int, out: P
         errors.DiskFull: there is no room for them.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
     from safetensors import safe_open
 
     with safe_open(path, "pt") as tensors:
@@ -621,7 +620,7 @@ def publish(path: Path, recipe: dict[str, Any], previous: int, step: int, out: P
         for leftover in out.glob(f".{models.WEIGHTS}.*.tmp"):  # of killed processes: the run's lock is held
             leftover.unlink(missing_ok=True)
         models.save_weights(weights, out / models.WEIGHTS)
-        pq.write_table(pa.table(columns), out / "history.parquet")
+        stored.write_table(out / "history.parquet", pa.table(columns))
     return hashing.of_file(out / models.WEIGHTS)
 
 
@@ -647,10 +646,10 @@ def finetune(
             there is one.
 
     Raises:
-        errors.ConfigError, errors.Damaged: the start is damaged. And as `segment`.
+        errors.Damaged: the start, or the tokens. And as `segment`.
     """
-    begin, anchor = models.read_json(start / identity.RECORD), identity.anchor(start)
-    config = (start / "config.json").read_text()
+    begin, anchor = models.read_record(start), identity.anchor(start)
+    config = (start / "config.json").read_text(encoding="utf-8")
     examples = tokens.read(examples)
     fork, pad = recipe["fork_at"], models.pad_token(start)
 
@@ -662,7 +661,7 @@ def finetune(
     own = run(recipe["vary"], Fork(fork, identity.key(shared)) if fork else None)
 
     def open_model():
-        models.check_hash(start / models.WEIGHTS, anchor.weights)
+        models.check_weights(start, anchor.weights)
         return models.open_classifier(
             start,
             attention=numerics.attention,
@@ -685,13 +684,12 @@ def finetune(
         what, where, made = own, cache, train(own, step, cache, *([forked] if fork else []))
     with made as path:
         sha256 = publish(path, recipe, previous, step, out)
-    (out / "config.json").write_text(config)
+    stored.write_text(out / "config.json", config)
     record = {key: begin[key] for key in ("model", "dataset", "seed")} | {"step": step, "sha256": sha256}
-    record |= {"architecture": anchor.architecture, "config_sha256": hashing.of_file(out / "config.json")}
-    record |= {"identity_of": identity.plain(what)} | _cost(what, where)
+    record |= {"architecture": anchor.architecture, "identity_of": identity.plain(what)} | _cost(what, where)
     if fork:
         record["trunk"] = _cost(shared, trunk)
-    models.write_json(out / identity.RECORD, record | {"versions": models.versions()})
+    models.write_record(out / identity.RECORD, record | {"versions": models.versions()})
 
 
 def _seeds(seed: int, vary: list[str]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from isthmus import figures, tables
+from isthmus import figures, stored, tables
 
 QUANTITIES = ("loss", "error")
 METRICS = {
@@ -111,7 +111,7 @@ def training(histories: Iterable[Path]) -> dict[tuple[str, str], dict[int, dict]
     parts: dict[tuple[str, str], dict[int, list]] = {}
     for path in histories:
         model, dataset, seed = path.parts[-5:-2]
-        frame = pd.read_parquet(path, columns=["step", "loss", "learning_rate"])
+        frame = stored.read_frame(path, columns=["step", "loss", "learning_rate"])
         parts.setdefault((model, dataset), {}).setdefault(int(seed.removeprefix("seed")), []).append(frame)
     return {
         cell: {seed: _thinned(pd.concat(frames).sort_values("step")) for seed, frames in seeds.items()}
@@ -242,11 +242,10 @@ def _thinned(frame):
 def _points(path):
     """A row's points by rising alpha, in whole units; of the replicates how far their central 95 % reach."""
     import numpy as np
-    import pyarrow.parquet as pq
 
     from isthmus.bootstrap import percentile_interval
 
-    table = pq.read_table(path)
+    table = stored.read_table(path)
     frame = table.select(
         [name for name in table.column_names if not name.endswith("_replicates")]
     ).to_pandas()

@@ -21,7 +21,7 @@ rule tables:
         runtime=30,
     params:
         cells=list(STEPS),
-        code=hashing.of_sources("tables.py", "bootstrap.py"),
+        code=hashing.of_sources("tables.py", "bootstrap.py", "stored.py"),
     script:
         "../scripts/tables.py"
 
@@ -45,7 +45,7 @@ rule figures:
         runtime=30,
     params:
         shown=SHOWN,
-        code=hashing.of_sources("figures.py", "tables.py", "bootstrap.py"),
+        code=hashing.of_sources("figures.py", "tables.py", "bootstrap.py", "stored.py"),
     script:
         "../scripts/figures.py"
 

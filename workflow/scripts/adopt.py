@@ -4,7 +4,7 @@ with logged(snakemake.log[0], offline=False):
     import tempfile
     from pathlib import Path
 
-    from isthmus import config, identity, models
+    from isthmus import config, identity, models, stored
 
     model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))
     settings = config.load(snakemake.config).models[model]
@@ -13,10 +13,12 @@ with logged(snakemake.log[0], offline=False):
     with tempfile.TemporaryDirectory(dir=out) as temporary:
         copy = Path(temporary, "copy")
         models.fetch(checkpoint, copy)
-        origin = models.read_json(copy / "model.json")
+        origin = stored.read_json(copy / "model.json")
         sha256 = models.adopt(copy, origin["origin"], out)
-    models.check_classes(out, origin["origin"], Path(snakemake.input.config).parent)
+    first = Path(snakemake.input.config).parent
+    models.read_record(first)
+    models.check_classes(out, origin["origin"], first)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": int(step), "sha256": sha256}
     record |= {"name": checkpoint.name, **{key: origin[key] for key in ("origin", "revision")}}
     record |= identity.described(out) | {"versions": models.versions()}
-    models.write_json(out / identity.RECORD, record)
+    models.write_record(out / identity.RECORD, record)

@@ -3,7 +3,7 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import basins
+    from isthmus import basins, stored
 
     frame = basins.cell(
         [Path(path) for path in snakemake.input.rows],
@@ -11,4 +11,4 @@ with logged(snakemake.log[0]):
         snakemake.params.step,
         **snakemake.params.how,
     )
-    frame.to_parquet(snakemake.output[0], index=False)
+    stored.write_frame(Path(snakemake.output[0]), frame)

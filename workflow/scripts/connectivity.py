@@ -3,10 +3,10 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import connectivity
+    from isthmus import connectivity, stored
 
     files = [Path(path) for path in snakemake.input]
     reduced = connectivity.cell(files, snakemake.params.k, snakemake.params.delta_from)
-    reduced.metrics.to_parquet(snakemake.output.metrics, index=False)
-    reduced.deltas.to_parquet(snakemake.output.deltas, index=False)
-    reduced.means.to_parquet(snakemake.output.means, index=False)
+    stored.write_frame(Path(snakemake.output.metrics), reduced.metrics)
+    stored.write_frame(Path(snakemake.output.deltas), reduced.deltas)
+    stored.write_frame(Path(snakemake.output.means), reduced.means)

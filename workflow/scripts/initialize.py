@@ -3,16 +3,16 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import identity, models, training
+    from isthmus import identity, models, stored, training
 
     model, dataset, seed = (snakemake.wildcards[key] for key in ("model", "dataset", "seed"))
     out = Path(snakemake.output.weights).parent
-    labels = models.read_json(Path(snakemake.input.summary))["labels"]
+    labels = stored.read_json(Path(snakemake.input.summary))["labels"]
     vary = ["head"] if snakemake.params.head else []
     head = training.run_seeds(int(seed), vary)["head"]
-    sha256 = models.initialize(
-        Path(snakemake.input.weights).parent, labels, snakemake.params.model_seed, head, out
-    )
+    source = Path(snakemake.input.weights).parent
+    models.check_whole(source)
+    sha256 = models.initialize(source, labels, snakemake.params.model_seed, head, out)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": 0, "sha256": sha256}
     record |= identity.described(out) | {"versions": models.versions()}
-    models.write_json(out / identity.RECORD, record)
+    models.write_record(out / identity.RECORD, record)

@@ -1,10 +1,15 @@
+import sys
 from pathlib import Path
 
 import job  # noqa: F401 - finds the library
 from isthmus import config, plan
+from isthmus.errors import UserError
 
 experiment = config.load(snakemake.config)
 jobs = [plan.Job(rule, wildcards, Path(file)) for rule, wildcards, file in snakemake.params.jobs]
-text = plan.describe(experiment, jobs, Path("results", experiment.experiment))
+try:
+    text = plan.describe(experiment, jobs, Path("results", experiment.experiment))
+except UserError as error:
+    sys.exit(f"Error: {error}")
 Path(snakemake.log[0]).write_text(text)
 print(text)

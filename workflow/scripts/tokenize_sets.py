@@ -3,15 +3,16 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import data, models, tokens
+    from isthmus import data, models, stored, tokens
 
     folder = Path(snakemake.input.tokenizer).parent
+    models.read_record(folder)
     tokenizer = models.open_tokenizer(folder)
     template = snakemake.params.pair_template or models.pair_template(folder)
-    summary = models.read_json(Path(snakemake.input.summary))
+    summary = stored.read_json(Path(snakemake.input.summary))
     groups = summary.get("groups", list(range(len(summary["labels"]))))
     if snakemake.params.adopted:  # whose classes stand in an order of their own
-        labels = models.read_json(Path(snakemake.input.summary).with_name("subset.json"))["labels"]
+        labels = stored.read_json(Path(snakemake.input.summary).with_name("subset.json"))["labels"]
         where = f"models.{snakemake.wildcards.model}"
         order = models.class_labels(folder, where, snakemake.params.labels, labels)
         groups = [groups[i] for i in order]
