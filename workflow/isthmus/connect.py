@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from isthmus import config, connectivity, data, figures, models, numerics, paths, tokens
 from isthmus.bootstrap import percentile_interval
 from isthmus.errors import ConfigError, MismatchedEnds
+from isthmus.labels import check_names
 from isthmus.paths import SAMPLER_SET, End, Row
 
 
@@ -22,11 +23,13 @@ class Connection:
         points: a row an alpha: `alpha, loss, error, n` and, with replicates, `loss_low, loss_high`.
         metrics: rows BH and CG of the loss: `metric, value, low, high, error, alpha, chord_low, chord_high`.
         accuracies: of the two ends.
+        classes: the models' own name of each class and the data's, where the two differ.
     """
 
     points: pd.DataFrame
     metrics: pd.DataFrame
     accuracies: tuple[float, float]
+    classes: tuple[tuple[str, str], ...] = ()
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
@@ -45,7 +48,9 @@ class Connection:
         )
         n = self.points["n"].iloc[0]
         last = f"{len(self.points)} evaluations of {n} examples; nats, [95 % interval over examples]"
-        return "\n".join([*ends, *gaps, last])
+        named = ", ".join(f"{own!r} is the data's {name!r}" for own, name in self.classes)
+        renamed = [f"the models' class {named}"] if named else []
+        return "\n".join([*ends, *gaps, last, *renamed])
 
     def write(self, out: Path) -> list[Path]:
         """Write the curve as `<out>.csv` and `<out>.png`; returns the two paths."""
@@ -90,7 +95,8 @@ def connect(
     Args:
         names: two folders or hub ids, as for `origin`.
         columns: the examples' files and columns.
-        labels: the data's names of the models' classes, in their order; by default the models' own.
+        labels: the data's names of the models' classes, in their order; by default the models' own, or
+            positions among them.
         template: how two texts are joined, as in `tokens.tokenize`; by default as the architecture does.
         max_length: tokens an example at most.
         budget: tokens a batch at most.
@@ -107,14 +113,20 @@ def connect(
     computing = numerics.setup(settings or default_numerics())
     with tempfile.TemporaryDirectory() as temporary:
         copies = [_adopted(name, Path(temporary, side)) for name, side in zip(names, "ab", strict=True)]
-        rows = data.labelled_rows("--data", columns, _class_names(copies, names, labels))
+        classes = _class_names(copies, names, labels)
+        hint = (
+            "" if labels is None else "; or numbers from 0 without --labels, where they are the models' own"
+        )
+        rows = data.labelled_rows("--data", columns, classes, numbered=labels is None, numbers=hint)
+        own = models.class_names(copies[0])
         examples = _read_alike(copies, names, rows, template, max_length)
         ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
         journal = Path(temporary, "journal")
         row = Row(ends[1], None, {SAMPLER_SET: examples}, budget, computing, bootstrap, journal)
         measured = paths.curve(row, ends[0], sampler or config.Paths().sampler(), seen)
         points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in measured.items()])
-    return _connection(points.assign(n=len(examples)))
+    renamed = tuple(pair for pair in zip(own, classes, strict=True) if pair[0] != pair[1])
+    return replace(_connection(points.assign(n=len(examples))), classes=renamed)
 
 
 def default_numerics() -> dict[str, Any]:
@@ -144,6 +156,8 @@ def _class_names(copies: list[Path], names: tuple[str, str], labels: list[str] |
             f"the classes of {names[0]} are {own[0]}, those of {names[1]} {own[1]}; allowed: the same "
             "names in one order, or --labels, which names the classes of both"
         )
+    for name, classes in zip(names, own, strict=True):
+        check_names("--labels", name, classes, labels or classes)
     return labels or own[0]
 
 

@@ -27,6 +27,7 @@ def read(results: Path) -> dict:
             name: {
                 "source": _said(record["source"], *record["source"]) | _said(record, "revision"),
                 **{part: _said(record[part], "rows", "ids_sha256") for part in ("train", "test")},
+                **_further(results / "data" / name),
             }
             for name, record in data.items()
         },
@@ -53,6 +54,18 @@ def lines(values: dict, prefix: str = "") -> list[tuple[str, str]]:
             parts = value if isinstance(value, list | tuple) else [value]
             found.append((f"{prefix}{key}", ", ".join(map(str, parts))))
     return found
+
+
+def _further(folder: Path) -> dict[str, dict]:
+    """The rows of a data set's further sets, and how many of them have an input that stands in train too."""
+    counts = {
+        path.stem: _record(path)["counts"] for path in sorted(folder.glob("*.json")) if path.stem != "subset"
+    }
+    said = {"subset": "rows", "also_in_train": "rows whose input is in train too"}
+    return {
+        name: {words: found[key] for key, words in said.items() if key in found}
+        for name, found in counts.items()
+    }
 
 
 def _record(path):
