@@ -129,7 +129,8 @@ def connecting(given: tuple[list[str], list[str], list[str]], folder: Path) -> s
         command.main()
     except SystemExit as failure:
         message = str(failure.code)
-        assert message.startswith("error: ") and "\n" not in message, message
+        assert message.startswith("error: "), message
+        assert "\n" not in message
         return message
     finally:
         sys.argv = before

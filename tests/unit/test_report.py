@@ -265,6 +265,9 @@ def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):
     record("models/m/model.json", {"origin": "x/y", "revision": None, "sha256": "abc"})
     part = {"rows": 5, "ids_sha256": "def", "class_balance": {}}
     record("data/d/subset.json", {"source": {"kind": "toy"}, "revision": None, "train": part, "test": part})
+    counts = {"rows_read": 9, "subset": 7, "also_in_train": 3}
+    (tmp_path / "data/d/far.json").write_text(json.dumps({"counts": counts}))
+    (tmp_path / "data/d/older.json").write_text(json.dumps({"counts": {"rows_read": 9, "subset": 8}}))
     for name, device in (("step90/seed1/attempts/a", "cpu"), ("step90/seed2/attempts/b", "cuda")):
         record(f"journal/m/d/{name}.json", {"device": device, "seconds": 30, "cpu_seconds": 18})
     record("benchmarks/subset/d.tsv", {})
@@ -278,6 +281,8 @@ def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):
     assert found["versions"]["torch"] == ["2.9"]
     assert found["model"] == {"m": {"origin": "x/y", "sha256": "abc"}}
     assert found["data"]["d"]["test"] == {"rows": 5, "ids_sha256": "def"}
+    assert ("data, d, far, rows whose input is in train too", "3") in provenance.lines(found)
+    assert found["data"]["d"]["older"] == {"rows": 8}
     said = ("time spent, fine-tuning", "4.0 minutes on cpu, 0.13 CPU hours, attempts: 4")
     assert said in provenance.lines(found)
 

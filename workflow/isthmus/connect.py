@@ -114,10 +114,10 @@ def connect(
     with tempfile.TemporaryDirectory() as temporary:
         copies = [_adopted(name, Path(temporary, side)) for name, side in zip(names, "ab", strict=True)]
         classes = _class_names(copies, names, labels)
-        hint = (
-            "" if labels is None else "; or numbers from 0 without --labels, where they are the models' own"
-        )
-        rows = data.labelled_rows("--data", columns, classes, numbered=labels is None, numbers=hint)
+        hint = "; or numbers from 0 without --labels, where they are the models' own"
+        if labels is None:
+            hint = "; or any names, where --labels gives them in the order of the models' classes"
+        rows = data.labelled_rows("--data", columns, classes, numbered=labels is None, hint=hint)
         own = models.class_names(copies[0])
         examples = _read_alike(copies, names, rows, template, max_length)
         ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
