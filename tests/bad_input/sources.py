@@ -349,7 +349,16 @@ CONTENT = {
         "rows.jsonl",
         b'{"a": "x", "b": "yes"}\n',
         {"source": {"header": ["b", "a"]}},
-        ("datasets.own.source.header: found ['b', 'a'] for ", "rows.jsonl", "allowed: true"),
+        (
+            "datasets.own.source.header: found ['b', 'a'] for ",
+            "rows.jsonl, which is read as jsonl; allowed: ",
+        ),
+    ),
+    "a delimiter for a file that has none": (
+        "rows.jsonl",
+        b'{"a": "x", "b": "yes"}\n',
+        {"source": {"delimiter": ";"}},
+        ("datasets.own.source.delimiter: found ';' for ", "rows.jsonl, which is read as jsonl; allowed: "),
     ),
     "a format that is another one": (
         "rows.tsv",
@@ -398,6 +407,11 @@ CLASSES = {
         [["no", "yes", "unknown"]],
         {"labels": ["false", "true"]},
         ("datasets.own.labels: found 'false', 'true'", "'no', 'yes', 'unknown'", "a name for each"),
+    ),
+    "classes of a file that are alike": (
+        [["No", "no", "yes"]],
+        {},
+        (LABEL + "'No', 'no', which differ only in upper and lower case", "allowed: one way"),
     ),
     "a name that a file's classes lack": (
         [["no", "yes"]],

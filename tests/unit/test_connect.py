@@ -143,6 +143,23 @@ def test_labels_may_be_named_by_the_caller(call, saved):
     assert said == call().splitlines()
 
 
+def test_rows_that_are_left_out_are_said(call, saved):
+    lines = (saved / "named.tsv").read_text().splitlines(keepends=True)
+    header, unlabelled, empty = lines[0], "a man\ta man\t-1\n", "a man\t\tneutral\n"
+    (saved / "gaps.tsv").write_text("".join([header, unlabelled, empty, unlabelled, *lines[1:]]))
+    said = call(data="gaps.tsv").splitlines()
+    said.remove("left out: 2 rows without a label, 1 without a text")
+    assert said == call().splitlines()
+
+
+def test_a_file_without_an_ending(call, saved):
+    (saved / "examples").write_bytes((saved / "named.tsv").read_bytes())
+    assert call("--format", "tsv", data="examples") == call()
+    assert re.match(
+        r"error: --data: found .*examples; allowed: .* --format, which says", call(data="examples")
+    )
+
+
 def test_a_decoder_without_padding_of_its_own(call, tmp_path):
     assert "60 examples" in call(a="gpt_a", b="gpt_b")
     assert pd.read_csv(tmp_path / "curve.csv")["loss"].between(0.1, 5).all()

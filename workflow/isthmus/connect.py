@@ -24,12 +24,14 @@ class Connection:
         metrics: rows BH and CG of the loss: `metric, value, low, high, error, alpha, chord_low, chord_high`.
         accuracies: of the two ends.
         classes: the models' own name of each class and the data's, where the two differ.
+        dropped: rows of the file that were not measured: those without a label, and without a text.
     """
 
     points: pd.DataFrame
     metrics: pd.DataFrame
     accuracies: tuple[float, float]
     classes: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[int, int] = (0, 0)
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
@@ -50,7 +52,8 @@ class Connection:
         last = f"{len(self.points)} evaluations of {n} examples; nats, [95 % interval over examples]"
         named = ", ".join(f"{own!r} is the data's {name!r}" for own, name in self.classes)
         renamed = [f"the models' class {named}"] if named else []
-        return "\n".join([*ends, *gaps, last, *renamed])
+        left_out = "left out: {} rows without a label, {} without a text".format(*self.dropped)
+        return "\n".join([*ends, *gaps, last, *renamed, *([left_out] if any(self.dropped) else [])])
 
     def write(self, out: Path) -> list[Path]:
         """Write the curve as `<out>.csv` and `<out>.png`; returns the two paths."""
@@ -114,10 +117,7 @@ def connect(
     with tempfile.TemporaryDirectory() as temporary:
         copies = [_adopted(name, Path(temporary, side)) for name, side in zip(names, "ab", strict=True)]
         classes = _class_names(copies, names, labels)
-        hint = "; or numbers from 0 without --labels, where they are the models' own"
-        if labels is None:
-            hint = "; or any names, where --labels gives them in the order of the models' classes"
-        rows = data.labelled_rows("--data", columns, classes, numbered=labels is None, hint=hint)
+        rows, counts = _labelled_rows(columns, classes, named=labels is not None)
         own = models.class_names(copies[0])
         examples = _read_alike(copies, names, rows, template, max_length)
         ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
@@ -126,7 +126,8 @@ def connect(
         measured = paths.curve(row, ends[0], sampler or config.Paths().sampler(), seen)
         points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in measured.items()])
     renamed = tuple(pair for pair in zip(own, classes, strict=True) if pair[0] != pair[1])
-    return replace(_connection(points.assign(n=len(examples))), classes=renamed)
+    dropped = counts["unlabelled_dropped"], counts["empty_dropped"]
+    return replace(_connection(points.assign(n=len(examples))), classes=renamed, dropped=dropped)
 
 
 def default_numerics() -> dict[str, Any]:
@@ -159,6 +160,16 @@ def _class_names(copies: list[Path], names: tuple[str, str], labels: list[str] |
     for name, classes in zip(names, own, strict=True):
         check_names("--labels", name, classes, labels or classes)
     return labels or own[0]
+
+
+def _labelled_rows(
+    columns: config.Columns, classes: list[str], named: bool
+) -> tuple[data.Rows, dict[str, int]]:
+    """The examples; numbers are positions only where the caller has not `named` the data's labels."""
+    hint = "; or any names, where --labels gives them in the order of the models' classes"
+    if named:
+        hint = "; or numbers from 0 without --labels, where they are the models' own"
+    return data.labelled_rows("--data", columns, classes, numbered=not named, hint=hint)
 
 
 def _read_alike(

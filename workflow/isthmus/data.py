@@ -267,8 +267,8 @@ def write_breakdown(
 
 def labelled_rows(
     where: str, columns: Columns, names: list[str], *, numbered: bool = True, hint: str = ""
-) -> Rows:
-    """The labelled rows of your own files whose labels are known beforehand.
+) -> tuple[Rows, dict[str, int]]:
+    """The labelled rows of your own files whose labels are known beforehand, and how many were dropped why.
 
     Args:
         where: begins every message.
@@ -282,9 +282,10 @@ def labelled_rows(
     """
     check(where, columns)
     unnamed = names == [str(i) for i in range(len(names))]
-    return _labelled_rows(
+    rows, _, counts, _ = _labelled_rows(
         where, columns, None, names, numbered=numbered, hint=hint, renames=names if unnamed else None
-    )[0]
+    )
+    return rows, counts
 
 
 def read_rows(path: Path) -> Rows:
@@ -439,10 +440,13 @@ def _column_names(where: str, path: Path, source: FilesSource) -> list[str]:
         names = list(record)
     else:
         names = _header(where, path, source)
-    if source.header is not True and kind not in ("tsv", "csv"):
-        raise ConfigError(
-            f"{where}.source.header: found {source.header} for {path}, which names its columns; allowed: true"
-        )
+    ignored = {"header": source.header is not True, "delimiter": source.delimiter, "quoting": source.quoting}
+    for key in ignored:
+        if ignored[key] and kind not in ("tsv", "csv"):
+            raise ConfigError(
+                f"{where}.source.{key}: found {getattr(source, key)!r} for {path}, which is read as {kind}; "
+                f"allowed: no {key}, or tsv and csv files"
+            )
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
             f"{where}: found {listed(twice)} twice among the columns of {path}; allowed: each name once"
@@ -569,7 +573,9 @@ def _load(where: str, builder: str, path: Path, wanted: list[str], **options: An
                 builder, data_files=str(plain), split="train", cache_dir=f"{folder}/cache", **options
             )
             label = table.features[wanted[-1]]
-            class_names = label.names if isinstance(label, datasets.ClassLabel) else None
+            class_names = (
+                [name.strip() for name in label.names] if isinstance(label, datasets.ClassLabel) else None
+            )
             return _Table({name: table[name][:] for name in wanted}, class_names)
         except (datasets.exceptions.DatasetsError, UnicodeDecodeError) as error:
             raise ConfigError(
@@ -728,6 +734,7 @@ def _labelled_rows(
         )
     seen = labels.seen((i, raw.labels[i]) for i in keep)
     names = named or labels.names_found(f"{where}.label", seen, raw.origin)
+    labels.check_alike(f"{where}.label", names)
     ids = labels.classes(f"{where}.label", seen, raw.origin, names, numbered and bool(given), hint)
     texts = [[column[i] for i in keep] for column in raw.texts]
     rows = Rows(

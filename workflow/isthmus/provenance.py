@@ -27,6 +27,7 @@ def read(results: Path) -> dict:
             name: {
                 "source": _said(record["source"], *record["source"]) | _said(record, "revision"),
                 **{part: _said(record[part], "rows", "ids_sha256") for part in ("train", "test")},
+                **_left_out(record.get("counts", {})),
                 **_further(results / "data" / name),
             }
             for name, record in data.items()
@@ -56,16 +57,28 @@ def lines(values: dict, prefix: str = "") -> list[tuple[str, str]]:
     return found
 
 
+LEFT_OUT = {
+    "unlabelled_dropped": "rows without a label, left out",
+    "empty_dropped": "rows without a text, left out",
+    "duplicates_dropped_from_test": "rows of test whose input is in train, left out",
+    "also_in_train": "rows whose input is in train too",
+}
+
+
+def _left_out(counts: dict[str, int]) -> dict[str, int]:
+    """How many rows were dropped and why, where any were, and how many a further set shares with train."""
+    always = ("also_in_train",)
+    return {
+        LEFT_OUT[key]: counts[key] for key in LEFT_OUT if key in counts and (counts[key] or key in always)
+    }
+
+
 def _further(folder: Path) -> dict[str, dict]:
-    """The rows of a data set's further sets, and how many of them have an input that stands in train too."""
+    """The rows of a data set's further sets, by the set's name."""
     counts = {
         path.stem: _record(path)["counts"] for path in sorted(folder.glob("*.json")) if path.stem != "subset"
     }
-    said = {"subset": "rows", "also_in_train": "rows whose input is in train too"}
-    return {
-        name: {words: found[key] for key, words in said.items() if key in found}
-        for name, found in counts.items()
-    }
+    return {name: {"rows": found["subset"], **_left_out(found)} for name, found in counts.items()}
 
 
 def _record(path):
