@@ -137,7 +137,28 @@ def test_labels_may_be_named_by_the_caller(call, saved):
     data = pd.read_csv(saved / "named.tsv", sep="\t")
     data["gold"] = data["gold"].str[0].str.upper()
     data.to_csv(saved / "short.tsv", sep="\t", index=False)
-    assert call("--labels", "E", "N", "C", data="short.tsv") == call()
+    said = call("--labels", "E", "N", "C", data="short.tsv").splitlines()
+    named = "the models' class 'entailment' is the data's 'E', 'neutral' is the data's 'N'"
+    (line,) = (line for line in said if line.startswith(named))
+    said.remove(line)
+    assert said == call().splitlines()
+
+
+def test_rows_that_are_left_out_are_said(call, saved):
+    lines = (saved / "named.tsv").read_text().splitlines(keepends=True)
+    header, unlabelled, empty = lines[0], "a man\ta man\t-1\n", "a man\t\tneutral\n"
+    (saved / "gaps.tsv").write_text("".join([header, unlabelled, empty, unlabelled, *lines[1:]]))
+    said = call(data="gaps.tsv").splitlines()
+    said.remove("left out: 2 rows without a label, 1 without a text")
+    assert said == call().splitlines()
+
+
+def test_a_file_without_an_ending(call, saved):
+    (saved / "examples").write_bytes((saved / "named.tsv").read_bytes())
+    assert call("--format", "tsv", data="examples") == call()
+    assert re.match(
+        r"error: --data: found .*examples; allowed: .* --format, which says", call(data="examples")
+    )
 
 
 def test_a_decoder_without_padding_of_its_own(call, tmp_path):
@@ -150,7 +171,8 @@ def test_a_label_that_the_model_does_not_know(call, saved):
     (saved / "odd.tsv").write_text(data)
     message = call(data="odd.tsv")
     assert re.match(
-        r"error: --label: found 'perhaps' in row \d+ of odd\.tsv; allowed: 'entailment', ", message
+        r"error: --label: found 'perhaps' \(1 row, first in row \d+ of odd\.tsv\); allowed: 'entailment', ",
+        message,
     )
 
 

@@ -192,10 +192,11 @@ def test_files_without_a_header_are_read_one_after_the_other(tmp_path):
     assert [file["name"] for file in summary["source"]["files"]] == ["one [1].tsv", "two*.txt"]
 
 
-def test_a_record_may_leave_a_column_out(tmp_path):
+def test_a_record_may_have_no_value_but_not_no_key(tmp_path):
     path = tmp_path / "t.jsonl"
     rows = [{"text": text, "label": label} for text, label in many()]
-    path.write_text("\n".join(map(json.dumps, [*rows, {"text": "no label"}, {"label": "a"}])))
+    empty = [{"text": "no label", "label": None}, {"text": None, "label": "a"}]
+    path.write_text("\n".join(map(json.dumps, [*rows, *empty])))
     assert build(tmp_path / "out", single(path))[2]["counts"] == {
         "rows_read": 42, "unlabelled_dropped": 1, "empty_dropped": 1, "labelled": 40, "subset": 40,
         "duplicates_dropped_from_test": 0,
@@ -207,7 +208,8 @@ def test_a_record_may_leave_a_column_out(tmp_path):
 
 def test_unlabelled_and_empty_rows_are_dropped_and_counted(tmp_path):
     rows = [("x", "-1"), ("y", ""), ("z", "  "), ("", "0"), ("  ", "1"), *many(30, "01")]
-    train, test, summary = build(tmp_path / "out", single(write_tsv(tmp_path / "t.tsv", rows)))
+    path = write_tsv(tmp_path / "t.tsv", rows)
+    train, test, summary = build(tmp_path / "out", single(path, labels=["0", "1"]))
     assert summary["counts"] == {
         "rows_read": 35, "unlabelled_dropped": 3, "empty_dropped": 2, "labelled": 30, "subset": 30,
         "duplicates_dropped_from_test": 0,
@@ -374,16 +376,17 @@ def test_no_input_stands_in_both_parts(tmp_path, words, seed, test_fraction):
     assert list(train.ids) == sorted(train.ids)
 
 
-def test_a_pair_the_other_way_round_is_another_input(tmp_path):
-    rows = [
-        (f"x{i // 2}", f"y{i // 2}", i % 2)[::1] if i % 2 else (f"y{i // 2}", f"x{i // 2}", 0)
-        for i in range(40)
-    ]
-    path = write_tsv(tmp_path / "t.tsv", rows, header=("a", "b", "label"))
-    assert (
-        build(tmp_path / "out", single(path, text=["a", "b"]))[2]["counts"]["duplicates_dropped_from_test"]
-        == 0
+def test_a_pair_the_other_way_round_is_the_same_input(tmp_path):
+    """20 pairs, each once in each order: what stands in train either way is dropped from test."""
+    turned = [(f"y{i}", f"X{i} ", i % 2) for i in range(20)]
+    path = write_tsv(
+        tmp_path / "t.tsv", [(f"x{i}", f"y{i}", i % 2) for i in range(20)] + turned, ("a", "b", "label")
     )
+    train, test, summary = build(tmp_path / "out", single(path, text=["a", "b"], test_fraction=0.5))
+    trained = {i % 20 for i in train.ids.tolist()}
+    assert not trained & {i % 20 for i in test.ids.tolist()}
+    assert len(train.ids) == 20
+    assert summary["counts"]["duplicates_dropped_from_test"] == 20 - len(test.ids) > 0
 
 
 def test_the_summary(tmp_path):
@@ -411,10 +414,25 @@ def test_the_summary(tmp_path):
 # ------------------------------------------------------------------------------------------- further sets
 
 
-def further(folder, known, dataset=None, fetched=None, **options):
+def trained(folder, labels, rows=(("other", None),), renamed=None):
+    """A data set's folder by hand: its labels, and (text_a, text_b) of its train part."""
+    folder.mkdir(exist_ok=True)
+    (folder / "subset.json").write_text(json.dumps({"labels": labels, "renamed": renamed}))
+    columns = {
+        "id": list(range(len(rows))),
+        "text_a": [row[0] for row in rows],
+        "text_b": pa.array([row[1] for row in rows], pa.string()),
+        "label": [0] * len(rows),
+    }
+    pq.write_table(pa.table(columns), folder / "train.parquet")
+    return folder
+
+
+def further(folder, known, dataset=None, fetched=None, whole=None, **options):
     dataset = dataset or Dataset(source={"kind": "toy", "task": "entailment", "rows": 10}, text=["text_a"])
     path, summary = folder / "more.parquet", folder / "more.json"
-    data.write_set("more", "d", dataset, FurtherSet(**options), fetched, known, path, summary)
+    whole = whole or trained(folder / "whole", known)
+    data.write_set("more", "d", dataset, FurtherSet(**options), fetched, whole, path, summary)
     return data.read_rows(path), json.loads(summary.read_text(encoding="utf-8"))
 
 
@@ -456,11 +474,39 @@ def test_a_further_set_of_the_same_hub_data_set_is_renamed_alike(tmp_path):
     path = class_labelled(tmp_path / "t.parquet", ["not_duplicate", "duplicate"], [0, 1, 0])
     hub = {"kind": "hub", "id": "someone/pairs"}
     dataset = Dataset(source=hub, text=["text"], label="label", labels=["different", "same"])
-    rows, summary = further(
-        tmp_path, ["different", "same"], dataset, path, source={**hub, "split": "validation"}
-    )
+    renamed = trained(tmp_path / "renamed", ["different", "same"], renamed=["not_duplicate", "duplicate"])
+    validation = {**hub, "split": "validation"}
+    rows, summary = further(tmp_path, ["different", "same"], dataset, path, source=validation, whole=renamed)
     assert rows.labels.tolist() == [0, 1, 0]
     assert summary["labels"] == ["different", "same"]
+    # Other classes than those that were renamed, or the same in another order: nothing says what these are.
+    for classes in (["duplicate", "not_duplicate"], None):
+        other = trained(tmp_path / "other", ["different", "same"], renamed=classes)
+        call = lambda other=other: further(  # noqa: E731
+            tmp_path, ["different", "same"], dataset, path, source=validation, whole=other
+        )
+        refused(call, "sets.more.labels: missing", "'not_duplicate', 'duplicate'", "allowed: ")
+    options = {"source": validation, "labels": ["different", "same"], "whole": other}
+    rows, _ = further(tmp_path, ["different", "same"], dataset, path, **options)
+    assert rows.labels.tolist() == [0, 1, 0]
+
+
+def test_rows_of_a_further_set_that_stand_in_train_are_counted_and_stay(tmp_path):
+    dataset = Dataset(source={"kind": "toy", "task": "paraphrase", "rows": 10})
+    rows = [("one", "two", "a"), ("Two ", "ONE", "b"), ("one", "one", "a"), ("two", "three", "b")]
+    path = write_tsv(tmp_path / "t.tsv", rows, ("text_a", "text_b", "label"))
+    whole = trained(tmp_path / "pairs", ["a", "b"], [("one", "two"), ("nine", "ten")])
+    options = {"source": files(path), "text": ["text_a", "text_b"], "label": "label"}
+    found, summary = further(tmp_path, ["a", "b"], dataset, whole=whole, **options)
+    assert summary["counts"]["also_in_train"] == 2
+    assert len(found.ids) == 4
+    # Of the rows that were chosen, not of those that there are.
+    for size in (1, 2, 3):
+        found, summary = further(tmp_path, ["a", "b"], dataset, whole=whole, rows=size, **options)
+        assert summary["counts"]["also_in_train"] == sum(i in (0, 1) for i in found.ids.tolist())
+    single_texts = trained(tmp_path / "single", ["a", "b"], [("ONE", None)])
+    options = {"source": files(path), "text": ["text_a"], "label": "label"}
+    assert further(tmp_path, ["a", "b"], whole=single_texts, **options)[1]["counts"]["also_in_train"] == 2
 
 
 def test_numbers_need_an_order_that_somebody_gave(tmp_path):
@@ -470,9 +516,9 @@ def test_numbers_need_an_order_that_somebody_gave(tmp_path):
         lambda: further(tmp_path, NLI, **options, label_map=HANS),
         "datasets.d.sets.more.label",
         "'1'",
-        "`labels`",
+        "sets.more.labels",
     )
-    refused(lambda: further(tmp_path, NLI, **options), "'1'", "`labels`")
+    refused(lambda: further(tmp_path, NLI, **options), "'1'", "sets.more.labels")
     given = further(tmp_path, NLI, **options, label_map=HANS, labels=["entailment", "non-entailment"])
     assert given[0].labels.tolist() == [1, 0]
 
@@ -572,7 +618,7 @@ def test_check_names_missing_files_and_columns(tmp_path):
         ("t.csv", b'text,label\n"one,a\ntwo,b\n', ["quoting"]),
         ("t.csv", b'text,label\n"one" two,a\n', ["line 2", "quoting"]),
         ("t.jsonl", b'{"text": "a", "label": 0}\n{"text"\n', ["line 2", "one record a line"]),
-        ("t.jsonl", b'{"text": "a", "label": 0}\n[1]\n', ["record 2", "one record a line"]),
+        ("t.jsonl", b'{"text": "a", "label": 0}\n[1]\n', ["line 2", "found [1]", "one record a line"]),
         ("t.jsonl", b"\n", ["no record"]),
         ("t.jsonl", b'{"text": ["a"], "label": 0}\n', ["a list", "'text'"]),
         ("t.json", b'[{"text": "a"\n', ["list of records"]),

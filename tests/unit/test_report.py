@@ -264,7 +264,17 @@ def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):
             record(f"checkpoints/m/d/seed{seed}/step{step}/checkpoint.json", content)
     record("models/m/model.json", {"origin": "x/y", "revision": None, "sha256": "abc"})
     part = {"rows": 5, "ids_sha256": "def", "class_balance": {}}
-    record("data/d/subset.json", {"source": {"kind": "toy"}, "revision": None, "train": part, "test": part})
+    left_out = {
+        "rows_read": 9,
+        "unlabelled_dropped": 0,
+        "empty_dropped": 1,
+        "duplicates_dropped_from_test": 2,
+    }
+    source = {"source": {"kind": "toy"}, "revision": None, "counts": left_out}
+    record("data/d/subset.json", {**source, "train": part, "test": part})
+    counts = {"rows_read": 9, "subset": 7, "also_in_train": 3}
+    (tmp_path / "data/d/far.json").write_text(json.dumps({"counts": counts}))
+    (tmp_path / "data/d/older.json").write_text(json.dumps({"counts": {"rows_read": 9, "subset": 8}}))
     for name, device in (("step90/seed1/attempts/a", "cpu"), ("step90/seed2/attempts/b", "cuda")):
         record(f"journal/m/d/{name}.json", {"device": device, "seconds": 30, "cpu_seconds": 18})
     record("benchmarks/subset/d.tsv", {})
@@ -278,6 +288,11 @@ def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):
     assert found["versions"]["torch"] == ["2.9"]
     assert found["model"] == {"m": {"origin": "x/y", "sha256": "abc"}}
     assert found["data"]["d"]["test"] == {"rows": 5, "ids_sha256": "def"}
+    assert ("data, d, far, rows whose input is in train too", "3") in provenance.lines(found)
+    assert found["data"]["d"]["older"] == {"rows": 8}
+    assert ("data, d, rows without a text, left out", "1") in provenance.lines(found)
+    assert ("data, d, rows of test whose input is in train, left out", "2") in provenance.lines(found)
+    assert "without a label" not in str(found)
     said = ("time spent, fine-tuning", "4.0 minutes on cpu, 0.13 CPU hours, attempts: 4")
     assert said in provenance.lines(found)
 

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import get_args
 
 from pydantic import ValidationError
 
@@ -35,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     connect.add_argument("b", metavar="B", help="another one, of the same architecture")
     add = connect.add_argument
     add("--data", required=True, type=Path, help="labelled examples: TSV, CSV, JSON lines or Parquet")
+    formats = get_args(get_args(config.FilesSource.model_fields["format"].annotation)[0])
+    add("--format", choices=formats, help="how the data are read, where their ending does not say it")
     add("--text", required=True, nargs="+", metavar="COLUMN", help="the column of the text, or of both texts")
     add("--label", required=True, metavar="COLUMN", help="the label's column: names or numbers of classes")
     add("--labels", nargs="+", metavar="NAME", help="the data's names of the models' classes, in their order")
@@ -58,8 +61,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     from isthmus.connect import connect, default_numerics
 
-    source = {"kind": "files", "paths": [arguments.data]}
-    columns = _settings(config.Columns, source=source, text=arguments.text, label=arguments.label)
+    source = {"kind": "files", "paths": [arguments.data], "format": arguments.format}
+    named = {key: getattr(arguments, key) for key in ("text", "label", "labels")}
+    columns = _settings(config.Columns, source=source, **named)
     limits = _settings(config.Paths, tolerance=arguments.tolerance, max_alphas=arguments.max_alphas)
     measuring = _settings(
         config.Evaluation, replicates=arguments.replicates, token_budget=arguments.token_budget
@@ -69,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
         found = connect(
             (arguments.a, arguments.b),
             columns,
-            labels=arguments.labels,
+            labels=columns.labels,
             template=arguments.pair_template,
             max_length=arguments.max_length,
             budget=measuring.token_budget,
@@ -98,7 +102,11 @@ def main() -> None:
         run(parser().parse_args())
     except UserError as error:
         # The library names settings of an experiment; here they are options.
-        sys.exit(f"error: {error}".replace("--data.source.paths", "--data").replace("--data.", "--"))
+        sys.exit(
+            f"error: {error}".replace("--data.source.paths", "--data")
+            .replace("--data.source.", "--")
+            .replace("--data.", "--")
+        )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from isthmus import wording
+from isthmus import labels, wording
 from isthmus.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -56,10 +56,18 @@ def _pair_template(value: str) -> str:
     return value
 
 
+def _separates(value: str) -> str:
+    if value in '\n\r\0"':
+        raise ValueError(f"found {value!r}; allowed: a character that is no line end and no quotation mark")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_folder_name)]
 Location = Annotated[Path, BeforeValidator(_expand)]
 PairTemplate = Annotated[str, AfterValidator(_pair_template)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
+Delimiter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_separates)]
+Label = Annotated[str, BeforeValidator(labels.name)]
 
 
 def _number(value: Any) -> Any:
@@ -92,23 +100,28 @@ class HubSource(Settings):
 
 
 class FilesSource(Settings):
-    """Your own files: TSV, CSV, JSON lines or Parquet, by their ending."""
+    """Your own files: TSV, CSV, JSON lines or Parquet."""
 
     kind: Literal["files"]
-    paths: list[Location] = Field(min_length=1, description="the files, read one after the other")
-    delimiter: str | None = Field(
+    paths: list[Location] = Field(min_length=1, description="the files, read one after the other; each once")
+    format: Literal["tsv", "csv", "jsonl", "parquet"] | None = Field(
         None,
-        min_length=1,
-        max_length=1,
-        description="what separates columns; by default a tab for .tsv and .txt, else a comma",
+        description="how all of them are read, whatever their endings; by default .tsv and .txt are `tsv`, "
+        ".csv is `csv`, .jsonl and .json are `jsonl` (a .json may be one list of records), .parquet is "
+        "`parquet`",
+    )
+    delimiter: Delimiter | None = Field(
+        None,
+        description="what separates columns; by default a tab for `tsv`, a comma for `csv`",
     )
     quoting: Literal["none", "minimal"] | None = Field(
         None,
         description="`none`: a quotation mark is a character of the text; `minimal`: it encloses fields. "
-        "By default `none` for .tsv and .txt, else `minimal`",
+        "By default `none` for `tsv`, `minimal` for `csv`",
     )
     header: bool | list[str] = Field(
-        True, description="`true`: the first line names the columns; else the list of their names"
+        True,
+        description="`true`: the first line names the columns; else the list of their names (`tsv`, `csv`)",
     )
 
 
@@ -133,10 +146,15 @@ class Columns(Settings):
         None, min_length=1, max_length=2, description="the columns of one text, or of the two texts of a pair"
     )
     label: str | None = Field(None, description="the label's column")
-    labels: list[str] | None = Field(
+    labels: list[Label] | None = Field(
         None,
         min_length=2,
-        description="the label names in the order of their ids; by default those found, sorted",
+        description="the label names in the order of their ids; by default those found, sorted. The data "
+        "hold these names, or numbers from 0 that stand for them by position where none of them is a label "
+        "of the data; one or the other in all rows, and any other label is an error. Blanks around a label "
+        'are no part of it; 1, `"1"` and, in JSON and Parquet, 1.0 are one label; labels that differ only in '
+        "case, Unicode form or in how a number is written are an error. Rows with -1 have no label where -1 "
+        "is not named here",
     )
     fraction: Fraction = Field(
         1.0, description="the part of the labelled rows to keep, drawn uniformly at random"
@@ -155,13 +173,30 @@ class Columns(Settings):
             raise ValueError("found both `fraction` and `rows`; allowed: one of them")
         if self.labels and len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels: found a name twice in {self.labels}; allowed: each once")
+        labels.check_alike("labels", self.labels or ())
+        _check_different(self.text, self.label)
         return self
+
+
+def _check_different(text: list[str] | None, label: str | None) -> None:
+    if text and len(set(text)) < len(text):
+        raise ValueError(f"text: found {text[0]!r} twice; allowed: two different columns, or one")
+    if text and label in text:
+        raise ValueError(f"label: found {label!r}, which is a column of `text` too; allowed: another column")
+
+
+def _each_once(mapping: Any) -> Any:
+    """A mapping whose keys are labels, of which no two are one: 1 and "1" would be merged without a word."""
+    names = [str(key).strip() for key in mapping] if isinstance(mapping, dict) else []
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"found the label(s) {labels.listed(twice)} twice; allowed: each once")
+    return mapping
 
 
 class FurtherSet(Columns):
     """A further evaluation set of a data set; its columns are those of the data set unless given."""
 
-    label_map: dict[str, str] | None = Field(
+    label_map: Annotated[dict[Label, Label], BeforeValidator(_each_once)] | None = Field(
         None,
         description="from each label of the data set to a label of this set; the probabilities of those "
         "that share one are added (HANS: neutral and contradiction are both non-entailment)",
@@ -184,13 +219,18 @@ class Dataset(Columns):
 
     @model_validator(mode="after")
     def _set_names(self):
-        if taken := {"train", "test"} & set(self.sets):
+        if taken := {"train", "test", "subset"} & set(self.sets):
             raise ValueError(
                 f"sets: {sorted(taken)} are the names of the data set's own parts; choose others"
             )
         for key in ("text", "label"):
             if getattr(self, key) is None and self.source.kind != "toy":
                 raise ValueError(f"`{key}` is missing; allowed: the name(s) of the source's {key} column(s)")
+        for name, further in self.sets.items():
+            try:
+                _check_different(further.text or self.text, further.label or self.label)
+            except ValueError as error:
+                raise ValueError(f"sets.{name}.{error}") from None
         return self
 
 
@@ -343,7 +383,7 @@ class Model(Settings):
         None,
         description="fine-tuned classifiers of one architecture, instead of `hub`, to be measured",
     )
-    labels: list[str] | None = Field(
+    labels: list[Label] | None = Field(
         None,
         description="with `checkpoints`: the data set's label of each of their classes, in order; by default "
         "their own names, or the data set's order where they have none",

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from isthmus import config, connectivity, data, figures, identity, models, numerics, paths, tokens
 from isthmus.bootstrap import percentile_interval
 from isthmus.errors import ConfigError, MismatchedEnds
+from isthmus.labels import check_names
 from isthmus.paths import SAMPLER_SET, End, Row
 
 
@@ -22,11 +23,15 @@ class Connection:
         points: a row an alpha: `alpha, loss, error, n` and, with replicates, `loss_low, loss_high`.
         metrics: rows BH and CG of the loss: `metric, value, low, high, error, alpha, chord_low, chord_high`.
         accuracies: of the two ends.
+        classes: the models' own name of each class and the data's, where the two differ.
+        dropped: rows of the file that were not measured: those without a label, and without a text.
     """
 
     points: pd.DataFrame
     metrics: pd.DataFrame
     accuracies: tuple[float, float]
+    classes: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[int, int] = (0, 0)
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
@@ -45,7 +50,10 @@ class Connection:
         )
         n = self.points["n"].iloc[0]
         last = f"{len(self.points)} evaluations of {n} examples; nats, [95 % interval over examples]"
-        return "\n".join([*ends, *gaps, last])
+        named = ", ".join(f"{own!r} is the data's {name!r}" for own, name in self.classes)
+        renamed = [f"the models' class {named}"] if named else []
+        left_out = "left out: {} rows without a label, {} without a text".format(*self.dropped)
+        return "\n".join([*ends, *gaps, last, *renamed, *([left_out] if any(self.dropped) else [])])
 
     def write(self, out: Path) -> list[Path]:
         """Write the curve as `<out>.csv` and `<out>.png`; returns the two paths."""
@@ -90,7 +98,8 @@ def connect(
     Args:
         names: two folders or hub ids, as for `origin`.
         columns: the examples' files and columns.
-        labels: the data's names of the models' classes, in their order; by default the models' own.
+        labels: the data's names of the models' classes, in their order; by default the models' own, or
+            positions among them.
         template: how two texts are joined, as in `tokens.tokenize`; by default as the architecture does.
         max_length: tokens an example at most.
         budget: tokens a batch at most.
@@ -107,7 +116,9 @@ def connect(
     computing = numerics.setup(settings or default_numerics())
     with tempfile.TemporaryDirectory() as temporary:
         copies = [_adopted(name, Path(temporary, side)) for name, side in zip(names, "ab", strict=True)]
-        rows = data.labelled_rows("--data", columns, _class_names(copies, names, labels))
+        classes = _class_names(copies, names, labels)
+        rows, counts = _labelled_rows(columns, classes, named=labels is not None)
+        own = models.class_names(copies[0])
         examples = _read_alike(copies, names, rows, template, max_length)
         ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
         paths.check_same_architecture(*ends, names)
@@ -115,7 +126,9 @@ def connect(
         row = Row(ends[1], None, {SAMPLER_SET: examples}, budget, computing, bootstrap, journal)
         measured = paths.curve(row, ends[0], sampler or config.Paths().sampler(), seen)
         points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in measured.items()])
-    return _connection(points.assign(n=len(examples)))
+    renamed = tuple(pair for pair in zip(own, classes, strict=True) if pair[0] != pair[1])
+    dropped = counts["unlabelled_dropped"], counts["empty_dropped"]
+    return replace(_connection(points.assign(n=len(examples))), classes=renamed, dropped=dropped)
 
 
 def default_numerics() -> dict[str, Any]:
@@ -148,7 +161,19 @@ def _class_names(copies: list[Path], names: tuple[str, str], labels: list[str] |
             f"the classes of {names[0]} are {own[0]}, those of {names[1]} {own[1]}; allowed: the same "
             "names in one order, or --labels, which names the classes of both"
         )
+    for name, classes in zip(names, own, strict=True):
+        check_names("--labels", name, classes, labels or classes)
     return labels or own[0]
+
+
+def _labelled_rows(
+    columns: config.Columns, classes: list[str], named: bool
+) -> tuple[data.Rows, dict[str, int]]:
+    """The examples; numbers are positions only where the caller has not `named` the data's labels."""
+    hint = "; or any names, where --labels gives them in the order of the models' classes"
+    if named:
+        hint = "; or numbers from 0 without --labels, where they are the models' own"
+    return data.labelled_rows("--data", columns, classes, numbered=not named, hint=hint)
 
 
 def _read_alike(

@@ -7,24 +7,34 @@ dropped for which reason.
 
 import csv
 import difflib
+import filecmp
 import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from isthmus import hashing, stored, toy
+from isthmus import hashing, labels, stored, toy
 from isthmus.config import Columns, Dataset, FilesSource, FurtherSet, HubSource, ToySource
 from isthmus.errors import ConfigError
+from isthmus.labels import listed
 
 if TYPE_CHECKING:
     import numpy as np
 
-DELIMITED = (".tsv", ".csv", ".txt")
-JSON = (".jsonl", ".json")
-ENDINGS = (*DELIMITED, *JSON, ".parquet")
+# How a file is read where the source's `format` does not say it.
+FORMATS = {
+    ".tsv": "tsv",
+    ".csv": "csv",
+    ".txt": "tsv",
+    ".jsonl": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
+ENDINGS = tuple(FORMATS)
 
 TOY_TEXT, TOY_LABEL = ["text_a", "text_b"], "label"
 
@@ -98,13 +108,19 @@ def check(key: str, columns: Columns) -> None:
     if not isinstance(columns.source, FilesSource):
         return
     for path in columns.source.paths:
-        if path.suffix.lower() not in ENDINGS:
+        if columns.source.format is None and path.suffix.lower() not in ENDINGS:
             raise ConfigError(
-                f"{key}.source.paths: found {path}; allowed: files that end in {', '.join(ENDINGS)}"
+                f"{key}.source.paths: found {path}; allowed: files that end in {', '.join(ENDINGS)}, or "
+                f"{key}.source.format, which says how a file with another ending is read"
             )
         if not path.is_file():
             raise ConfigError(f"{key}.source.paths: found {path}, which is no file; allowed: existing files")
         _check_columns(key, columns, _column_names(key, path, columns.source), str(path))
+    for one, other in combinations(columns.source.paths, 2):
+        if one.stat().st_size == other.stat().st_size and filecmp.cmp(one, other, shallow=False):
+            raise ConfigError(
+                f"{key}.source.paths: found {one} and {other}, which hold the same; allowed: each file once"
+            )
 
 
 def inherit(dataset: Dataset, further: FurtherSet) -> FurtherSet:
@@ -121,6 +137,8 @@ def write_subset(name: str, dataset: Dataset, fetched: Path | None, folder: Path
     source's order. Subset and split depend on the source's rows, the columns, the labels, the sizes and the
     seed only.
 
+    `subset.json` holds under `renamed` what the source itself calls the classes, where `labels` renames them.
+
     Args:
         name: the data set's name in the config.
         dataset: its settings.
@@ -134,7 +152,9 @@ def write_subset(name: str, dataset: Dataset, fetched: Path | None, folder: Path
     import numpy as np
 
     where = f"datasets.{name}"
-    rows, labels, counts = _labelled_rows(where, dataset, fetched, dataset.labels)
+    rows, names, counts, renamed = _labelled_rows(
+        where, dataset, fetched, dataset.labels, renames=dataset.labels
+    )
     order = _subset(where, dataset, len(rows.ids))
     tested = min(max(1, round(len(order) * dataset.test_fraction)), len(order) - 1)
     if tested < 1:
@@ -150,19 +170,18 @@ def write_subset(name: str, dataset: Dataset, fetched: Path | None, folder: Path
             f"{where}: found an empty test part (each of its {tested} inputs stands in train too); "
             "allowed: one row or more; raise `test_fraction` or the subset's size"
         )
-    if missing := [label for i, label in enumerate(labels) if i not in train.labels]:
+    if missing := [label for i, label in enumerate(names) if i not in train.labels]:
         raise ConfigError(
-            f"{where}: found no row of {_listed(missing)} in train ({len(train.ids)} rows); allowed: one "
+            f"{where}: found no row of {listed(missing)} in train ({len(train.ids)} rows); allowed: one "
             "or more of each label; take a larger subset, another `seed`, or only `labels` that the data have"
         )
     folder.mkdir(parents=True, exist_ok=True)
     _write_rows(folder / "train.parquet", train)
     _write_rows(folder / "test.parquet", test)
     counts |= {"subset": len(order), "duplicates_dropped_from_test": int((~fresh).sum())}
-    parts = {"train": _part(train, labels), "test": _part(test, labels)}
-    stored.write_json(
-        folder / "subset.json", _origin(dataset, fetched) | {"labels": labels, "counts": counts} | parts
-    )
+    parts = {"train": _part(train, names), "test": _part(test, names)}
+    known = {"labels": names, "renamed": renamed, "counts": counts}
+    stored.write_json(folder / "subset.json", _origin(dataset, fetched) | known | parts)
 
 
 def write_set(
@@ -171,14 +190,15 @@ def write_set(
     dataset: Dataset,
     further: FurtherSet,
     fetched: Path | None,
-    labels: list[str],
+    whole: Path,
     path: Path,
     summary: Path,
 ) -> None:
     """Write a further evaluation set: rows as `write_subset` writes them, and a JSON file.
 
     The JSON file holds the set's own `labels` and, under `groups`, for each label of the data set the
-    position of the set's label that it counts as.
+    position of the set's label that it counts as. `also_in_train` of its `counts` says how many of the rows,
+    which all stay, have an input that stands in train too.
 
     Args:
         name: the set's name in the config.
@@ -186,7 +206,7 @@ def write_set(
         dataset: the data set's settings, which name the columns where the set does not.
         further: the set's settings.
         fetched: what `fetch` wrote, for a source on the hub.
-        labels: the data set's label names, in the order of their ids (`labels` in its `subset.json`).
+        whole: the folder that `write_subset` wrote the data set to.
         path: the Parquet file to write.
         summary: the JSON file to write.
 
@@ -196,23 +216,16 @@ def write_set(
     import numpy as np
 
     where = f"datasets.{dataset_name}.sets.{name}"
-    names, groups = _groups(where, further, labels)
+    known = json.loads((whole / "subset.json").read_text(encoding="utf-8"))
+    names, groups = _groups(where, further, known["labels"])
     columns = inherit(dataset, further)
-    for key in ("text", "label"):
-        if getattr(columns, key) is None and not isinstance(columns.source, ToySource):
-            raise ConfigError(f"{where}.{key}: missing; allowed: the name(s) of the source's {key} column(s)")
-    # A number stands for a label by its position only where the config itself gives the names' order.
-    ordered = bool(further.labels or (dataset.labels and not further.label_map))
-    rows, _, counts = _labelled_rows(where, columns, fetched, names, ordered)
-    pairs = len(dataset.text or TOY_TEXT) == 2
-    if (rows.text_b is not None) != pairs:
-        found, allowed = ("pairs", "single texts") if rows.text_b is not None else ("single texts", "pairs")
-        raise ConfigError(f"{where}.text: found {found}; allowed: {allowed}, as in datasets.{dataset_name}")
+    rows, counts = _further_rows(where, dataset, further, fetched, names, known)
     order = _subset(where, further, len(rows.ids))
     rows = rows.take(np.sort(order))
     path.parent.mkdir(parents=True, exist_ok=True)
     _write_rows(path, rows)
-    counts["subset"] = len(order)
+    trained = set(_inputs(read_rows(whole / "train.parquet")))
+    counts |= {"subset": len(order), "also_in_train": sum(text in trained for text in _inputs(rows))}
     parts = {"labels": names, "groups": groups, "counts": counts, "set": _part(rows, names)}
     stored.write_json(summary, _origin(columns, fetched) | parts)
 
@@ -235,8 +248,8 @@ def write_breakdown(
     import pyarrow as pa
 
     parts: list[str | None] = []
-    for _, table in _tables(where, columns, fetched, [columns.by]):
-        parts += [_label(value, table.class_names) for value in table.columns[columns.by]]
+    for file, table in _tables(where, columns, fetched, [columns.by]):
+        parts += _labels(f"{where}.by", file, table.columns[columns.by], table.class_names)
     names, ids = [], []
     for name, rows in sets.items():
         found = read_rows(rows).ids.tolist()
@@ -248,19 +261,27 @@ def write_breakdown(
     stored.write_table(path, pa.table({"set": names, "id": ids, "part": chosen}))
 
 
-def labelled_rows(where: str, columns: Columns, labels: list[str]) -> Rows:
-    """The labelled rows of your own files whose labels are known beforehand, by name or by position.
+def labelled_rows(
+    where: str, columns: Columns, names: list[str], *, numbered: bool = True, hint: str = ""
+) -> tuple[Rows, dict[str, int]]:
+    """The labelled rows of your own files whose labels are known beforehand, and how many were dropped why.
 
     Args:
         where: begins every message.
         columns: the files, and what their columns mean.
-        labels: the label names, in the order of their ids.
+        names: the label names, in the order of their ids; digits from 0 where nobody has named the classes.
+        numbered: whether whole numbers may stand for the names, by position.
+        hint: what else would help with other labels, as the end of a message.
 
     Raises:
-        ConfigError: as in `check`, or a label is not among `labels`.
+        ConfigError: as in `check`, or the labels are neither all names nor all positions.
     """
     check(where, columns)
-    return _labelled_rows(where, columns, None, labels)[0]
+    unnamed = names == [str(i) for i in range(len(names))]
+    rows, _, counts, _ = _labelled_rows(
+        where, columns, None, names, numbered=numbered, hint=hint, renames=names if unnamed else None
+    )
+    return rows, counts
 
 
 def read_rows(path: Path) -> Rows:
@@ -282,12 +303,16 @@ def read_rows(path: Path) -> Rows:
 # ------------------------------------------------------------------------------------------ reading files
 
 
+def _format(path: Path, source: FilesSource) -> str:
+    return source.format or FORMATS[path.suffix.lower()]
+
+
 def _delimiter(path: Path, source: FilesSource) -> str:
-    return source.delimiter or ("," if path.suffix.lower() == ".csv" else "\t")
+    return source.delimiter or ("," if _format(path, source) == "csv" else "\t")
 
 
 def _quoting(path: Path, source: FilesSource) -> int:
-    default = "minimal" if path.suffix.lower() == ".csv" else "none"
+    default = "minimal" if _format(path, source) == "csv" else "none"
     return csv.QUOTE_NONE if (source.quoting or default) == "none" else csv.QUOTE_MINIMAL
 
 
@@ -314,35 +339,83 @@ def _lines(where: str, path: Path, source: FilesSource) -> Iterator[tuple[int, l
         ) from error
 
 
-def _records(where: str, path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a JSON file: one a line, or (.json) a list of them.
+def _records(where: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records of a JSON file, one a line or (.json) a list of them, each with its place for messages.
 
     Not by the `datasets` library, whose JSON reader takes strings for times where all of a column are dates.
     """
     wanted = "one record a line, such as {...}" + (
         ", or one list of records" if path.suffix.lower() == ".json" else ""
     )
-    number = 1
+    whole = _is_list(path)
+    for number, text in _json_texts(where, path, whole):
+        value = _parsed(where, path, text, number, wanted)
+        for position, record in enumerate(value if whole else [value], start=1):
+            place = f"{path}, record {position}" if whole else f"{path}, line {number}"
+            if not isinstance(record, dict):
+                raise ConfigError(f"{where}: {place}: found {_short(record)}; allowed: {wanted}")
+            if "\\u" in text:
+                _check_characters(f"{where}: {place}", record)
+            yield place, record
+
+
+def _json_texts(where: str, path: Path, whole: bool) -> Iterator[tuple[int, str]]:
+    """Line number (from 1) and text of each line that is not blank, or the file's whole text as one."""
     try:
         with open(path, encoding="utf-8-sig", newline="\n") as file:
-            if _is_list(path):
-                numbered: Iterable = enumerate(json.load(file), start=1)
-            else:
-                lines = enumerate(map(str.strip, file), start=1)
-                numbered = ((number, line) for number, line in lines if line)
-            for number, record in numbered:
-                record = json.loads(record) if isinstance(record, str) else record
-                if not isinstance(record, dict):
-                    raise ConfigError(
-                        f"{where}: {path}, record {number}: found {record!r}; allowed: {wanted}"
-                    )
-                yield record
+            if whole:
+                yield 1, file.read()
+                return
+            for number, line in enumerate(map(str.strip, file), start=1):
+                if line:
+                    yield number, line
     except UnicodeDecodeError as error:
         raise ConfigError(f"{where}: {path} is no text in UTF-8 ({error.reason}); allowed: UTF-8") from error
+
+
+def _parsed(where: str, path: Path, text: str, line: int, wanted: str) -> Any:
+    """The value of a JSON text that begins at a line; an error where it would be read as something else."""
+    try:
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
+        line += error.lineno - 1
+        found, allowed = f"no JSON ({error.msg})", wanted
+    except RecursionError:
+        found, allowed = "found JSON that is nested too deep to read", wanted
+    except _KeyTwice as error:
+        found, allowed = f"found the key {error.args[0]!r} twice in one record", "each key once"
+    except ValueError:
+        found, allowed = "found a number of thousands of digits", "text, in quotation marks"
+    raise ConfigError(f"{where}: {path}, line {line}: {found}; allowed: {allowed}")
+
+
+class _KeyTwice(Exception):
+    """A JSON object with a key twice, of which a reader would drop one."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in record:
+            raise _KeyTwice(key)
+        record[key] = value
+    return record
+
+
+def _check_characters(place: str, record: dict[str, Any]) -> None:
+    """Raise a ConfigError where a text holds half of a character, which no file can be written with."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start].encode("ascii", "backslashreplace").decode()
         raise ConfigError(
-            f"{where}: {path}, line {number + error.lineno - 1}: no JSON ({error.msg}); allowed: {wanted}"
+            f"{place}: found {half}, half a character (a lone surrogate); allowed: text in Unicode"
         ) from error
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _is_list(path: Path) -> bool:
@@ -355,14 +428,32 @@ def _is_list(path: Path) -> bool:
 
 def _column_names(where: str, path: Path, source: FilesSource) -> list[str]:
     """The names of a file's columns, from its first row or record, or its schema."""
-    ending = path.suffix.lower()
-    if ending == ".parquet":
-        return _parquet_names(where, path)
-    if ending in JSON:
-        record = next(_records(where, path), None)
+    kind = _format(path, source)
+    if kind == "parquet":
+        names = _parquet_names(where, path)
+    elif kind == "jsonl":
+        _, record = next(_records(where, path), (None, None))
         if record is None:
             raise ConfigError(f"{where}: found no record in {path}; allowed: one or more")
-        return list(record)
+        names = list(record)
+    else:
+        names = _header(where, path, source)
+    ignored = {"header": source.header is not True, "delimiter": source.delimiter, "quoting": source.quoting}
+    for key in ignored:
+        if ignored[key] and kind not in ("tsv", "csv"):
+            raise ConfigError(
+                f"{where}.source.{key}: found {getattr(source, key)!r} for {path}, which is read as {kind}; "
+                f"allowed: no {key}, or tsv and csv files"
+            )
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"{where}: found {listed(twice)} twice among the columns of {path}; allowed: each name once"
+        )
+    return names
+
+
+def _header(where: str, path: Path, source: FilesSource) -> list[str]:
+    """The names of a delimited file's columns: its first line, or as the settings give them."""
     first = next(_lines(where, path, source), None)
     if first is None:
         raise ConfigError(f"{where}: found no row in {path}; allowed: one or more")
@@ -376,9 +467,10 @@ def _column_names(where: str, path: Path, source: FilesSource) -> list[str]:
             f"{where}.source.header: found {len(names)} names for {path}; allowed: {len(first[1])}, as "
             "many as its first line has columns"
         )
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if source.header is not True and [field.strip() for field in first[1]] == names:
         raise ConfigError(
-            f"{where}: found {_listed(twice)} twice among the columns of {path}; allowed: each name once"
+            f"{where}.source.header: found {listed(names)}, which is also the first line of {path}; "
+            "allowed: true (the first line names the columns), or a file without such a line"
         )
     return names
 
@@ -402,7 +494,7 @@ def _check_columns(where: str, columns: Columns, names: list[str], origin: str) 
             close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             raise ConfigError(
-                f"{where}.{key}: found {name!r}{hint}; allowed: the columns of {origin}, {_listed(names)}"
+                f"{where}.{key}: found {name!r}{hint}; allowed: the columns of {origin}, {listed(names)}"
             )
 
 
@@ -423,7 +515,7 @@ def _read_delimited(where: str, path: Path, source: FilesSource, wanted: list[st
         if len(fields) != len(names):
             raise ConfigError(
                 f"{where}: {path}, line {line}: found {len(fields)} column{'s' * (len(fields) != 1)}; "
-                f"allowed: {len(names)} ({_listed(names)})"
+                f"allowed: {len(names)} ({listed(names)})"
             )
     if rows == 0:
         return _Table({name: [] for name in wanted})
@@ -449,8 +541,16 @@ def _read_delimited(where: str, path: Path, source: FilesSource, wanted: list[st
 
 
 def _read_json(where: str, path: Path, source: FilesSource, wanted: list[str]) -> _Table:
-    records = list(_records(where, path))
-    return _Table({name: [record.get(name) for record in records] for name in wanted})
+    read: dict[str, list] = {name: [] for name in wanted}
+    for place, record in _records(where, path):
+        for name, values in read.items():
+            if name not in record:
+                raise ConfigError(
+                    f"{where}: {place}: found no key {name!r}; allowed: this key in each record, with null "
+                    "where it has no value"
+                )
+            values.append(record[name])
+    return _Table(read)
 
 
 def _read_parquet(where: str, path: Path, source: FilesSource | HubSource, wanted: list[str]) -> _Table:
@@ -464,25 +564,28 @@ def _load(where: str, builder: str, path: Path, wanted: list[str], **options: An
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as folder:
         # The library reads a path as a pattern, so it gets a plain name that stands for the file.
-        plain = Path(folder, "rows" + path.suffix.lower())
+        plain = Path(folder, f"rows.{builder}")
         plain.symlink_to(path.resolve())
         try:
             table = datasets.load_dataset(
                 builder, data_files=str(plain), split="train", cache_dir=f"{folder}/cache", **options
             )
-        except datasets.exceptions.DatasetsError as error:
+            label = table.features[wanted[-1]]
+            class_names = (
+                [name.strip() for name in label.names] if isinstance(label, datasets.ClassLabel) else None
+            )
+            return _Table({name: table[name][:] for name in wanted}, class_names)
+        except (datasets.exceptions.DatasetsError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"{where}: {path} cannot be read: {_first_line(error.__cause__ or error)}"
             ) from error
-        label = table.features[wanted[-1]]
-        class_names = label.names if isinstance(label, datasets.ClassLabel) else None
-        return _Table({name: table[name][:] for name in wanted}, class_names)
 
 
 _READERS: dict[str, Callable[..., _Table]] = {
-    **dict.fromkeys(DELIMITED, _read_delimited),
-    **dict.fromkeys(JSON, _read_json),
-    ".parquet": _read_parquet,
+    "tsv": _read_delimited,
+    "csv": _read_delimited,
+    "jsonl": _read_json,
+    "parquet": _read_parquet,
 }
 
 
@@ -490,11 +593,15 @@ _READERS: dict[str, Callable[..., _Table]] = {
 
 
 class _Raw(NamedTuple):
-    """A whole source: texts (one list a text column), label values as text (None: none), and rows by file."""
+    """A whole source: texts (one list a text column), label values as text (None: none), and rows by file.
+
+    `class_names` are the source's own; they are `renamed` where the settings have others in their place.
+    """
 
     texts: list[list[str | None]]
     labels: list[str | None]
     class_names: list[str] | None
+    renamed: bool
     files: list[tuple[str, int]]
 
     def origin(self, row: int) -> str:
@@ -506,25 +613,46 @@ class _Raw(NamedTuple):
         raise IndexError(row)
 
 
-def _read(where: str, columns: Columns, fetched: Path | None, ordered: list[str] | None) -> _Raw:
-    """Read a whole source; `ordered` are label names whose order the config gives."""
+def _read(where: str, columns: Columns, fetched: Path | None, renames: list[str] | None) -> _Raw:
+    """Read a whole source; `renames` are names of classes, in order, that may stand for the source's own."""
     if isinstance(columns.source, ToySource):
         text, label = columns.text or TOY_TEXT, columns.label or TOY_LABEL
     else:
         text, label = columns.text, columns.label
     tables = _tables(where, columns, fetched, [*text, label])
-    # A config whose names have none in common with the source's renames them: integers are positions in both.
     known = [table.class_names for _, table in tables if table.class_names]
-    renamed = bool(ordered and known and not set(known[0]) & set(ordered))
+    renamed = _renamed(where, known, renames)
     texts: list[list[str | None]] = [[] for _ in text]
-    labels, files = [], []
+    found, files = [], []
     for file, table in tables:
         names = None if renamed else table.class_names
         for column, name in zip(texts, text, strict=True):
             column += [_text(f"{where}.text: {file}", name, value) for value in table.columns[name]]
-        labels += [_label(value, names) for value in table.columns[label]]
+        found += _labels(f"{where}.label", file, table.columns[label], names)
         files.append((file, len(table.columns[label])))
-    return _Raw(texts, labels, None if renamed or not known else known[0], files)
+    return _Raw(texts, found, known[0] if known else None, renamed, files)
+
+
+def _renamed(where: str, known: list[list[str]], renames: list[str] | None) -> bool:
+    """Whether names have none in common with the source's own: integers are then positions in both.
+
+    Args:
+        known: what each file calls its classes, of those that say it.
+        renames: as in `_read`.
+    """
+    if not renames or not known or set(known[0]) & set(renames):
+        return False
+    if other := [names for names in known if names != known[0]]:
+        raise ConfigError(
+            f"{where}.labels: found {listed(renames)}, other names than the files' own, which are not the "
+            f"same in all files ({listed(known[0])} and {listed(other[0])}); allowed: the files' own names"
+        )
+    if len(known[0]) != len(renames):
+        raise ConfigError(
+            f"{where}.labels: found {listed(renames)} for the source's classes {listed(known[0])}; allowed: "
+            "a name for each of them, in this order, or some of these names"
+        )
+    return True
 
 
 def _tables(
@@ -542,63 +670,71 @@ def _tables(
         _check_columns(where, columns, _parquet_names(where, fetched), source.id)
         return [(source.id, _read_parquet(where, fetched, source, wanted))]
     check(where, columns)
-    return [(path.name, _READERS[path.suffix.lower()](where, path, source, wanted)) for path in source.paths]
+    return [
+        (path.name, _READERS[_format(path, source)](where, path, source, wanted)) for path in source.paths
+    ]
 
 
 def _text(where: str, column: str, value: Any) -> str | None:
-    if isinstance(value, list | dict | bytes):
+    if value is None or value != value:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
         raise ConfigError(f"{where}: found a {type(value).__name__} in column {column!r}; allowed: text")
-    return None if value is None or value != value else str(value)
+    return str(value)
 
 
-def _label(value: Any, class_names: list[str] | None) -> str | None:
-    """A label as it would be written in the config; None if there is none."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):  # integers, with NaN where one is missing
-        value = None if value != value else int(value) if value.is_integer() else value
-    if class_names is not None and isinstance(value, int) and 0 <= value < len(class_names):
-        return class_names[value]
-    return None if value is None else str(value).strip()
+def _labels(key: str, file: str, values: list, class_names: list[str] | None) -> list[str | None]:
+    """A column's labels, as they would be written in the config; None where there is none."""
+    found = []
+    try:
+        for value in values:
+            found.append(labels.of_value(value, class_names))
+    except ValueError as error:
+        raise ConfigError(f"{key}: row {len(found) + 1} of {file}: {error}") from error
+    return found
 
 
 def _labelled_rows(
-    where: str, columns: Columns, fetched: Path | None, given: list[str] | None, ordered: bool = True
-) -> tuple[Rows, list[str], dict[str, int]]:
+    where: str,
+    columns: Columns,
+    fetched: Path | None,
+    given: list[str] | None,
+    *,
+    numbered: bool = True,
+    hint: str = "",
+    renames: list[str] | None,
+) -> tuple[Rows, list[str], dict[str, int], list[str] | None]:
     """The source's rows that have a label and a text, the label names, and how many rows were dropped why.
 
     Args:
         given: the label names, if they are known beforehand.
-        ordered: whether an integer stands for a label by its position among them.
+        numbered, hint: as in `labels.classes`, for these names.
+        renames: as in `_read`.
+
+    Returns:
+        Rows, names, counts, and what the source calls the classes where `renames` stand in their place.
     """
     import numpy as np
 
-    raw = _read(where, columns, fetched, given if ordered else None)
+    raw = _read(where, columns, fetched, renames)
     read = len(raw.labels)
-    labelled = [
-        i
-        for i, label in enumerate(raw.labels)
-        if label not in (None, "") and (label != "-1" or label in (given or ()))
-    ]
+    own = None if raw.renamed else raw.class_names
+    # By custom -1 is no label. Where nobody has named the classes it might be one, and is not dropped unseen.
+    named = given or own
+    nothing = (None, "") if named is None or "-1" in named else (None, "", "-1")
+    labelled = [i for i, label in enumerate(raw.labels) if label not in nothing]
+    if {raw.labels[i] for i in labelled} == {"-1"} and named is None:
+        labelled = []
     keep = [i for i in labelled if all((column[i] or "").strip() for column in raw.texts)]
     if not keep:
         raise ConfigError(
             f"{where}: found no labelled row ({read} rows, {read - len(labelled)} of them without a label, "
             f"{len(labelled)} without a text); allowed: one or more"
         )
-    names = given or raw.class_names or _names_found(where, [raw.labels[i] for i in keep])
-    numbers = {str(i): i for i in range(len(names))} if ordered and given else {}
-    ids = numbers | {name: i for i, name in enumerate(names)}
-    for i in keep:
-        if raw.labels[i] not in ids:
-            hint = (
-                ""
-                if ordered or not raw.labels[i].isdecimal()
-                else "; name them by `labels`, in the order of the numbers"
-            )
-            raise ConfigError(
-                f"{where}.label: found {raw.labels[i]!r} in {raw.origin(i)}; allowed: {_listed(names)}{hint}"
-            )
+    seen = labels.seen((i, raw.labels[i]) for i in keep)
+    names = named or labels.names_found(f"{where}.label", seen, raw.origin)
+    labels.check_alike(f"{where}.label", names)
+    ids = labels.classes(f"{where}.label", seen, raw.origin, names, numbered and bool(given), hint)
     texts = [[column[i] for i in keep] for column in raw.texts]
     rows = Rows(
         np.array(keep, np.int64),
@@ -612,40 +748,68 @@ def _labelled_rows(
         "empty_dropped": len(labelled) - len(keep),
         "labelled": len(keep),
     }
-    return rows, names, counts
+    return rows, names, counts, raw.class_names if raw.renamed else None
 
 
-def _names_found(where: str, found: list[str]) -> list[str]:
-    """The distinct labels, sorted; by value if all are integers."""
-    numbers = all(re.fullmatch(r"-?\d+", label) for label in set(found))
-    names = sorted(set(found), key=(lambda label: (int(label), label)) if numbers else None)
-    if len(names) < 2:
-        raise ConfigError(f"{where}.label: found {_listed(names)} only; allowed: two labels or more")
-    return names
+def _further_rows(
+    where: str,
+    dataset: Dataset,
+    further: FurtherSet,
+    fetched: Path | None,
+    names: list[str],
+    whole: dict[str, Any],
+) -> tuple[Rows, dict[str, int]]:
+    """The labelled rows of a further set, and how many were dropped why.
 
-
-def _groups(where: str, further: FurtherSet, labels: list[str]) -> tuple[list[str], list[int]]:
-    """A further set's label names, and for each label of its data set the position of its counterpart."""
-    mapping = further.label_map or {label: label for label in labels}
-    names = further.labels or list(dict.fromkeys(mapping.values()))
-    if further.label_map and (unknown := [label for label in mapping if label not in labels]):
+    Args:
+        names: the set's label names.
+        whole: the data set's `subset.json`.
+    """
+    columns = inherit(dataset, further)
+    for key in ("text", "label"):
+        if getattr(columns, key) is None and not isinstance(columns.source, ToySource):
+            raise ConfigError(f"{where}.{key}: missing; allowed: the name(s) of the source's {key} column(s)")
+    # A number stands for a label by its position only where the config itself gives the names' order.
+    ordered = bool(further.labels or (dataset.labels and not further.label_map))
+    hint = "" if ordered else f"; or numbers, where {where}.labels names the labels in their order"
+    rows, _, counts, renamed = _labelled_rows(
+        where, columns, fetched, names, numbered=ordered, hint=hint, renames=names if ordered else None
+    )
+    if renamed and not further.labels and renamed != whole["renamed"]:
         raise ConfigError(
-            f"{where}.label_map: found {_listed(unknown)}; allowed: the data set's labels, {_listed(labels)}"
+            f"{where}.labels: missing, and the source calls its classes {listed(renamed)}, which are not "
+            f"those of the data set ({listed(whole['renamed'] or whole['labels'])}); allowed: the names of "
+            "the set's classes, in the order of their numbers"
         )
-    if missing := [label for label in labels if label not in mapping]:
+    pairs = len(dataset.text or TOY_TEXT) == 2
+    if (rows.text_b is not None) != pairs:
+        found, allowed = ("pairs", "single texts") if rows.text_b is not None else ("single texts", "pairs")
+        raise ConfigError(f"{where}.text: found {found}; allowed: {allowed}, as in the data set")
+    return rows, counts
+
+
+def _groups(where: str, further: FurtherSet, whole: list[str]) -> tuple[list[str], list[int]]:
+    """A further set's label names, and for each of its data set's labels the position of its counterpart."""
+    mapping = further.label_map or {label: label for label in whole}
+    names = further.labels or list(dict.fromkeys(mapping.values()))
+    if further.label_map and (unknown := [label for label in mapping if label not in whole]):
         raise ConfigError(
-            f"{where}.label_map: found nothing for {_listed(missing)}; allowed: one of {_listed(names)} for "
+            f"{where}.label_map: found {listed(unknown)}; allowed: the data set's labels, {listed(whole)}"
+        )
+    if missing := [label for label in whole if label not in mapping]:
+        raise ConfigError(
+            f"{where}.label_map: found nothing for {listed(missing)}; allowed: one of {listed(names)} for "
             "each label of the data set"
         )
-    if wrong := [label for label in labels if mapping[label] not in names]:
+    if wrong := [label for label in whole if mapping[label] not in names]:
         raise ConfigError(
-            f"{where}.label_map: found {_listed([mapping[label] for label in wrong])} for {_listed(wrong)}; "
-            f"allowed: the set's labels, {_listed(names)}"
+            f"{where}.label_map: found {listed([mapping[label] for label in wrong])} for {listed(wrong)}; "
+            f"allowed: the set's labels, {listed(names)}"
         )
-    groups = [names.index(mapping[label]) for label in labels]
+    groups = [names.index(mapping[label]) for label in whole]
     if unreached := [name for i, name in enumerate(names) if i not in groups]:
         raise ConfigError(
-            f"{where}.labels: found {_listed(unreached)}, which no label of the data set ({_listed(labels)}) "
+            f"{where}.labels: found {listed(unreached)}, which no label of the data set ({listed(whole)}) "
             "counts as; allowed: labels that `label_map` leads to"
         )
     return names, groups
@@ -677,9 +841,11 @@ def _subset(where: str, columns: Columns, labelled: int) -> "np.ndarray":
 
 
 def _inputs(rows: Rows) -> list[tuple[str, ...]]:
-    """What makes two inputs identical: their texts, but for blanks around them and upper and lower case."""
+    """What makes two inputs identical: their texts, but for blanks around them, upper and lower case, and
+    which of the two texts of a pair comes first."""
     texts = [rows.text_a] if rows.text_b is None else [rows.text_a, rows.text_b]
-    return list(zip(*([text.strip().casefold() for text in column] for column in texts), strict=True))
+    plain = ([text.strip().casefold() for text in column] for column in texts)
+    return [tuple(sorted(example)) for example in zip(*plain, strict=True)]
 
 
 # ----------------------------------------------------------------------------------------- what is written
@@ -711,17 +877,13 @@ def _origin(columns: Columns, fetched: Path | None) -> dict[str, Any]:
     return {"source": described, "revision": revision}
 
 
-def _part(rows: Rows, labels: list[str]) -> dict[str, Any]:
+def _part(rows: Rows, names: list[str]) -> dict[str, Any]:
     """Number, class balance and hash of rows; the hash covers ids, labels and texts, in order."""
     digest = hashlib.sha256(rows.ids.astype("<i8").tobytes() + rows.labels.astype("<i8").tobytes())
     for texts in (rows.text_a, rows.text_b):
         digest.update(json.dumps(texts).encode())
-    balance = {name: int((rows.labels == i).sum()) for i, name in enumerate(labels)}
+    balance = {name: int((rows.labels == i).sum()) for i, name in enumerate(names)}
     return {"rows": len(rows.ids), "class_balance": balance, "ids_sha256": digest.hexdigest()}
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names)) or "none"
 
 
 def _first_line(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from isthmus import hashing, stored
 from isthmus.config import Checkpoint, Model
 from isthmus.errors import ConfigError
 from isthmus.first_token import spare_the_rest
+from isthmus.labels import check_names
 
 WEIGHTS = "model.safetensors"
 # The same two settings under the names that architectures give them.
@@ -400,7 +401,7 @@ def class_labels(folder: Path, where: str, named: list[str] | None, labels: list
         labels: the data set's labels.
 
     Raises:
-        ConfigError: a class has no label, or a label no class.
+        ConfigError: a class has no label, or a label no class, or `named` contradicts the classifier's names.
     """
     own = class_names(folder)
     names = [name.casefold() for name in named or own]
@@ -412,6 +413,7 @@ def class_labels(folder: Path, where: str, named: list[str] | None, labels: list
             f"{where}.labels: found {named or own} for the classes {own}; allowed: for each class, in order, "
             f"one of the data set's labels {labels}, and each of these at least once"
         )
+    check_names(f"{where}.labels", "its first checkpoint", own, named or own)
     return [known.index(name) for name in names]
 
 

@@ -26,6 +26,8 @@ def read(results: Path) -> dict:
             name: {
                 "source": _said(record["source"], *record["source"]) | _said(record, "revision"),
                 **{part: _said(record[part], "rows", "ids_sha256") for part in ("train", "test")},
+                **_left_out(record.get("counts", {})),
+                **_further(results / "data" / name),
             }
             for name, record in data.items()
         },
@@ -52,6 +54,30 @@ def lines(values: dict, prefix: str = "") -> list[tuple[str, str]]:
             parts = value if isinstance(value, list | tuple) else [value]
             found.append((f"{prefix}{key}", ", ".join(map(str, parts))))
     return found
+
+
+LEFT_OUT = {
+    "unlabelled_dropped": "rows without a label, left out",
+    "empty_dropped": "rows without a text, left out",
+    "duplicates_dropped_from_test": "rows of test whose input is in train, left out",
+    "also_in_train": "rows whose input is in train too",
+}
+
+
+def _left_out(counts: dict[str, int]) -> dict[str, int]:
+    """How many rows were dropped and why, where any were, and how many a further set shares with train."""
+    always = ("also_in_train",)
+    return {
+        LEFT_OUT[key]: counts[key] for key in LEFT_OUT if key in counts and (counts[key] or key in always)
+    }
+
+
+def _further(folder: Path) -> dict[str, dict]:
+    """The rows of a data set's further sets, by the set's name."""
+    counts = {
+        path.stem: _record(path)["counts"] for path in sorted(folder.glob("*.json")) if path.stem != "subset"
+    }
+    return {name: {"rows": found["subset"], **_left_out(found)} for name, found in counts.items()}
 
 
 def _record(path):

@@ -35,7 +35,7 @@ rule subset:
         runtime=30,
     params:
         settings=lambda w: subset_settings(EXPERIMENT.datasets[w.dataset]),
-        version=1,
+        version=2,
     script:
         "../scripts/subset.py"
 
@@ -45,6 +45,7 @@ rule further_set:
     input:
         files=lambda w: source_files(columns_of(w.dataset, w.set)),
         fetched=lambda w: fetched(columns_of(w.dataset, w.set), w.dataset, w.set),
+        train=results("data/{dataset}/train.parquet"),
         summary=results("data/{dataset}/subset.json"),
     output:
         rows=results("data/{dataset}/{set}.parquet"),
@@ -60,7 +61,7 @@ rule further_set:
         runtime=30,
     params:
         settings=lambda w: subset_settings(columns_of(w.dataset, w.set)),
-        version=1,
+        version=2,
     script:
         "../scripts/further_set.py"
 

@@ -3,7 +3,7 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import config, data, stored
+    from isthmus import config, data
 
     name, dataset = snakemake.wildcards.set, snakemake.wildcards.dataset
     whole = config.load(snakemake.config).datasets[dataset]
@@ -13,7 +13,7 @@ with logged(snakemake.log[0]):
         whole,
         whole.sets[name],
         Path(snakemake.input.fetched[0]) if snakemake.input.fetched else None,
-        stored.read_json(Path(snakemake.input.summary))["labels"],
+        Path(snakemake.input.summary).parent,
         Path(snakemake.output.rows),
         Path(snakemake.output.summary),
     )
