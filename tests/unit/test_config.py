@@ -43,7 +43,7 @@ def test_defaults_are_the_source_papers_recipe():
     ("settings", "steps"),
     [
         ({"checkpoints": [100, 50]}, [0, 50, 100]),
-        ({"checkpoints": []}, [0]),
+        ({"checkpoints": [0]}, [0]),
         ({"every": 40}, [0, 40, 80, 100]),
         ({}, [0, 100]),
     ],

@@ -2,14 +2,29 @@
 
 import difflib
 from collections.abc import Collection, Iterator
+from datetime import date
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+
+MOST_LINES, MOST_CHARACTERS = 20, 300
 
 
 def messages(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """What is wrong with settings of a group, a line a mistake, each led by its key's path."""
     return [_message(item, model) for item in error.errors()]
+
+
+def lines(mistakes: list[str]) -> str:
+    """Mistakes, one a line, the first of them where there are very many."""
+    more = [f"and {len(mistakes) - MOST_LINES} more"] if len(mistakes) > MOST_LINES else []
+    return "\n  ".join([*mistakes[:MOST_LINES], *more])
+
+
+def short(found: Any) -> str:
+    """What was found, cut where it is long."""
+    text = found if isinstance(found, str) else str(found)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} ..."
 
 
 def _message(item: dict[str, Any], model: type[BaseModel]) -> str:
@@ -32,9 +47,30 @@ def _message(item: dict[str, Any], model: type[BaseModel]) -> str:
         return f"{key}.kind: missing; allowed: hub, files, toy"
     if kind == "union_tag_invalid":
         return f"{key}.kind: found {item['ctx']['tag']!r}; allowed: hub, files, toy"
-    shown = "nothing" if found is None else f"{found!r} ({type(found).__name__})"
+    shown = "nothing" if found is None else f"{short(repr(found))} ({type(found).__name__})"
     allowed = item["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return f"{key}: found {shown}; allowed: {allowed}"
+    return f"{key}: found {shown}; allowed: {allowed}{_as_yaml_reads(kind, found)}"
+
+
+def _as_yaml_reads(kind: str, found: Any) -> str:
+    """What to write instead, where YAML took a value for something else than its writer did."""
+    if kind in ("string_type", "literal_error") and isinstance(found, bool):
+        return " (YAML reads yes, no, on and off as true and false: put it in quotes)"
+    if kind == "string_type" and isinstance(found, int | float | date):
+        return " (put it in quotes)"
+    if kind in ("int_type", "int_parsing") and isinstance(found, str | float):
+        number = _number(found)
+        return f" (write {number:d})" if number is not None else ""
+    return ""
+
+
+def _number(found: str | float) -> int | None:
+    """The whole number that a text such as 1e3 or 010 stands for in everyday use."""
+    try:
+        number = float(found)
+    except ValueError:
+        return None
+    return int(number) if number.is_integer() and abs(number) < 2**53 else None
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
