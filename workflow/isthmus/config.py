@@ -48,8 +48,8 @@ class HubSource(Settings):
 
     kind: Literal["hub"]
     id: HubId = Field(description="the data set's id on the hub, such as `nyu-mll/glue`")
-    config: str | None = Field(None, description="its configuration, such as `qqp`")
-    split: str = Field("train", description="its split")
+    config: str | None = Field(None, min_length=1, description="its configuration, such as `qqp`")
+    split: str = Field("train", min_length=1, description="its split")
     revision: Revision | None = Field(None, description="a commit or tag; pin it, or the data may change")
 
 
@@ -302,6 +302,11 @@ class Pretraining(Settings):
     def _divides(self):
         if self.training.fork_at:
             raise ValueError("training.fork_at: only a fine-tuning has seeds that can part")
+        if given := {"every", "checkpoints"} & self.training.model_fields_set:
+            raise ValueError(
+                f"training.{min(given)}: only a fine-tuning has checkpoints; allowed: rungs, by the "
+                "`pretraining_steps` of models or the `steps` of a ladder"
+            )
         if (weights := 12 * self.layers * self.width**2) > MOST_WEIGHTS:
             raise ValueError(
                 f"width: found {self.width} with {self.layers} `layers`, some {weights:.0e} weights; "
@@ -358,6 +363,7 @@ class Model(Settings):
     )
     labels: list[str] | None = Field(
         None,
+        min_length=2,
         description="with `checkpoints`: the data set's label of each of their classes, in order; by default "
         "their own names, or the data set's order where they have none",
     )
@@ -380,6 +386,8 @@ class Model(Settings):
         _check_origin(self, ("hub", "folder", "pretraining", "checkpoints"))
         if self.labels is not None and self.checkpoints is None:
             raise ValueError("labels: only a model with `checkpoints` has them; others take the data set's")
+        if self.training is not None and self.checkpoints is not None:
+            raise ValueError("training: allowed: `training` or `checkpoints`, of which nothing is trained")
         if self.pretraining is not None and self.pretraining_steps is None:
             raise ValueError("pretraining_steps is missing; allowed: a number of updates, such as 600")
         if self.ladder is not None and self.pretraining_steps is None:
@@ -400,6 +408,12 @@ class Model(Settings):
             raise ValueError(f"checkpoints: found {len(runs)} run; allowed: two or more (a path joins two)")
         if sum(map(len, runs.values())) < len(self.checkpoints):
             raise ValueError("checkpoints: found a run with one step twice; allowed: each step once")
+        origins = Counter((c.hub, c.revision, c.folder) for c in self.checkpoints if c.step > 0)
+        if twice := [key for key, count in origins.items() if count > 1]:
+            raise ValueError(
+                f"checkpoints: found {twice[0][0] or str(twice[0][2])!r} twice; allowed: each once "
+                "(a step 0 may be shared)"
+            )
         if differing := [name for name, steps in self.run_steps().items() if steps != self.steps()]:
             raise ValueError(
                 f"checkpoints: the run {differing[0]} has the steps {self.run_steps()[differing[0]]}; "

@@ -6,6 +6,7 @@ number that YAML read as another), and would be found out after hours, by a full
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,6 +91,20 @@ def filled(value: Any, step: int) -> Any:
     return PLACES.sub(lambda place: str(step if place[1] == "step" else step // 1000), str(value))
 
 
+def _on_a_rung(check: Callable[[str], str]) -> Callable[[str], str]:
+    """The check of a text with a rung's number in its places."""
+
+    def checked(value: str) -> str:
+        text = filled(value, 1000)
+        try:
+            check(text)
+        except ValueError as error:
+            raise ValueError(str(error).replace(repr(text), repr(value))) from None
+        return value
+
+    return checked
+
+
 def _pair_template(value: str) -> str:
     if re.findall(r"\{[ab]\}", value) != ["{a}", "{b}"]:
         raise ValueError(f"found {value!r}; allowed: a text with {{a}} and then {{b}} in it, each once")
@@ -101,9 +116,9 @@ Name = Annotated[str, AfterValidator(_folder_name)]
 LadderLocation = Annotated[Path, BeforeValidator(_expand)]
 Location = Annotated[LadderLocation, AfterValidator(_no_braces)]
 HubId = Annotated[str, AfterValidator(_hub_id)]
-LadderHubId = Annotated[str, AfterValidator(lambda value: _hub_id(filled(value, 1000)) and value)]
+LadderHubId = Annotated[str, AfterValidator(_on_a_rung(_hub_id))]
 Revision = Annotated[str, AfterValidator(_revision)]
-LadderRevision = Annotated[str, AfterValidator(lambda value: _revision(filled(value, 1000)) and value)]
+LadderRevision = Annotated[str, AfterValidator(_on_a_rung(_revision))]
 PairTemplate = Annotated[str, AfterValidator(_pair_template)]
 
 # ---------------------------------------------------------------------------------------------------- numbers

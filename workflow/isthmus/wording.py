@@ -1,6 +1,7 @@
 """What is said of typed settings: the mistakes in given ones, and the table of all there are."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterator
 from datetime import date
 from typing import Any, get_args
@@ -8,11 +9,37 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 MOST_LINES, MOST_CHARACTERS = 20, 300
+# How pydantic names a kind of which there are several, among the keys of a mistake's path.
+KIND = re.compile(r"(literal|list|tuple|function-\w+)\[")
+PLAIN = {
+    "dict_type": "keys and their values",
+    "model_type": "keys and their values",
+    "model_attributes_type": "keys and their values",
+    "tuple_type": "list",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "float_parsing": "number",
+}
+COMPARED = {
+    "greater_than": "greater than",
+    "greater_than_equal": "greater than or equal to",
+    "less_than": "less than",
+    "less_than_equal": "less than or equal to",
+}
 
 
 def messages(error: ValidationError, model: type[BaseModel]) -> list[str]:
     """What is wrong with settings of a group, a line a mistake, each led by its key's path."""
-    return [_message(item, model) for item in error.errors()]
+    found: dict[str, list[str]] = {}
+    for item in error.errors():
+        if item["type"] == "literal_error" and isinstance(item["input"], list) and error.error_count() > 1:
+            continue  # a list is meant where one is given, and what is wrong in it is said
+        said, separator, allowed = _message(item, model).partition("; allowed: ")
+        # One of several kinds is allowed: what is said of each becomes one line.
+        alternatives = found.setdefault(said + separator, [])
+        if allowed not in alternatives:
+            alternatives.append(allowed)
+    return [said + " or ".join(alternatives) for said, alternatives in found.items()]
 
 
 def lines(mistakes: list[str]) -> str:
@@ -32,7 +59,10 @@ def _message(item: dict[str, Any], model: type[BaseModel]) -> str:
     location = [
         str(part)
         for before, part in zip((None, *item["loc"]), item["loc"], strict=False)
-        if part != "[key]" and not (before == "source" and part in ("hub", "files", "toy"))
+        if part != "[key]"
+        and not (before == "source" and part in ("hub", "files", "toy"))
+        and not KIND.match(str(part))
+        and not ((before == "header" or isinstance(before, int)) and part in ("bool", "int", "str"))
     ]
     key = ".".join(location)
     if kind == "extra_forbidden":
@@ -48,8 +78,22 @@ def _message(item: dict[str, Any], model: type[BaseModel]) -> str:
     if kind == "union_tag_invalid":
         return f"{key}.kind: found {item['ctx']['tag']!r}; allowed: hub, files, toy"
     shown = "nothing" if found is None else f"{short(repr(found))} ({type(found).__name__})"
-    allowed = item["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return f"{key}: found {shown}; allowed: {allowed}{_as_yaml_reads(kind, found)}"
+    return f"{key}: found {shown}; allowed: {_allowed(item)}{_as_yaml_reads(kind, found)}"
+
+
+def _allowed(item: dict[str, Any]) -> str:
+    """What pydantic says is allowed, in words of settings."""
+    kind, bounds = item["type"], item.get("ctx", {})
+    if kind in PLAIN:
+        return PLAIN[kind]
+    if kind == "too_short":
+        return f"{bounds['min_length']} or more"
+    if kind == "too_long":
+        return f"{bounds['max_length']} at most"
+    if kind in COMPARED:
+        bound = next(iter(bounds.values()))
+        return f"{COMPARED[kind]} {f'{int(bound):,}' if bound == int(bound) else f'{bound:g}'}"
+    return item["msg"].removeprefix("Input should be ").removeprefix("a valid ")
 
 
 def _as_yaml_reads(kind: str, found: Any) -> str:
