@@ -27,9 +27,6 @@ SNAKEMAKE = $(if $(PROGRESS),ISTHMUS_PROGRESS=1) PYTHONPATH=$(CURDIR)/workflow \
 SUMMARY = python -c 'import sys, yaml; names = [(yaml.safe_load(open(path)) or {}).get("experiment") for path in sys.argv[1:]]; \
   print(open(f"results/{list(filter(None, names))[-1]}/summary.txt").read().strip())' $(EXPERIMENT)
 
-# Before Snakemake, which reads the file too, but does not name it where it cannot (and says nothing in `make plan`).
-CHECK = PYTHONPATH=$(CURDIR)/workflow python -m isthmus.experiment_files $(EXPERIMENT)
-
 help:
 	@echo "make run      run the embedded experiment (config.yaml) to results/mini/"
 	@echo "                EXPERIMENT=experiments/x.yaml   another experiment"
@@ -64,7 +61,6 @@ status: $(INSTALLED)
 	@PYTHONPATH=$(CURDIR)/workflow python -m isthmus.status $(EXPERIMENT)
 
 plan: $(INSTALLED)
-	@$(CHECK)
 	@python -m snakemake plan --quiet all --no-hooks --configfile $(EXPERIMENT) $(if $(GPUS)$(TFLOPS),--config \
 	  'plan={gpus: $(or $(GPUS),1)$(if $(TFLOPS),$(comma) tflops: $(TFLOPS))}')
 comma := ,
