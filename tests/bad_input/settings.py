@@ -286,7 +286,7 @@ MISTAKES = {
     ),
     "a place to fill in a file": (
         {"datasets.own": files(source={"kind": "files", "paths": ["{seed}.tsv"]})},
-        "datasets.own.source.paths.0: found '{seed}.tsv'; allowed: a path without { and }",
+        "datasets.own.source.paths: found '{seed}.tsv'; allowed: a path without { and }",
     ),
     "an empty path": ({"models.far": {"folder": ""}}, "models.far.folder: found ''; allowed: a path"),
     "a path with a NUL": (

@@ -163,9 +163,8 @@ def test_a_step_0_may_be_shared_by_runs():
 
 
 def test_large_experiments_are_allowed():
-    raw = {**BASE, "seeds": list(range(400)), "pairs": "all"}
-    raw["training"] = {"steps": 160_000, "every": 1000}
-    raw["pairs"] = "first"
+    training = {"steps": 160_000, "every": 1000}
+    raw = {**BASE, "seeds": list(range(400)), "pairs": "first", "training": training}
     assert len(config.load(raw).cell_pairs("m", "d")) == 399
 
 

@@ -6,7 +6,9 @@ by its key's path, with what was found and what is allowed.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
@@ -20,7 +22,6 @@ from isthmus.values import (
     Fraction,
     HubId,
     LadderHubId,
-    LadderLocation,
     LadderRevision,
     Location,
     Name,
@@ -466,9 +467,7 @@ class Ladder(Settings):
         description="their ids on the hub; `{step}` is the rung's number, `{thousands}` its thousands",
     )
     revision: LadderRevision | None = Field(None, description="their revisions, with the same places to fill")
-    folder: LadderLocation | None = Field(
-        None, description="their folders, with the same places, instead of `hub`"
-    )
+    folder: Location | None = Field(None, description="their folders, with the same places, instead of `hub`")
     pretraining: Name | None = Field(None, description="a key of `pretraining`, instead of `hub`")
     seed: Seed = Field(0, description="as a model's")
     pair_template: PairTemplate | None = Field(None, description="as a model's")
@@ -711,6 +710,12 @@ class Experiment(Settings):
             )
         self._check_pretraining()
         self._check_size()
+        for key, place in self._places():
+            if set("{}") & set(str(place)):
+                raise ValueError(
+                    f"{key}: found '{place}'; allowed: a path without {{ and }}, which Snakemake reads as "
+                    "places to fill; rename it, or make a link to it"
+                )
         sets = {name: list(dataset.sets) for name, dataset in self.datasets.items()}
         if clashing := clashes.mistakes(self.models, sets, self.cell_list()):
             raise ValueError(wording.lines(clashing))
@@ -731,6 +736,20 @@ class Experiment(Settings):
                 f"allowed: one of {wording.short(self.seeds)}"
             )
         return self
+
+    def _places(self) -> Iterator[tuple[str, Path]]:
+        """The user's files and folders, which are inputs of rules, each with its key."""
+        for name, model in self.models.items():
+            for number, origin in enumerate(model.checkpoints or [model]):
+                if origin.folder is not None:
+                    key = f"checkpoints.{number}.folder" if model.checkpoints else "folder"
+                    yield f"models.{name}.{key}", origin.folder
+        for name, dataset in self.datasets.items():
+            whole = {f"datasets.{name}": dataset}
+            whole |= {f"datasets.{name}.sets.{further}": columns for further, columns in dataset.sets.items()}
+            for key, columns in whole.items():
+                for path in columns.source.paths if columns.source.kind == "files" else ():
+                    yield f"{key}.source.paths", path
 
     def _check_pretraining(self) -> None:
         for name, model in self.models.items():

@@ -53,15 +53,6 @@ def _expand(value: Any) -> Any:
     return expanded
 
 
-def _no_braces(value: Path) -> Path:
-    if re.search(r"[{}]", str(value)):
-        raise ValueError(
-            f"found '{value}'; allowed: a path without {{ and }}, which Snakemake reads as places to fill; "
-            "rename it, or make a link to it"
-        )
-    return value
-
-
 def _hub_id(value: str) -> str:
     if not re.fullmatch(r"(?:[\w.-]{1,96}/)?[\w.-]{1,96}", value, re.ASCII) or any(
         re.search(r"^[.-]|[.-]$|--|\.\.", part) for part in value.split("/")
@@ -112,9 +103,7 @@ def _pair_template(value: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_folder_name)]
-# The places of a ladder's locations are filled in before a rung's model is checked.
-LadderLocation = Annotated[Path, BeforeValidator(_expand)]
-Location = Annotated[LadderLocation, AfterValidator(_no_braces)]
+Location = Annotated[Path, BeforeValidator(_expand)]
 HubId = Annotated[str, AfterValidator(_hub_id)]
 LadderHubId = Annotated[str, AfterValidator(_on_a_rung(_hub_id))]
 Revision = Annotated[str, AfterValidator(_revision)]
