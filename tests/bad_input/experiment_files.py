@@ -75,7 +75,15 @@ FILES = {
     "a key twice in a flow": ("a: {b: {c: 1, c: 2}}\n", ", line 1: found the key 'c' twice in a.b"),
     "a key twice in an item": ("a: [{b: 1}, {c: 1, c: 2}]\n", "found the key 'c' twice in a.1"),
     "a key twice in JSON": ('{"a": {"b": 1, "b": 2}}', "found the key 'b' twice in one group; allowed: "),
-    "a key that is a number": ("models: {3: x}\n", "found the key 3 in models, which YAML reads as int"),
+    "a key that is a fraction": (
+        "models: {3.5: x}\n",
+        "found the key 3.5 in models, which YAML reads as float",
+    ),
+    "a key in eights": (
+        "map: {010: x}\n",
+        ", line 1: map (a key): found 010, which YAML reads as 8; allowed: 8",
+    ),
+    "a number as a key twice": ("map: {1: x, 1: y}\n", "found the key '1' twice in map, first in line 1"),
     "a key that is a truth": ("models:\n  on: x\n", ", line 2: found the key on in models", "reads as bool"),
     "a key that is nothing": ("~: x\n", "found the key ~, which YAML reads as null; allowed: a text"),
     "a key that is a list": ("? [1, 2]\n: 3\n", "which YAML reads as seq; allowed: a text"),

@@ -336,13 +336,17 @@ MISTAKES = {
         {"models": {"m" * 100: TINY}, "datasets": {"d" * 100: TOY}},
         "together 201 characters; allowed: 200 at most",
     ),
-    "a truth for a label": (
-        {"datasets.toy.labels": [False, True]},
-        "datasets.toy.labels.0: found False (bool); allowed: string (YAML reads yes, no, on and off",
+    "a truth for a column": (
+        {"datasets.toy.label": False},
+        "datasets.toy.label: found False (bool); allowed: string (YAML reads yes, no, on and off",
     ),
-    "a number for a label": (
-        {"datasets.toy.labels": [0, 1]},
-        "datasets.toy.labels.0: found 0 (int); allowed: string (put it in quotes)",
+    "a number for a column": (
+        {"datasets.toy.label": 3},
+        "datasets.toy.label: found 3 (int); allowed: string (put it in quotes)",
+    ),
+    "a number for a model's name": (
+        {"models": {3: TINY}},
+        "models.3: found 3 (int); allowed: string (put it in quotes)",
     ),
     "a truth for a choice": (
         {"keep": False},

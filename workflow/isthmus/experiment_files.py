@@ -172,7 +172,10 @@ def _keys(node: yaml.MappingNode, key: str) -> Iterator[tuple[int, str]]:
     for name, _ in node.value:
         if name.tag == f"{TAG}merge":
             continue
-        if name.tag != f"{TAG}str":
+        if isinstance(name, yaml.ScalarNode):
+            yield from _number(name, f"{key} (a key)".lstrip())
+        # Whole numbers may be labels; where they are not, the settings say so.
+        if name.tag not in (f"{TAG}str", f"{TAG}int"):
             found = name.value if isinstance(name, yaml.ScalarNode) else "which is no word"
             yield (
                 _line(name),

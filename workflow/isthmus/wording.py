@@ -19,6 +19,7 @@ PLAIN = {
     "bool_type": "true or false",
     "bool_parsing": "true or false",
     "float_parsing": "number",
+    "invalid_key": "a text for a key",
 }
 COMPARED = {
     "greater_than": "greater than",
