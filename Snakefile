@@ -4,12 +4,20 @@ Reads like the table of contents. `config.yaml` is the embedded experiment; `--c
 which replaces it whole.
 """
 
+import sys
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.10")
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+
+from isthmus import experiment_files
 
 # Snakemake would merge a given experiment with a default one; so a default is named only where none was given.
 if not workflow.overwrite_configfiles:
+    if Path("config.yaml").exists():
+        experiment_files.main(["config.yaml"])
 
     configfile: "config.yaml"
 

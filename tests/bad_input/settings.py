@@ -10,6 +10,7 @@ from tests.bad_input.case import Case, refusal
 from tests.workflow.lab import NANO, changed
 
 TINY = {"pretraining": "small", "pretraining_steps": 10}
+TOY = NANO["datasets"]["toy"]
 
 
 def files(**options):
@@ -103,7 +104,7 @@ MISTAKES = {
         "'a b' cannot be a folder's name; allowed: ",
     ),
     "data set that is no folder": (
-        {"datasets.a:b": NANO["datasets"]["toy"]},
+        {"datasets.a:b": TOY},
         "datasets.a:b",
         "'a:b' cannot be a folder's name; allowed: ",
     ),
@@ -132,6 +133,255 @@ MISTAKES = {
         {"cells": [["tiny", "tot"]]},
         "cells: found 'tot' (did you mean 'toy'?); allowed: toy",
         "",
+    ),
+    "a number that is infinite": (
+        {"training.learning_rate": float("inf")},
+        "training.learning_rate: found inf (float); allowed: a finite number",
+    ),
+    "a number that is not one": (
+        {"paths.tolerance": float("nan")},
+        "paths.tolerance: found nan (float); allowed: a finite number",
+    ),
+    "a learning rate beyond all": (
+        {"training.learning_rate": 1e300},
+        "training.learning_rate: found 1e+300 (float); allowed: less than or equal to 100",
+    ),
+    "a learning rate that moves nothing": (
+        {"training.learning_rate": 1e-300},
+        "training.learning_rate: found 1e-300 (float); allowed: greater than or equal to 1e-12",
+    ),
+    "a learning rate of minus nothing": (
+        {"training.learning_rate": -0.0},
+        "training.learning_rate: found -0.0 (float); allowed: greater than or equal to 1e-12",
+    ),
+    "a truth for a number": (
+        {"training.dropout": True},
+        "training.dropout: found True (bool); allowed: a number",
+    ),
+    "a truth for a model's count": (
+        {"models.tiny.training": {"batch_size": True}},
+        "models.tiny.training.batch_size: found True (bool); allowed: integer",
+    ),
+    "a truth for a data set's rate": (
+        {"datasets.toy.training": {"learning_rate": True}},
+        "datasets.toy.training.learning_rate: found True (bool); allowed: a number",
+    ),
+    "1e3 for a count": (
+        {"training.steps": "1e3"},
+        "training.steps: found '1e3' (str); allowed: integer (write 1000)",
+    ),
+    "1_000 for a count": (
+        {"training.steps": "1_000"},
+        "training.steps: found '1_000' (str); allowed: integer (write 1000)",
+    ),
+    "a fraction for a count": (
+        {"training.steps": 1000.0},
+        "training.steps: found 1000.0 (float); allowed: integer (write 1000)",
+    ),
+    "a seed with a 0 before it": ({"seeds": ["010", 1]}, "seeds.0: found '010' (str); allowed: integer"),
+    "replicates without end": (
+        {"evaluation.replicates": 10**12},
+        "evaluation.replicates: found 1000000000000 (int); allowed: less than or equal to 100,000",
+    ),
+    "a batch without end": (
+        {"training.batch_size": 10**30},
+        "training.batch_size: found 1000000000000000000000000000000 (int); allowed: ",
+    ),
+    "a budget without end": (
+        {"training.token_budget": 10**9},
+        "training.token_budget: found 1000000000 (int); allowed: less than or equal to 10,000,000",
+    ),
+    "points without end": ({"paths.points": 10**6}, "paths.points: found 1000000 (int); allowed: ", "10,001"),
+    "alphas without end": ({"paths.max_alphas": 10**6}, "paths.max_alphas: found 1000000", "10,001"),
+    "toy rows without end": (
+        {"datasets.toy.source.rows": 10**9},
+        "datasets.toy.source.rows: found 1000000000 (int); allowed: less than or equal to 10,000,000",
+    ),
+    "tokens without end": ({"datasets.toy.max_length": 10**9}, "datasets.toy.max_length: found 1000000000"),
+    "threads without end": ({"threads": 10**6}, "threads: found 1000000 (int); allowed: ", "1,024"),
+    "layers without end": ({"pretraining.small.layers": 10**6}, "pretraining.small.layers: found 1000000"),
+    "a body that fits nowhere": (
+        {"pretraining.small.layers": 1000, "pretraining.small.width": 100_000},
+        "pretraining.small: width: found 100000 with 1000 `layers`, some 1e+14 weights; allowed: 1e+10",
+    ),
+    "a checkpoint each step": (
+        {"training": {"steps": 10**7, "every": 1}},
+        "training: every: found 1, which makes 10,000,000 checkpoints",
+        "allowed: 10,000 checkpoints at most, 1000 or more",
+    ),
+    "checkpoints without end": (
+        {"training": {"steps": 10**7, "checkpoints": list(range(10_001))}},
+        "training: checkpoints: found 10001 steps; allowed: 1 to 10,000",
+    ),
+    "no checkpoints": (
+        {"training.checkpoints": []},
+        "training: checkpoints: found 0 steps; allowed: 1 to 10,000 (`[0]` for step 0 alone)",
+    ),
+    "seeds without end": (
+        {"seeds": list(range(100_000))},
+        "seeds, training, cells: found 300,000 checkpoints (runs x steps x cells); allowed: 100,000 at most",
+    ),
+    "paths without end": (
+        {"seeds": list(range(20_000))},
+        "found 599,970,000 paths between them (runs x steps x cells); allowed: 10,000,000 at most",
+        "`pairs: first`",
+    ),
+    "a dropout of all": (
+        {"training.dropout": 0.999999},
+        "training.dropout: found 0.999999 (float); allowed: less than 0.99",
+    ),
+    "a model's dropout of all": (
+        {"models.tiny.training": {"attention_dropout": 0.99}},
+        "models.tiny.training.attention_dropout: found 0.99 (float); allowed: less than 0.99",
+    ),
+    "a beta of 1": ({"training.betas": [0.9, 1]}, "training.betas.1: found 1 (int); allowed: ", "0.999999"),
+    "one beta": ({"training.betas": [0.9]}, "training.betas.1: missing"),
+    "an eps of nothing": ({"training.eps": 1e-300}, "training.eps: found 1e-300 (float); allowed: ", "1e-30"),
+    "a decay that turns weights around": (
+        {"training.learning_rate": 0.1, "training.weight_decay": 10},
+        "training: weight_decay: found 10.0; allowed: less than 1 / `learning_rate`, which is 10",
+    ),
+    "nothing that varies": ({"training.vary": []}, "training: vary: found [], with which all seeds", "order"),
+    "nothing left that varies": (
+        {"training.vary": ["dropout"], "training.dropout": 0, "training.attention_dropout": -0.0},
+        "training: vary: found ['dropout'], with which all seeds would make one and the same run",
+        "allowed: one or more of head, order",
+    ),
+    "a head that varies after a fork": (
+        {"training.vary": ["head"], "training.fork_at": 10},
+        "training: vary: found ['head'], with which all seeds",
+        "allowed: one or more of order, dropout",
+    ),
+    "checkpoints of a pre-training": (
+        {"pretraining.small.training.checkpoints": [5]},
+        "pretraining.small: training.checkpoints: only a fine-tuning has checkpoints; allowed: rungs",
+    ),
+    "a long name": ({"experiment": "x" * 101}, "experiment: found a name of 101 characters; allowed: 100"),
+    "a device of Windows": (
+        {"models.nul": TINY},
+        "models.nul",
+        "'nul' cannot be a folder's name on every system; allowed: ",
+    ),
+    "a dot at the end": ({"experiment": "a."}, "'a.' cannot be a folder's name on every system"),
+    "HTML for a name": ({"models.<b>": TINY}, "models.<b>", "'<b>' cannot be a folder's name; allowed: "),
+    "a hub's id that is a path": (
+        {"models.far": {"hub": "../../etc"}},
+        "models.far.hub: found '../../etc'; allowed: `name` or `owner/name`",
+    ),
+    "a ladder's id that is a path": (
+        {"ladders": {"l": {"hub": "../{step}", "steps": [1, 2]}}},
+        "ladders.l.hub: found '../{step}'; allowed: `name` or `owner/name`",
+    ),
+    "a data set's id that is a path": (
+        {"datasets.far": {"source": {"kind": "hub", "id": "/etc/x"}, "text": ["a"], "label": "b"}},
+        "datasets.far.source.id: found '/etc/x'; allowed: `name` or `owner/name`",
+    ),
+    "a revision that is a path": (
+        {"models.far": {"hub": "a/b", "revision": "../../x"}},
+        "models.far.revision: found '../../x'; allowed: a commit, tag or branch",
+    ),
+    "a place to fill in a folder": (
+        {"models.far": {"folder": "/data/{x}"}},
+        "models.far.folder: found '/data/{x}'; allowed: a path without { and }",
+    ),
+    "a place to fill in a file": (
+        {"datasets.own": files(source={"kind": "files", "paths": ["{seed}.tsv"]})},
+        "datasets.own.source.paths: found '{seed}.tsv'; allowed: a path without { and }",
+    ),
+    "an empty path": ({"models.far": {"folder": ""}}, "models.far.folder: found ''; allowed: a path"),
+    "a path with a NUL": (
+        {"models.far": {"folder": "a\0b"}},
+        "models.far.folder: found 'a\\x00b'; allowed: ",
+    ),
+    **{
+        f"a further set called {name}": (
+            {"datasets.toy.sets": {name: TOY}},
+            f"datasets.toy.sets: found '{name}'; allowed: any name but ",
+            "subset",
+        )
+        for name in ("train", "Test", "subset", "fetched", "breakdown")
+    },
+    "a further set called _main": (
+        {"datasets.toy.sets": {"_main": TOY}},
+        "'_main' cannot be a folder's name; allowed: ",
+    ),
+    "a data set called as a table": (
+        {"datasets.Evaluations": TOY},
+        "datasets: found 'Evaluations'; allowed: any name but evaluations",
+    ),
+    **{
+        f"a data set called as another one's {kind}": (
+            {"datasets": {"toy": TOY, f"toy.{kind}": TOY}},
+            f"datasets: found 'toy' and 'toy.{kind}', whose files in connectivity/ would meet; allowed: ",
+        )
+        for kind in ("basins", "deltas", "means")
+    },
+    "data sets that differ in case": (
+        {"datasets.Toy": TOY},
+        "datasets: found 'toy' and 'Toy'; allowed: names that differ not in case alone",
+    ),
+    "models that differ in case": (
+        {"models.Tiny": TINY},
+        "models: found 'tiny' and 'Tiny'; allowed: names that differ not in case alone",
+    ),
+    "cells whose joined names meet": (
+        {"models": {"a": TINY, "a-b": TINY}, "datasets": {"b-c": TOY, "c": TOY}},
+        "models, datasets: found 'a on b-c' and 'a-b on c', whose logs or figures would share a name",
+    ),
+    "a cell and a set whose joined names meet": (
+        {"models": {"a": TINY}, "datasets": {"b": {**TOY, "sets": {"c": TOY}}, "b-c": TOY}},
+        "found 'a on b-c' and 'a on b, set c', whose logs or figures would share a name",
+    ),
+    "names that are long together": (
+        {"models": {"m" * 100: TINY}, "datasets": {"d" * 100: TOY}},
+        "together 201 characters; allowed: 200 at most",
+    ),
+    "a truth for a column": (
+        {"datasets.toy.label": False},
+        "datasets.toy.label: found False (bool); allowed: string (YAML reads yes, no, on and off",
+    ),
+    "a number for a column": (
+        {"datasets.toy.label": 3},
+        "datasets.toy.label: found 3 (int); allowed: string (put it in quotes)",
+    ),
+    "a number for a model's name": (
+        {"models": {3: TINY}},
+        "models.3: found 3 (int); allowed: string (put it in quotes)",
+    ),
+    "a truth for a choice": (
+        {"keep": False},
+        "keep: found False (bool); allowed: 'all' or 'last' (YAML reads",
+    ),
+    "a truth for a pair's end": ({"pairs": [[True, 2]]}, "pairs.0.0: found True (bool); allowed: integer"),
+    "a number for a group": ({"training": 3}, "training: found 3 (int); allowed: keys and their values"),
+    "a text for a cell": (
+        {"ladders": {"l": {"hub": "a/b-{step}", "steps": [1, 2]}}, "cells": ["ab"]},
+        "cells.0: found 'ab' (str); allowed: list",
+    ),
+    "a list for a cell's model": (
+        {"ladders": {"l": {"hub": "a/b-{step}", "steps": [1, 2]}}, "cells": [[["l"], "toy"]]},
+        "cells.0.0: found ['l'] (list); allowed: string",
+    ),
+    "an empty cell": (
+        {"ladders": {"l": {"hub": "a/b-{step}", "steps": [1, 2]}}, "cells": [["l", "toy"], []]},
+        "cells.2.0: missing",
+    ),
+    "a checkpoint twice": (
+        {"models.own": {"checkpoints": [{"hub": "a/b"}, {"hub": "a/b"}]}},
+        "models.own: checkpoints: found 'a/b' twice; allowed: each once",
+    ),
+    "training of what is trained": (
+        {"models.own": {"checkpoints": [{"hub": "a/b"}, {"hub": "a/c"}], "training": {"steps": 5}}},
+        "models.own: training: allowed: `training` or `checkpoints`",
+    ),
+    "no classes of checkpoints": (
+        {"models.own": {"checkpoints": [{"hub": "a/b"}, {"hub": "a/c"}], "labels": []}},
+        "models.own.labels: found [] (list); allowed: 2 or more",
+    ),
+    "very many mistakes": (
+        {"seeds": [-1] * 1000},
+        "seeds.0: found -1",
+        "and 980 more",
     ),
     "delta from no checkpoint": ({"delta_from": 61}, "delta_from: found 61", "allowed: one of [0, 60, 120]"),
 }

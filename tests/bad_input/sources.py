@@ -472,7 +472,7 @@ YAML = {
     ),
     "a set named as a file that is there": (
         "sets: {subset: {source: {kind: files, paths: [x.tsv]}}}",
-        ("datasets.own", "sets: ['subset'] are the names of the data set's own parts; choose others"),
+        ("datasets.own", "datasets.own.sets: found 'subset'; allowed: any name but "),
     ),
     "an unknown format": (
         "source: {kind: files, paths: [x.tsv], format: xlsx}",

@@ -1,6 +1,7 @@
 """The typed settings: what is allowed, what a mistake is told, what a recipe holds."""
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def test_defaults_are_the_source_papers_recipe():
     ("settings", "steps"),
     [
         ({"checkpoints": [100, 50]}, [0, 50, 100]),
-        ({"checkpoints": []}, [0]),
+        ({"checkpoints": [0]}, [0]),
         ({"every": 40}, [0, 40, 80, 100]),
         ({}, [0, 100]),
     ],
@@ -130,6 +131,41 @@ def test_an_environment_variable_that_is_not_set_is_named(monkeypatch, tmp_path)
         config.load(raw)
     monkeypatch.setenv("ISTHMUS_NOT_SET", str(tmp_path))
     assert config.load(raw).models["m"].folder == tmp_path / "model"
+
+
+def test_numbers_that_snakemake_hands_on_as_text_are_numbers():
+    raw = changed("paths", {"grid": "uniform", "points": "21"}) | {
+        "seeds": ["3", "4"],
+        "figures": {"dpi": "60"},
+    }
+    raw["training"] = {"steps": "100", "warmup_steps": "0", "dropout": "0.25", "betas": ["0.5", "0.75"]}
+    found = config.load(raw)
+    assert (found.paths.points, found.seeds, found.figures.dpi) == (21, [3, 4], 60)
+    assert (found.training.steps, found.training.warmup_steps) == (100, 0)
+    assert (found.training.dropout, found.training.betas) == (0.25, (0.5, 0.75))
+
+
+def test_minus_nothing_is_nothing():
+    signed = config.Training(weight_decay=-0.0, dropout=-0.0, betas=(-0.0, 0.5)).recipe()
+    assert json.dumps(signed) == json.dumps(
+        config.Training(weight_decay=0, dropout=0, betas=(0, 0.5)).recipe()
+    )
+
+
+def test_a_step_0_may_be_shared_by_runs():
+    runs = [{"hub": f"me/{seed}", "seed": seed, "step": 9} for seed in (1, 2)]
+    starts = [{"hub": "me/start", "seed": seed, "step": 0} for seed in (1, 2)]
+    raw = {key: value for key, value in BASE.items() if key != "seeds"}
+    assert config.load({**raw, "models": {"own": {"checkpoints": runs + starts}}}).cell_steps("own", "d") == [
+        0,
+        9,
+    ]
+
+
+def test_large_experiments_are_allowed():
+    training = {"steps": 160_000, "every": 1000}
+    raw = {**BASE, "seeds": list(range(400)), "pairs": "first", "training": training}
+    assert len(config.load(raw).cell_pairs("m", "d")) == 399
 
 
 def test_a_samplers_settings_are_only_those_it_uses():

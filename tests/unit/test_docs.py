@@ -1,10 +1,12 @@
 """The documentation that is made from the code, and the links between pages."""
 
+import ast
 import re
 import runpy
 from pathlib import Path
 
 import pytest
+import snakemake
 import yaml
 from isthmus.config import load
 
@@ -35,3 +37,59 @@ def test_links_lead_to_files(page):
 def test_the_experiments_of_a_page_are_valid_ones(page, names):
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     assert [load(yaml.safe_load(block)).experiment for block in blocks] == names
+
+
+def texts(module: Path) -> list[str]:
+    """The texts in a module, those of several lines as one; `…` stands for what is filled in."""
+    tree = ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+    return [text_of(node) for node in tree if isinstance(node, ast.Constant | ast.JoinedStr)]
+
+
+def text_of(node: ast.Constant | ast.JoinedStr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+
+
+def explained() -> list[str]:
+    """The messages that the page on failures explains."""
+    page = " ".join((ROOT / "docs" / "when_something_fails.md").read_text(encoding="utf-8").split())
+    return re.findall(r"\*\*`(.+?)`\*\*", page)
+
+
+# Whose messages come before the workflow is read, or are about locks.
+OF_SNAKEMAKE = [Path(snakemake.__file__).parent / name for name in ("exceptions.py", "common/configfile.py")]
+
+
+def test_messages_that_are_explained_are_messages_of_the_code():
+    modules = [*(ROOT / "workflow").rglob("*.py"), *OF_SNAKEMAKE]
+    said = [text for module in modules for text in texts(module)]
+    assert len(explained()) > 60
+    assert [one for one in explained() if not any(fits(one, text) for text in said)] == []
+
+
+def fits(explained: str, text: str) -> bool:
+    """Whether a text has the explained words in it, `…` for anything."""
+    pattern = ".*".join(map(re.escape, explained.split("…")))
+    return re.search(pattern, text, re.DOTALL) is not None
+
+
+# What ends a run, or what was trained; a new one needs a line on the page.
+ENDING = ("MismatchedEnds", "TrainingFailed", "GivenUp", "LockLost", "DiskFull", "Damaged")
+
+
+def raised(module: Path) -> list[str]:
+    """The messages that a module raises as one of `ENDING`."""
+    calls = [
+        node.exc
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
+    ]
+    named = [call.args[0] for call in calls if getattr(call.func, "id", "") in ENDING and call.args]
+    return [text_of(node) for node in named if isinstance(node, ast.Constant | ast.JoinedStr)]
+
+
+def test_what_ends_a_run_is_explained():
+    messages = [text for module in (ROOT / "workflow").rglob("*.py") for text in raised(module)]
+    assert len(messages) > 4
+    assert [text for text in messages if not any(fits(one, text) for one in explained())] == []

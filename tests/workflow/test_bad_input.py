@@ -1,12 +1,13 @@
 """Bad input through Snakemake: one clear message and nothing else. The table itself is in tests/bad_input."""
 
 import pytest
+import yaml
 from isthmus.config import load
 from isthmus.errors import ConfigError
 
 from tests.bad_input.settings import files
 from tests.bad_input.sources import write
-from tests.workflow.lab import NANO, Lab, changed
+from tests.workflow.lab import NANO, Lab, changed, snakemake
 
 HUB = {"hub": "nobody/nothing", "revision": "0123"}
 
@@ -61,6 +62,36 @@ def test_a_plan_stops_with_the_message_alone(lab, mistake, said):
     assert "Traceback" not in done.stdout
     assert "Building DAG" not in done.stdout
     assert done.stdout.count("Error") == 1
+
+
+def test_a_key_that_stands_twice_is_said_by_the_workflow(lab):
+    path = lab.directory / "twice.yaml"
+    path.write_text(yaml.safe_dump(NANO) + "threads: 2\n")
+    done = snakemake(lab.repository, lab.directory, "--dry-run", "--configfile", str(path))
+    assert done.returncode != 0
+    assert f"Error: {path}, line " in done.stdout
+    assert "found the key 'threads' twice, first in line " in done.stdout
+    assert "Traceback" not in done.stdout
+    assert done.stdout.count("Error") == 1
+
+
+def test_a_default_experiment_that_is_no_text_is_said_by_the_workflow(lab):
+    (lab.directory / "config.yaml").write_bytes("experiment: café\n".encode("latin-1"))
+    done = snakemake(lab.repository, lab.directory, "--dry-run")
+    assert done.returncode != 0
+    assert "Error: config.yaml: is no text in UTF-8 (byte 15" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_groups_on_the_command_line_are_settings(lab):
+    change = (
+        "--config",
+        "training={steps: 90, checkpoints: [30]}",
+        "paths={max_alphas: 8}",
+        "seeds=[3, 4, 5]",
+    )
+    jobs = lab.dry_run({"training": {"learning_rate": 1e-2, "warmup_steps": 10}}, *change)
+    assert jobs["finetune"] == {f"dataset=toy model=tiny seed={seed} step=30" for seed in (3, 4, 5)}
 
 
 def test_a_hub_out_of_reach_names_the_command_that_fetches_beforehand(lab):

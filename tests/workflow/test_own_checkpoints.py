@@ -43,7 +43,9 @@ def own(repository, given, tmp_path_factory):
 
 def test_hub_checkpoints_are_planned_without_the_hub(repository, tmp_path):
     runs = [
-        {"hub": f"me/run{seed}", "seed": seed, "step": step} for seed in (5, 7, 9) for step in (0, 100, 200)
+        {"hub": f"me/run{seed}", "revision": f"step{step}", "seed": seed, "step": step}
+        for seed in (5, 7, 9)
+        for step in (0, 100, 200)
     ]
     planned = Lab(repository, tmp_path, listed(*runs)).dry_run(HF_ENDPOINT="http://127.0.0.1:9")
     assert {rule: len(jobs) for rule, jobs in planned.items()} == {

@@ -5,14 +5,13 @@ the raw mapping that Snakemake read into an `Experiment`, or raises one `ConfigE
 by its key's path, with what was found and what is allowed.
 """
 
-import os
-import re
+from collections import Counter
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,62 +21,28 @@ from pydantic import (
     model_validator,
 )
 
-from isthmus import labels, wording
+from isthmus import clashes, labels, wording
 from isthmus.errors import ConfigError
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-def _folder_name(value: str) -> str:
-    if not NAME.fullmatch(value):
-        raise ValueError(
-            f"{value!r} cannot be a folder's name; "
-            "allowed: a letter or digit, then letters, digits, '.', '_', '-'"
-        )
-    return value
-
-
-def _expand(value: Any) -> Any:
-    """Replace `$NAME` and `${NAME}` by environment variables, so that one file serves several machines."""
-    if not isinstance(value, str):
-        return value
-    expanded = os.path.expanduser(os.path.expandvars(value))
-    if unset := re.search(r"\$\{?(\w+)", expanded):
-        raise ValueError(
-            f"the environment variable {unset[1]} is not set (found {value!r}); "
-            "set it to the folder that is meant"
-        )
-    return expanded
-
-
-def _pair_template(value: str) -> str:
-    if re.findall(r"\{[ab]\}", value) != ["{a}", "{b}"]:
-        raise ValueError(f"found {value!r}; allowed: a text with {{a}} and then {{b}} in it, each once")
-    return value
-
-
-def _separates(value: str) -> str:
-    if value in '\n\r\0"':
-        raise ValueError(f"found {value!r}; allowed: a character that is no line end and no quotation mark")
-    return value
-
-
-Name = Annotated[str, AfterValidator(_folder_name)]
-Location = Annotated[Path, BeforeValidator(_expand)]
-PairTemplate = Annotated[str, AfterValidator(_pair_template)]
-Fraction = Annotated[float, Field(gt=0, le=1)]
-Delimiter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_separates)]
-Label = Annotated[str, BeforeValidator(labels.name)]
-
-
-def _number(value: Any) -> Any:
-    """The whole number that `--config` hands on as text where it stands in a list."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-Count = Annotated[int, BeforeValidator(_number), Field(ge=1, strict=True)]
-Seed = Annotated[int, BeforeValidator(_number), Field(ge=0, lt=2**32, strict=True)]
-Step = Annotated[int, BeforeValidator(_number), Field(ge=0, strict=True)]
+from isthmus.values import (
+    PLACES,
+    Count,
+    Delimiter,
+    Dropout,
+    Fraction,
+    HubId,
+    Label,
+    LadderHubId,
+    LadderRevision,
+    Location,
+    Name,
+    PairTemplate,
+    Real,
+    Revision,
+    Seed,
+    Step,
+    Whole,
+    filled,
+)
 
 
 class Settings(BaseModel):
@@ -93,10 +58,10 @@ class HubSource(Settings):
     """A data set of the Hugging Face hub, fetched once where Snakemake runs."""
 
     kind: Literal["hub"]
-    id: str = Field(description="the data set's id on the hub, such as `nyu-mll/glue`")
-    config: str | None = Field(None, description="its configuration, such as `qqp`")
-    split: str = Field("train", description="its split")
-    revision: str | None = Field(None, description="a commit or tag; pin it, or the data may change")
+    id: HubId = Field(description="the data set's id on the hub, such as `nyu-mll/glue`")
+    config: str | None = Field(None, min_length=1, description="its configuration, such as `qqp`")
+    split: str = Field("train", min_length=1, description="its split")
+    revision: Revision | None = Field(None, description="a commit or tag; pin it, or the data may change")
 
 
 class FilesSource(Settings):
@@ -130,7 +95,7 @@ class ToySource(Settings):
 
     kind: Literal["toy"]
     task: Literal["entailment", "paraphrase"] = Field(description="3-class entailment or 2-class paraphrase")
-    rows: Count = Field(description="how many pairs to generate")
+    rows: Annotated[Count, Field(le=10**7)] = Field(description="how many pairs to generate")
     seed: Seed = Field(0, description="the generator's seed")
     shifted: bool = Field(False, description="the out-of-distribution kind, on which word overlap misleads")
 
@@ -206,10 +171,10 @@ class FurtherSet(Columns):
 class Dataset(Columns):
     """A labelled text or text-pair task."""
 
-    test_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(
+    test_fraction: Annotated[Real, Field(gt=0, lt=1)] = Field(
         0.2, description="the part of the subset that becomes the test part"
     )
-    max_length: Annotated[int, Field(ge=8, strict=True)] = Field(
+    max_length: Annotated[Whole, Field(ge=8, le=10**6)] = Field(
         128, description="tokens an example at most; longer ones are truncated, and counted"
     )
     sets: dict[Name, FurtherSet] = Field({}, description="further evaluation sets by name")
@@ -218,11 +183,7 @@ class Dataset(Columns):
     )
 
     @model_validator(mode="after")
-    def _set_names(self):
-        if taken := {"train", "test", "subset"} & set(self.sets):
-            raise ValueError(
-                f"sets: {sorted(taken)} are the names of the data set's own parts; choose others"
-            )
+    def _named_columns(self):
         for key in ("text", "label"):
             if getattr(self, key) is None and self.source.kind != "toy":
                 raise ValueError(f"`{key}` is missing; allowed: the name(s) of the source's {key} column(s)")
@@ -237,6 +198,10 @@ class Dataset(Columns):
 # --------------------------------------------------------------------------------------------------- training
 
 VARY = ("head", "order", "dropout")
+# Adam divides by 1 - beta**step.
+Beta = Annotated[Real, Field(ge=0, le=0.999999)]
+# A checkpoint is a file of the model's size, and three jobs.
+MOST_CHECKPOINTS = 10_000
 
 
 class Training(Settings):
@@ -247,21 +212,21 @@ class Training(Settings):
     checkpoints: list[Step] | None = Field(
         None, description="the checkpoints' steps, instead of `every`; step 0 is always one"
     )
-    batch_size: Count = Field(32, description="examples an update")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(1e-5, description="the highest learning rate")
-    warmup_steps: Step = Field(7_432, description="updates of linear warm-up")
-    power: Annotated[float, Field(gt=0)] = Field(1.0, description="the power of the polynomial decay to 0")
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = Field(
-        (0.9, 0.98), description="Adam's betas"
+    batch_size: Annotated[Count, Field(le=100_000)] = Field(32, description="examples an update")
+    learning_rate: Annotated[Real, Field(ge=1e-12, le=100)] = Field(
+        1e-5, description="the highest learning rate"
     )
-    eps: Annotated[float, Field(gt=0)] = Field(1e-6, description="Adam's epsilon")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(
+    warmup_steps: Step = Field(7_432, description="updates of linear warm-up")
+    power: Annotated[Real, Field(gt=0, le=100)] = Field(
+        1.0, description="the power of the polynomial decay to 0"
+    )
+    betas: tuple[Beta, Beta] = Field((0.9, 0.98), description="Adam's betas")
+    eps: Annotated[Real, Field(ge=1e-30, le=1)] = Field(1e-6, description="Adam's epsilon")
+    weight_decay: Annotated[Real, Field(ge=0, le=1000)] = Field(
         0.1, description="decoupled weight decay, on all parameters"
     )
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="dropout")
-    attention_dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.1, description="dropout of attention weights"
-    )
+    dropout: Dropout = Field(0.1, description="dropout")
+    attention_dropout: Dropout = Field(0.1, description="dropout of attention weights")
     vary: list[Literal["head", "order", "dropout"]] = Field(
         list(VARY), description="what a seed varies: head initialisation, data order, dropout"
     )
@@ -270,10 +235,10 @@ class Training(Settings):
         description="updates that all seeds make as one, from one head, before what `vary` names sets them "
         "apart (the instability analysis of Frankle et al. 2020)",
     )
-    token_budget: Count = Field(
+    token_budget: Annotated[Count, Field(le=10**7)] = Field(
         512, description="tokens a micro-batch at most, padding included; bounds memory. Part of the recipe"
     )
-    save_minutes: Annotated[float, Field(gt=0)] = Field(
+    save_minutes: Annotated[Real, Field(gt=0, le=10**6)] = Field(
         10.0, description="minutes between two saves of the training state (not part of the recipe)"
     )
 
@@ -281,12 +246,24 @@ class Training(Settings):
     def _schedule(self):
         if self.every is not None and self.checkpoints is not None:
             raise ValueError("found both `every` and `checkpoints`; allowed: one of them")
+        if self.every is not None and self.steps > self.every * MOST_CHECKPOINTS:
+            raise ValueError(
+                f"every: found {self.every}, which makes {self.steps // self.every:,} checkpoints of "
+                f"{self.steps:,} `steps`; allowed: {MOST_CHECKPOINTS:,} checkpoints at most, "
+                f"{-(-self.steps // MOST_CHECKPOINTS)} or more"
+            )
         if self.checkpoints is not None:
+            if not 0 < len(self.checkpoints) <= MOST_CHECKPOINTS:
+                raise ValueError(
+                    f"checkpoints: found {len(self.checkpoints)} steps; allowed: 1 to {MOST_CHECKPOINTS:,} "
+                    "(`[0]` for step 0 alone)"
+                )
             if len(set(self.checkpoints)) < len(self.checkpoints):
-                raise ValueError(f"checkpoints: found a step twice in {self.checkpoints}; allowed: each once")
+                found = wording.short(self.checkpoints)
+                raise ValueError(f"checkpoints: found a step twice in {found}; allowed: each once")
             if beyond := [step for step in self.checkpoints if step > self.steps]:
                 raise ValueError(
-                    f"checkpoints: found {beyond} beyond the schedule's end; "
+                    f"checkpoints: found {wording.short(beyond)} beyond the schedule's end; "
                     f"allowed: 0 to {self.steps} (`steps`)"
                 )
         if self.fork_at > self.steps:
@@ -297,6 +274,26 @@ class Training(Settings):
             raise ValueError(
                 f"warmup_steps: found {self.warmup_steps}; "
                 f"allowed: fewer than `steps`, which are {self.steps}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _trains(self):
+        """What would train, but not what is meant."""
+        if self.learning_rate * self.weight_decay >= 1:
+            raise ValueError(
+                f"weight_decay: found {self.weight_decay}; allowed: less than 1 / `learning_rate`, which is "
+                f"{1 / self.learning_rate:g}: an update shrinks weights by the product of the two"
+            )
+        if len(set(self.vary)) < len(self.vary):
+            raise ValueError(f"vary: found {self.vary}; allowed: each once")
+        alike = {"head"} if self.fork_at else set()
+        if not self.dropout and not self.attention_dropout:
+            alike.add("dropout")
+        if not set(self.vary) - alike:
+            raise ValueError(
+                f"vary: found {self.vary}, with which all seeds would make one and the same run; "
+                f"allowed: one or more of {', '.join(kind for kind in VARY if kind not in alike)}"
             )
         return self
 
@@ -316,28 +313,48 @@ TrainingOverride = create_model(
     __base__=Settings,
     __doc__="The training settings that differ for one model or data set; the keys are those of `training`.",
     **{
-        key: (field.annotation | None, Field(None, description=field.description))
+        key: (
+            # An annotation of no meaning, since some fields have no bounds beside their type.
+            Annotated[(field.annotation, *field.metadata, None)] | None,
+            Field(None, description=field.description),
+        )
         for key, field in Training.model_fields.items()
     },
 )
 Dataset.model_rebuild()
 
 
+# 40 GB, and four times as much while it is trained.
+MOST_WEIGHTS = 10**10
+
+
 class Pretraining(Settings):
     """A small BERT, pre-trained inside the workflow on the toy language: the rungs of a ladder."""
 
-    layers: Count = Field(2, description="transformer layers")
-    width: Count = Field(64, description="hidden size")
+    layers: Annotated[Count, Field(le=1000)] = Field(2, description="transformer layers")
+    width: Annotated[Count, Field(le=100_000)] = Field(64, description="hidden size")
     heads: Count = Field(4, description="attention heads")
-    rows: Count = Field(20_000, description="sentence pairs of the corpus")
+    rows: Annotated[Count, Field(le=10**7)] = Field(20_000, description="sentence pairs of the corpus")
     seed: Seed = Field(0, description="the seed of body, corpus, order, masks and dropout")
-    masked: Annotated[float, Field(gt=0, lt=1)] = Field(0.15, description="the part of the tokens to predict")
+    masked: Annotated[Real, Field(ge=0.01, le=0.99)] = Field(
+        0.15, description="the part of the tokens to predict"
+    )
     training: Training = Field(description="the recipe; `steps` is the schedule's end")
 
     @model_validator(mode="after")
     def _divides(self):
         if self.training.fork_at:
             raise ValueError("training.fork_at: only a fine-tuning has seeds that can part")
+        if given := {"every", "checkpoints"} & self.training.model_fields_set:
+            raise ValueError(
+                f"training.{min(given)}: only a fine-tuning has checkpoints; allowed: rungs, by the "
+                "`pretraining_steps` of models or the `steps` of a ladder"
+            )
+        if (weights := 12 * self.layers * self.width**2) > MOST_WEIGHTS:
+            raise ValueError(
+                f"width: found {self.width} with {self.layers} `layers`, some {weights:.0e} weights; "
+                f"allowed: {MOST_WEIGHTS:.0e} at most"
+            )
         if self.width % self.heads:
             raise ValueError(
                 f"heads: found {self.heads}; allowed: a divisor of `width`, which is {self.width}"
@@ -348,8 +365,10 @@ class Pretraining(Settings):
 class Checkpoint(Settings):
     """A fine-tuned classifier that is there already: of the hub, or in a folder."""
 
-    hub: str | None = Field(None, description="the model's id on the hub")
-    revision: str | None = Field(None, description="a commit, tag or branch of the hub's repository; pin it")
+    hub: HubId | None = Field(None, description="the model's id on the hub")
+    revision: Revision | None = Field(
+        None, description="a commit, tag or branch of the hub's repository; pin it"
+    )
     folder: Location | None = Field(None, description="a folder in Hugging Face's layout, instead of `hub`")
     seed: Seed | None = Field(None, description="the seed of the run that it belongs to")
     name: Name | None = Field(None, description="the name of that run, where it has no seed")
@@ -375,8 +394,10 @@ class Model(Settings):
     With `checkpoints` it stands for classifiers that are there already, and nothing is trained.
     """
 
-    hub: str | None = Field(None, description="the model's id on the hub")
-    revision: str | None = Field(None, description="a commit, tag or branch of the hub's repository; pin it")
+    hub: HubId | None = Field(None, description="the model's id on the hub")
+    revision: Revision | None = Field(
+        None, description="a commit, tag or branch of the hub's repository; pin it"
+    )
     folder: Location | None = Field(None, description="a folder in Hugging Face's layout, instead of `hub`")
     pretraining: Name | None = Field(None, description="a key of `pretraining`, instead of `hub`")
     checkpoints: list[Checkpoint] | None = Field(
@@ -385,6 +406,7 @@ class Model(Settings):
     )
     labels: list[Label] | None = Field(
         None,
+        min_length=2,
         description="with `checkpoints`: the data set's label of each of their classes, in order; by default "
         "their own names, or the data set's order where they have none",
     )
@@ -407,6 +429,8 @@ class Model(Settings):
         _check_origin(self, ("hub", "folder", "pretraining", "checkpoints"))
         if self.labels is not None and self.checkpoints is None:
             raise ValueError("labels: only a model with `checkpoints` has them; others take the data set's")
+        if self.training is not None and self.checkpoints is not None:
+            raise ValueError("training: allowed: `training` or `checkpoints`, of which nothing is trained")
         if self.pretraining is not None and self.pretraining_steps is None:
             raise ValueError("pretraining_steps is missing; allowed: a number of updates, such as 600")
         if self.ladder is not None and self.pretraining_steps is None:
@@ -427,6 +451,12 @@ class Model(Settings):
             raise ValueError(f"checkpoints: found {len(runs)} run; allowed: two or more (a path joins two)")
         if sum(map(len, runs.values())) < len(self.checkpoints):
             raise ValueError("checkpoints: found a run with one step twice; allowed: each step once")
+        origins = Counter((c.hub, c.revision, c.folder) for c in self.checkpoints if c.step > 0)
+        if twice := [key for key, count in origins.items() if count > 1]:
+            raise ValueError(
+                f"checkpoints: found {twice[0][0] or str(twice[0][2])!r} twice; allowed: each once "
+                "(a step 0 may be shared)"
+            )
         if differing := [name for name, steps in self.run_steps().items() if steps != self.steps()]:
             raise ValueError(
                 f"checkpoints: the run {differing[0]} has the steps {self.run_steps()[differing[0]]}; "
@@ -474,11 +504,11 @@ class Ladder(Settings):
     """
 
     steps: list[Step] = Field(min_length=2, description="the rungs: the pre-training of each, in updates")
-    hub: str | None = Field(
+    hub: LadderHubId | None = Field(
         None,
         description="their ids on the hub; `{step}` is the rung's number, `{thousands}` its thousands",
     )
-    revision: str | None = Field(None, description="their revisions, with the same places to fill")
+    revision: LadderRevision | None = Field(None, description="their revisions, with the same places to fill")
     folder: Location | None = Field(None, description="their folders, with the same places, instead of `hub`")
     pretraining: Name | None = Field(None, description="a key of `pretraining`, instead of `hub`")
     seed: Seed = Field(0, description="as a model's")
@@ -489,34 +519,28 @@ class Ladder(Settings):
     def _rungs_differ(self):
         _check_origin(self, ("hub", "folder", "pretraining"))
         if len(set(self.steps)) < len(self.steps):
-            raise ValueError(f"steps: found a number twice in {self.steps}; allowed: each once")
+            raise ValueError(
+                f"steps: found a number twice in {wording.short(self.steps)}; allowed: each once"
+            )
         places = " ".join(map(str, (self.hub, self.revision, self.folder)))
         if self.pretraining is None and not PLACES.search(places):
             raise ValueError(
                 "found one model for all rungs; allowed: {step} or {thousands} in hub, revision or folder"
             )
         if "{thousands}" in places and any(step % 1000 for step in self.steps):
-            raise ValueError(f"steps: found {self.steps}; allowed: whole thousands, for {{thousands}}")
+            raise ValueError(
+                f"steps: found {wording.short(self.steps)}; allowed: whole thousands, for {{thousands}}"
+            )
         return self
 
     def rungs(self, name: str) -> dict[str, dict[str, Any]]:
         """The raw settings of each rung's model, by its name."""
         common = self.model_dump(exclude={"steps"}, exclude_unset=True)
         return {
-            f"{name}-{step}": {key: _filled(value, step) for key, value in common.items()}
+            f"{name}-{step}": {key: filled(value, step) for key, value in common.items()}
             | {"ladder": name, "pretraining_steps": step}
             for step in self.steps
         }
-
-
-PLACES = re.compile(r"\{(step|thousands)\}")
-
-
-def _filled(value: Any, step: int) -> Any:
-    """A text (or path) with the rung's number in its places; anything else as it is."""
-    if not isinstance(value, str | Path):
-        return value
-    return PLACES.sub(lambda place: str(step if place[1] == "step" else step // 1000), str(value))
 
 
 # ------------------------------------------------------------------------------------------------ measurement
@@ -529,8 +553,10 @@ class Evaluation(Settings):
         None,
         description="examples of the train part to evaluate on, drawn once; by default as many as test has",
     )
-    token_budget: Count = Field(1024, description="tokens a batch at most, padding included")
-    replicates: Annotated[int, Field(ge=0, strict=True)] = Field(
+    token_budget: Annotated[Count, Field(le=10**7)] = Field(
+        1024, description="tokens a batch at most, padding included"
+    )
+    replicates: Annotated[Whole, Field(ge=0, le=100_000)] = Field(
         1000, description="bootstrap replicates over the evaluation examples; 0 for no intervals"
     )
     seed: Seed = Field(0, description="the seed of the train part's sample and of the bootstrap")
@@ -540,16 +566,16 @@ class Paths(Settings):
     """Which alphas of a path are measured."""
 
     grid: Literal["adaptive", "uniform"] = Field("adaptive", description="how the alphas are chosen")
-    intervals: Annotated[int, Field(ge=2, le=100, strict=True)] = Field(
+    intervals: Annotated[Whole, Field(ge=2, le=100)] = Field(
         10, description="K: intervals of the start grid, and of each level of the nested estimators"
     )
-    points: Annotated[int, Field(ge=3, strict=True)] = Field(
+    points: Annotated[Whole, Field(ge=3, le=10_001)] = Field(
         11, description="alphas of a uniform grid; one more than a multiple of `intervals`"
     )
-    tolerance: Annotated[float, Field(gt=0)] = Field(
+    tolerance: Annotated[Real, Field(gt=0, le=1000)] = Field(
         1e-3, description="adaptive: stop when the estimated error of CG is under this, in nats"
     )
-    max_alphas: Annotated[int, Field(ge=3, strict=True)] = Field(41, description="adaptive: alphas at most")
+    max_alphas: Annotated[Whole, Field(ge=3, le=10_001)] = Field(41, description="adaptive: alphas at most")
 
     @model_validator(mode="after")
     def _grids(self):
@@ -579,7 +605,7 @@ class Basins(Settings):
     linkage: Literal["average", "complete", "single"] = Field(
         "average", description="how the clustering joins groups of runs"
     )
-    cut: Annotated[float, Field(gt=0)] | None = Field(
+    cut: Annotated[Real, Field(gt=0, le=1000)] | None = Field(
         None,
         description="where the tree is cut, in nats; by default where the silhouette is largest and clear",
     )
@@ -590,22 +616,20 @@ class Figures(Settings):
 
     training_model: Name | None = Field(None, description="the model of Figure 1; by default the last one")
     training_seed: Seed | None = Field(None, description="the seed of Figure 1; by default the first one")
-    dpi: Annotated[int, Field(ge=50, le=600, strict=True)] = Field(
-        150, description="dots an inch of the PNG files"
-    )
+    dpi: Annotated[Whole, Field(ge=50, le=600)] = Field(150, description="dots an inch of the PNG files")
 
 
 class RuleResources(Settings):
     """What one job of a rule asks for."""
 
-    gpu: Annotated[int, Field(ge=0, strict=True)] | None = Field(
+    gpu: Annotated[Whole, Field(ge=0, le=1000)] | None = Field(
         None,
         description="GPUs; by default 1 with `device: auto` or `cuda` for rules that run a model, else 0",
     )
-    mem_mb: Count | None = Field(
+    mem_mb: Annotated[Count, Field(le=10**8)] | None = Field(
         None, description="memory in MB; half as much again at each retry, twice at most"
     )
-    runtime: Count | None = Field(None, description="minutes")
+    runtime: Annotated[Count, Field(le=527_040)] | None = Field(None, description="minutes, a year at most")
 
 
 class Resources(Settings):
@@ -621,12 +645,19 @@ class Resources(Settings):
 class Plan(Settings):
     """What `make plan` counts with. Results do not depend on it."""
 
-    gpus: Count = Field(1, description="GPUs that run at the same time (cores with `device: cpu`)")
-    tflops: Annotated[float, Field(gt=0)] | None = Field(
+    gpus: Annotated[Count, Field(le=10**6)] = Field(
+        1, description="GPUs that run at the same time (cores with `device: cpu`)"
+    )
+    tflops: Annotated[Real, Field(ge=1e-6, le=10**6)] | None = Field(
         None,
         description="TFLOP/s that one of them really reaches; by default as measured in this experiment so "
         "far, else a guess",
     )
+
+
+Run = Annotated[int, Field(strict=True)] | str
+# More jobs than Snakemake can hold, and more paths than can be listed.
+MOST_RUNS_AND_STEPS, MOST_PATHS = 100_000, 10_000_000
 
 
 class Experiment(Settings):
@@ -640,7 +671,7 @@ class Experiment(Settings):
         description="the seeds of the fine-tunings, two or more; append to add runs. Not needed where all "
         "models have `checkpoints`",
     )
-    pairs: Literal["all", "first"] | list[tuple[int | str, int | str]] = Field(
+    pairs: Literal["all", "first"] | list[tuple[Run, Run]] = Field(
         "all",
         description="the pairs of runs whose paths are measured: `all`, each with the `first`, or a list "
         "such as `[[42, 43], [42, 44]]` (of seeds, or of the names of own checkpoints)",
@@ -673,7 +704,7 @@ class Experiment(Settings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where models run; `auto`: a GPU if there is one"
     )
-    threads: Count = Field(
+    threads: Annotated[Count, Field(le=1024)] = Field(
         1, description="CPU threads of a job that runs a model. Part of the recipe: changes bits"
     )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
@@ -700,10 +731,10 @@ class Experiment(Settings):
         models = raw.get("models") or {}
         if isinstance(models, dict):
             made = {rung: settings for part in rungs.values() for rung, settings in part.items()}
-            raw = raw | {"models": models | {rung: made[rung] | (models.get(rung) or {}) for rung in made}}
+            own = {rung: models[rung] for rung in made if isinstance(models.get(rung), dict)}
+            raw = raw | {"models": models | {rung: made[rung] | own.get(rung, {}) for rung in made}}
         if isinstance(cells := raw.get("cells"), list):
-            named = [[[rung, *cell[1:]] for rung in rungs.get(cell[0], [cell[0]])] for cell in cells if cell]
-            raw = raw | {"cells": [cell for part in named for cell in part]}
+            raw = raw | {"cells": [named for cell in cells for named in _rung_cells(cell, rungs)]}
         return raw
 
     @model_validator(mode="after")
@@ -712,13 +743,57 @@ class Experiment(Settings):
             _check_seeds(self.seeds)
         elif any(model.checkpoints is None for model in self.models.values()):
             raise ValueError("seeds: missing; allowed: two or more, a list of numbers")
-        if "evaluations" in self.datasets:
-            raise ValueError("datasets: found the name 'evaluations', which is a table's; allowed: any other")
         for model, dataset in self.cells or []:
             _known("cells", model, self.models)
             _known("cells", dataset, self.datasets)
         if self.cells is not None and (not self.cells or len(set(self.cells)) < len(self.cells)):
-            raise ValueError(f"cells: found {self.cells}; allowed: one or more [model, data set], each once")
+            raise ValueError(
+                f"cells: found {wording.short(self.cells)}; allowed: one or more [model, data set], each once"
+            )
+        self._check_pretraining()
+        self._check_size()
+        for key, place in self._places():
+            if set("{}") & set(str(place)):
+                raise ValueError(
+                    f"{key}: found '{place}'; allowed: a path without {{ and }}, which Snakemake reads as "
+                    "places to fill; rename it, or make a link to it"
+                )
+        sets = {name: list(dataset.sets) for name, dataset in self.datasets.items()}
+        if clashing := clashes.mistakes(self.models, sets, self.cell_list()):
+            raise ValueError(wording.lines(clashing))
+        for model, dataset in self.cell_list():
+            steps = self.cell_steps(model, dataset)
+            if self.delta_from is not None and self.delta_from not in steps:
+                raise ValueError(
+                    f"delta_from: found {self.delta_from}, which is no checkpoint of {model} on {dataset}; "
+                    f"allowed: one of {wording.short(steps)}"
+                )
+        self._check_pairs()
+        if self.figures.training_model is not None:
+            trained = {name: model for name, model in self.models.items() if model.checkpoints is None}
+            _known("figures.training_model", self.figures.training_model, trained)
+        if self.figures.training_seed is not None and self.figures.training_seed not in self.seeds:
+            raise ValueError(
+                f"figures.training_seed: found {self.figures.training_seed}; "
+                f"allowed: one of {wording.short(self.seeds)}"
+            )
+        return self
+
+    def _places(self) -> Iterator[tuple[str, Path]]:
+        """The user's files and folders, which are inputs of rules, each with its key."""
+        for name, model in self.models.items():
+            for number, origin in enumerate(model.checkpoints or [model]):
+                if origin.folder is not None:
+                    key = f"checkpoints.{number}.folder" if model.checkpoints else "folder"
+                    yield f"models.{name}.{key}", origin.folder
+        for name, dataset in self.datasets.items():
+            whole = {f"datasets.{name}": dataset}
+            whole |= {f"datasets.{name}.sets.{further}": columns for further, columns in dataset.sets.items()}
+            for key, columns in whole.items():
+                for path in columns.source.paths if columns.source.kind == "files" else ():
+                    yield f"{key}.source.paths", path
+
+    def _check_pretraining(self) -> None:
         for name, model in self.models.items():
             if model.pretraining is not None:
                 _known(f"models.{name}.pretraining", model.pretraining, self.pretraining)
@@ -728,26 +803,27 @@ class Experiment(Settings):
                         f"models.{name}.pretraining_steps: found {model.pretraining_steps}; "
                         f"allowed: 0 to {end} (pretraining.{model.pretraining}.training.steps)"
                     )
-        if len({f"{dataset}-{model}" for model, dataset in self.cell_list()}) < len(self.cell_list()):
-            raise ValueError(
-                "models, datasets: two cells would share a figure's name; allowed: distinct names"
-            )
-        for model, dataset in self.cell_list():
-            steps = self.cell_steps(model, dataset)
-            if self.delta_from is not None and self.delta_from not in steps:
+
+    def _check_size(self) -> None:
+        """Numbers of jobs and paths that can be held: counted, before any of them is listed."""
+        cells = len(self.models) * len(self.datasets) if self.cells is None else len(self.cells)
+        if cells > MOST_CHECKPOINTS:
+            raise ValueError(f"cells: found {cells:,} of them; allowed: {MOST_CHECKPOINTS:,} at most")
+        checkpoints = paths = 0
+        for cell in self.cell_list():
+            runs, steps = len(self.cell_runs(*cell)), len(self.cell_steps(*cell))
+            pairs = {"all": runs * (runs - 1) // 2, "first": runs}
+            checkpoints += runs * steps
+            paths += steps * (pairs[self.pairs] if isinstance(self.pairs, str) else len(self.pairs))
+        for what, count, most in (
+            ("checkpoints", checkpoints, MOST_RUNS_AND_STEPS),
+            ("paths between them", paths, MOST_PATHS),
+        ):
+            if count > most:
                 raise ValueError(
-                    f"delta_from: found {self.delta_from}, which is no checkpoint of {model} on {dataset}; "
-                    f"allowed: one of {steps}"
+                    f"seeds, training, cells: found {count:,} {what} (runs x steps x cells); "
+                    f"allowed: {most:,} at most. Take fewer seeds or steps, or `pairs: first`"
                 )
-        self._check_pairs()
-        if self.figures.training_model is not None:
-            trained = {name: model for name, model in self.models.items() if model.checkpoints is None}
-            _known("figures.training_model", self.figures.training_model, trained)
-        if self.figures.training_seed is not None and self.figures.training_seed not in self.seeds:
-            raise ValueError(
-                f"figures.training_seed: found {self.figures.training_seed}; allowed: one of {self.seeds}"
-            )
-        return self
 
     def _check_pairs(self) -> None:
         if isinstance(self.pairs, str):
@@ -755,11 +831,11 @@ class Experiment(Settings):
         known = {name for cell in self.cell_list() for name in self.cell_runs(*cell).values()}
         for pair in self.pairs:
             if not {str(end) for end in pair} <= known or pair[0] == pair[1]:
-                raise ValueError(f"pairs: found {list(pair)}; allowed: two different ones of {sorted(known)}")
+                allowed = wording.short(sorted(known))
+                raise ValueError(f"pairs: found {list(pair)}; allowed: two different ones of {allowed}")
         if len({frozenset(map(str, pair)) for pair in self.pairs}) < len(self.pairs):
-            raise ValueError(
-                f"pairs: found a pair twice in {self.pairs}; allowed: each once, in either order"
-            )
+            found = wording.short(self.pairs)
+            raise ValueError(f"pairs: found a pair twice in {found}; allowed: each once, in either order")
         for cell in self.cell_list():
             if not self.cell_pairs(*cell):
                 raise ValueError(
@@ -829,6 +905,13 @@ class Experiment(Settings):
         return Training(**merged)
 
 
+def _rung_cells(cell: Any, rungs: dict[str, dict[str, Any]]) -> list[Any]:
+    """A cell of the raw settings, one for each rung where it names a ladder."""
+    if isinstance(cell, list | tuple) and cell and isinstance(cell[0], str) and cell[0] in rungs:
+        return [[rung, *cell[1:]] for rung in rungs[cell[0]]]
+    return [cell]
+
+
 def _rungs(name: str, given: Any) -> dict[str, dict[str, Any]]:
     """The rungs of a ladder's raw settings; none where these are wrong: the ladder's own check says so."""
     try:
@@ -840,14 +923,15 @@ def _rungs(name: str, given: Any) -> dict[str, dict[str, Any]]:
 def _check_seeds(seeds: list[int]) -> None:
     if len(seeds) < 2:
         raise ValueError(f"seeds: found {seeds}; allowed: two or more (a path joins two seeds)")
-    if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-        raise ValueError(f"seeds: found {twice} twice; allowed: each seed once")
+    if twice := sorted(seed for seed, count in Counter(seeds).items() if count > 1):
+        raise ValueError(f"seeds: found {wording.short(twice)} twice; allowed: each seed once")
 
 
 def _known(key: str, name: str, allowed: dict[str, Any]) -> None:
     if name not in allowed:
         raise ValueError(
-            f"{key}: found {name!r}{wording.nearest(name, allowed)}; allowed: {', '.join(allowed) or 'none'}"
+            f"{key}: found {name!r}{wording.nearest(name, allowed)}; "
+            f"allowed: {wording.short(', '.join(allowed)) or 'none'}"
         )
 
 
@@ -865,7 +949,8 @@ def load(raw: dict[str, Any], source: str = "the config") -> Experiment:
         ConfigError: with one line for each mistake: the key's path, what was found, what is allowed.
     """
     try:
-        return Experiment(**raw)
+        return Experiment.model_validate(raw)
     except ValidationError as error:
-        lines = "\n".join(f"  {line}" for line in wording.messages(error, Experiment))
-        raise ConfigError(f"{source} cannot be used:\n{lines}") from None
+        raise ConfigError(
+            f"{source} cannot be used:\n  {wording.lines(wording.messages(error, Experiment))}"
+        ) from None

@@ -1,12 +1,9 @@
 """The experiment, the names of files, and what jobs ask for. Nothing here looks at results."""
 
-import sys
 import uuid
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
-
-from isthmus import data, figures, hashing, models, page, tables
+from isthmus import data, experiment_files, figures, hashing, models, page, tables
 from isthmus.config import load
 from isthmus.errors import ConfigError
 
@@ -17,6 +14,8 @@ os.environ.setdefault("ISTHMUS_CALL", uuid.uuid4().hex)
 def read_experiment():
     """The typed config, with the files that it names looked at; one clear message where it cannot be used."""
     try:
+        # Snakemake has read them and is less strict: of a key that stands twice it takes the last.
+        experiment_files.read(workflow.configfiles)
         experiment = load(config, ", ".join(map(str, workflow.configfiles)) or "the config")
         for name, model in experiment.models.items():
             for number, origin in enumerate(model.checkpoints or [model]):
@@ -27,6 +26,7 @@ def read_experiment():
             data.check(f"datasets.{name}", dataset)
             for further, columns in dataset.sets.items():
                 data.check(f"datasets.{name}.sets.{further}", data.inherit(dataset, columns))
+        experiment_files.check_place(Path("results", experiment.experiment))
     except ConfigError as error:
         raise SystemExit(f"Error: {error}") from None
     return experiment

@@ -1,0 +1,53 @@
+"""Experiment files: what is read of good ones."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from isthmus import experiment_files
+
+ROOT = Path(__file__).parents[2]
+
+
+def read(folder: Path, *texts: str | bytes):
+    paths = [folder / f"{place}.yaml" for place, _ in enumerate(texts)]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return experiment_files.read(paths)
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "config.yaml", *sorted((ROOT / "experiments").glob("*.yaml"))], ids=lambda path: path.name
+)
+def test_the_shipped_ones_are_read_as_yaml_reads_them(path):
+    assert experiment_files.read([path]) == yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("a: 1\nb: {a: 1}\nc: [{a: 1}, {a: 2}]\n", {"a": 1, "b": {"a": 1}, "c": [{"a": 1}, {"a": 2}]}),
+        ("a: &x {k: 1, l: 2}\nb: {<<: *x, k: 3}\n", {"a": {"k": 1, "l": 2}, "b": {"k": 3, "l": 2}}),
+        ("a: &x {k: 1}\nb: &y {<<: *x, k: 2}\nc: {<<: *y}\n", {"a": {"k": 1}, "b": {"k": 2}, "c": {"k": 2}}),
+        ("a: &x [1]\nb: [*x, *x]\n", {"a": [1], "b": [[1], [1]]}),
+        (
+            'a: "010"\nb: 0\nc: 0x10\nd: 1_000\ne: 0.5\nf: "1:30"\n',
+            {"a": "010", "b": 0, "c": 16, "d": 1000, "e": 0.5, "f": "1:30"},
+        ),
+        (b"\xef\xbb\xbfa: caf\xc3\xa9\n", {"a": "café"}),
+        ('{\n\t"a": {"b": 1}\n}\n', {"a": {"b": 1}}),
+    ],
+)
+def test_what_is_meant_is_let_through(tmp_path, text, held):
+    assert read(tmp_path, text) == held
+
+
+def test_of_several_files_groups_are_joined_and_the_last_wins(tmp_path):
+    held = read(tmp_path, "a: {b: 1, c: {d: 1}}\ne: [1]\n", "a: {c: {f: 2}}\ne: [2]\n", "a: {b: 3}\n")
+    assert held == {"a": {"b": 3, "c": {"d": 1, "f": 2}}, "e": [2]}
+
+
+def test_results_may_stand_where_a_folder_is_or_nothing(tmp_path):
+    experiment_files.check_place(tmp_path / "results" / "mini")
+    (tmp_path / "results" / "mini").mkdir(parents=True)
+    experiment_files.check_place(tmp_path / "results" / "mini")
