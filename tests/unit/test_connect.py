@@ -176,7 +176,7 @@ def test_a_number_that_cannot_be_used(call, option, value, said):
 
 def test_a_file_or_folder_that_is_missing(call, saved):
     assert re.match(r"error: --data: found .*absent\.tsv, which is no file", call(data="absent.tsv"))
-    assert re.match(r"error: .*absent\.folder: found no folder", call(a="absent"))
+    assert re.match(r"error: A: found no folder .*absent; allowed", call(a="absent"))
 
 
 def test_two_models_that_do_not_match(call, saved):

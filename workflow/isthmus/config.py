@@ -283,6 +283,9 @@ TrainingOverride = create_model(
 Dataset.model_rebuild()
 
 
+POSITIONS = 64  # of the small BERT
+
+
 class Pretraining(Settings):
     """A small BERT, pre-trained inside the workflow on the toy language: the rungs of a ladder."""
 

@@ -2,13 +2,13 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from isthmus import config, connectivity, data, figures, models, numerics, paths, tokens
+from isthmus import config, connectivity, data, figures, folders, models, numerics, paths, tokens
 from isthmus.bootstrap import percentile_interval
 from isthmus.errors import ConfigError, MismatchedEnds
 from isthmus.paths import SAMPLER_SET, End, Row
@@ -22,11 +22,13 @@ class Connection:
         points: a row an alpha: `alpha, loss, error, n` and, with replicates, `loss_low, loss_high`.
         metrics: rows BH and CG of the loss: `metric, value, low, high, error, alpha, chord_low, chord_high`.
         accuracies: of the two ends.
+        notes: what a reader of the numbers must know besides.
     """
 
     points: pd.DataFrame
     metrics: pd.DataFrame
     accuracies: tuple[float, float]
+    notes: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
@@ -45,12 +47,11 @@ class Connection:
         )
         n = self.points["n"].iloc[0]
         last = f"{len(self.points)} evaluations of {n} examples; nats, [95 % interval over examples]"
-        return "\n".join([*ends, *gaps, last])
+        return "\n".join([*ends, *gaps, last, *self.notes])
 
     def write(self, out: Path) -> list[Path]:
         """Write the curve as `<out>.csv` and `<out>.png`; returns the two paths."""
-        files = [out.with_name(f"{out.name}.{ending}") for ending in ("csv", "png")]
-        out.parent.mkdir(parents=True, exist_ok=True)
+        files = curve_files(out)
         self.points.to_csv(files[0], index=False)
         seeds = {"seed_a": 0, "seed_b": 1}
         gaps = self.metrics[self.metrics["metric"] == "CG"].assign(**seeds)
@@ -58,18 +59,46 @@ class Connection:
         return files
 
 
-def origin(name: str) -> config.Model:
+def curve_files(out: Path) -> list[Path]:
+    """The files of a curve that is to be called `out`; its folder is there and can be written.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    allowed = "a place that can be written, such as results/curve"
+    if not out.name:
+        raise ConfigError(f"--out: found {str(out)!r}, which names no file; allowed: {allowed}")
+    files = [out.with_name(f"{out.name}.{ending}") for ending in ("csv", "png")]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+        for file in files:
+            if file.exists():
+                file.open("ab").close()
+    except OSError as error:
+        raise ConfigError(
+            f"--out: found {out}, where nothing can be written ({error.strerror}); allowed: {allowed}"
+        ) from error
+    return files
+
+
+def origin(side: str, name: str) -> config.Checkpoint:
     """Where a model comes from: a folder, or an id of the hub, with `@revision` where one is meant.
+
+    Args:
+        side: `A` or `B`, for messages.
+        name: as the user gave it.
 
     Raises:
         ConfigError: a folder that is no model.
     """
     folder = Path(name).expanduser()
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        models.check(name, folder)
-        return config.Model(folder=folder)
+        folders.check(side, folder)
+        return config.Checkpoint(folder=folder)
     hub, _, revision = name.partition("@")
-    return config.Model(hub=hub, revision=revision or None)
+    return config.Checkpoint(hub=hub, revision=revision or None)
 
 
 def connect(
@@ -105,8 +134,14 @@ def connect(
     """
     bootstrap = bootstrap or {"replicates": 1000, "seed": 0}
     computing = numerics.setup(settings or default_numerics())
+    data.check("--data", columns)
+    _check_template(template, columns)
+    origins = [origin(side, name) for side, name in zip("AB", names, strict=True)]
     with tempfile.TemporaryDirectory() as temporary:
-        copies = [_adopted(name, Path(temporary, side)) for name, side in zip(names, "ab", strict=True)]
+        copies = [
+            _adopted(name, found, Path(temporary, side))
+            for name, found, side in zip(names, origins, "AB", strict=True)
+        ]
         rows = data.labelled_rows("--data", columns, _class_names(copies, names, labels))
         examples = _read_alike(copies, names, rows, template, max_length)
         ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
@@ -114,7 +149,10 @@ def connect(
         row = Row(ends[1], None, {SAMPLER_SET: examples}, budget, computing, bootstrap, journal)
         measured = paths.curve(row, ends[0], sampler or config.Paths().sampler(), seen)
         points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in measured.items()])
-    return _connection(points.assign(n=len(examples)))
+    notes = ["A and B have the same weights: a gap of 0 by construction"] * (ends[0].sha256 == ends[1].sha256)
+    if examples.truncated:
+        notes.append(f"{examples.truncated} examples are longer than {max_length} tokens and were truncated")
+    return _connection(points.assign(n=len(examples)), notes)
 
 
 def default_numerics() -> dict[str, Any]:
@@ -123,9 +161,23 @@ def default_numerics() -> dict[str, Any]:
     return {key: config.Experiment.model_fields[key].default for key in keys}
 
 
-def _adopted(name: str, folder: Path) -> Path:
+def _check_template(template: str | None, columns: config.Columns) -> None:
+    """Raise a ConfigError where a template would be ignored, since there is one text only."""
+    if template is not None and len(columns.text or []) == 1:
+        raise ConfigError(
+            f"--pair-template: found {template!r} for one text, {columns.text[0]!r}; "
+            "allowed: with two columns of --text"
+        )
+
+
+def _adopted(name: str, found: config.Checkpoint, folder: Path) -> Path:
     """A folder with a model's local copy, and under `checkpoint` its weights as they are measured."""
-    models.fetch(origin(name), folder)
+    try:
+        models.fetch(found, folder)
+    except ConfigError as error:
+        if not found.hub or "could not be fetched" not in str(error):
+            raise
+        raise ConfigError(f"{error}. There is no folder {name} either") from error
     sha256 = models.adopt(folder, name, folder / "checkpoint")
     models.write_json(folder / "checkpoint" / "checkpoint.json", {"origin": name, "sha256": sha256})
     return folder
@@ -163,10 +215,13 @@ def _read_alike(
             f"{names[0]} and {names[1]} turn the same texts into different tokens; allowed: two models with "
             "one tokenizer"
         )
+    limit = folders.positions(models.read_json(copies[0] / "config.json"))
+    if limit is not None and first.lengths.max() > limit:
+        folders.check_max_length("--max-length", max_length, names[0], limit)
     return first
 
 
-def _connection(points: pd.DataFrame) -> Connection:
+def _connection(points: pd.DataFrame, notes: list[str]) -> Connection:
     """The metrics of the measured points, their replicates replaced by intervals."""
     points = points.astype({"loss": float, "error": float})
     frame = points.assign(step=0, seed_a=0, seed_b=1, set=SAMPLER_SET)
@@ -176,4 +231,4 @@ def _connection(points: pd.DataFrame) -> Connection:
     kept = points[["alpha", "loss", "error", "n"]].assign(loss_low=low, loss_high=high).dropna(axis="columns")
     accuracies = tuple(1 - kept["error"].iloc[[0, -1]])
     columns = ["metric", "value", "low", "high", "error", "alpha", "chord_low", "chord_high"]
-    return Connection(kept, loss[columns].reset_index(drop=True), accuracies)
+    return Connection(kept, loss[columns].reset_index(drop=True), accuracies, notes)

@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import hashing, models, state, tokens, toy, training
+from isthmus import fitting, hashing, models, state, tokens, toy, training
+from isthmus.config import POSITIONS
 from isthmus.data import Rows
 from isthmus.numerics import Numerics
 from isthmus.tokens import Tokens
 from isthmus.training import Micro
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-MAX_LENGTH = 64
+MAX_LENGTH = POSITIONS
 IGNORED = -100  # the target of a token that is not to be predicted
 
 
@@ -179,6 +180,7 @@ def pretrain(
         {
             "origin": "pre-trained in the workflow",
             "pretraining_steps": step,
+            "drawn": fitting.check_body(str(out), fitting.examine(str(out), out)),
             "sha256": hashing.of_file(out / models.WEIGHTS),
             "spent": state.spent(cache.folder, identity),
         },

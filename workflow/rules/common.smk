@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from isthmus import data, figures, hashing, models, page, tables
+from isthmus import data, figures, folders, hashing, page, tables
 from isthmus.config import load
 from isthmus.errors import ConfigError
 
@@ -22,7 +22,8 @@ def read_experiment():
             for number, origin in enumerate(model.checkpoints or [model]):
                 if origin.folder:
                     key = f"models.{name}" + (f".checkpoints.{number}" if model.checkpoints else "")
-                    models.check(key, origin.folder)
+                    folders.check(f"{key}.folder", origin.folder)
+        folders.check_lengths(experiment)
         for name, dataset in experiment.datasets.items():
             data.check(f"datasets.{name}", dataset)
             for further, columns in dataset.sets.items():

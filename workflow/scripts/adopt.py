@@ -14,6 +14,7 @@ with logged(snakemake.log[0], offline=False):
         copy = Path(temporary, "copy")
         models.fetch(checkpoint, copy)
         origin = models.read_json(copy / "model.json")
+        models.check_tokenizer(copy, origin["origin"], Path(snakemake.input.tokenizer).parent)
         sha256 = models.adopt(copy, origin["origin"], out)
     models.check_classes(out, origin["origin"], Path(snakemake.input.config).parent)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": int(step), "sha256": sha256}
