@@ -45,9 +45,9 @@ def command(given: dict[str, Any], folder: Path) -> str:
     argv = ["isthmus", "connect", *(word.replace("{}", str(folder)) for word in words)]
     said = io.StringIO()
     measured = mock.patch("isthmus.paths.curve", side_effect=AssertionError("measured"))
-    with mock.patch.object(sys, "argv", argv), measured, contextlib.redirect_stderr(said):
-        with pytest.raises(SystemExit) as end:
-            __main__.main()
+    quiet = contextlib.redirect_stderr(said)
+    with mock.patch.object(sys, "argv", argv), measured, quiet, pytest.raises(SystemExit) as end:
+        __main__.main()
     code = end.value.code
     assert code not in (0, None)
     message = code if isinstance(code, str) else said.getvalue()

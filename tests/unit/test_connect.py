@@ -208,6 +208,22 @@ def test_a_model_without_a_head(call):
     )
 
 
+def test_one_model_twice_is_said(call, saved):
+    said = call(b="a")
+    assert "A and B have the same weights: a gap of 0 by construction" in said
+    assert re.search(r"^CG 0 ", said, re.M)
+    assert "same weights" not in call()
+
+
+def test_truncated_examples_are_counted(call, saved):
+    rows = pd.read_csv(saved / "named.tsv", sep="\t")
+    rows.loc[:2, "premise"] = rows.loc[:2, "premise"] + 20 * " the"
+    rows.to_csv(saved / "long.tsv", sep="\t", index=False)
+    said = call("--max-length", "30", data="long.tsv")
+    assert "3 examples are longer than 30 tokens and were truncated" in said
+    assert "truncated" not in call()
+
+
 def test_help_has_an_example(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["isthmus", "connect", "--help"])
     with pytest.raises(SystemExit, match="0"):

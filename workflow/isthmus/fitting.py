@@ -4,6 +4,7 @@ Transformers draws at random what it does not find, drops what it does not know 
 of it only as a warning. Here it is an error, but for a head (and a pooler) that pre-training has not made.
 """
 
+import copy
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from isthmus.errors import ConfigError
 from isthmus.folders import listed
 
 # What else a head may be called: in weights of earlier versions of Transformers, and of other programs.
-OTHER_HEADS = {"cls", "lm_head", "lm_predictions", "mask_predictions"}
+OTHER_HEADS = {"cls", "lm_head", "embed_out", "lm_predictions", "mask_predictions"}
 # Constants that earlier versions of Transformers kept among the weights.
 BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|masked_bias|inv_freq|attn\.bias|attention\.bias)$")
 
@@ -51,7 +52,10 @@ def load(folder: Path, **how) -> tuple[Any, Fit]:
         how: passed on to `from_pretrained`.
     """
     from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()  # what does not fit is said here, or is no news
+    logging.disable_progress_bar()
     model, found = AutoModelForSequenceClassification.from_pretrained(
         folder, output_loading_info=True, ignore_mismatched_sizes=True, trust_remote_code=False, **how
     )
@@ -76,6 +80,8 @@ def _heads(config) -> set[str]:
 
     kinds = "PRETRAINING MASKED_LM CAUSAL_LM TOKEN_CLASSIFICATION QUESTION_ANSWERING MULTIPLE_CHOICE"
     names = set(OTHER_HEADS)
+    config = copy.deepcopy(config)
+    config.num_labels = 2  # the one number that all heads can have; names do not depend on it
     for kind in [*kinds.split(), "NEXT_SENTENCE_PREDICTION"]:
         mapping = getattr(transformers, f"MODEL_FOR_{kind}_MAPPING")
         if type(config) not in mapping:
@@ -129,7 +135,7 @@ def check_numbers(where: str, path: Path) -> None:
             tensor = file.get_tensor(name)
             if not tensor.is_floating_point():
                 whole.append(name)
-            elif not bool((tensor.float() if tensor.itemsize == 1 else tensor).isfinite().all()):
+            elif not _finite(tensor):
                 endless.append(name)
     if endless:
         raise ConfigError(
@@ -139,6 +145,14 @@ def check_numbers(where: str, path: Path) -> None:
         raise ConfigError(
             f"{where}: found whole numbers in {listed(whole)}; allowed: floating-point weights, not quantised"
         )
+
+
+def _finite(tensor) -> bool:
+    """Whether all numbers of a tensor are finite, in one pass: NaN is both the least and the greatest."""
+    if not tensor.numel():
+        return True
+    ends = (tensor.float() if tensor.itemsize == 1 else tensor).aminmax()
+    return bool(ends.min.isfinite()) and bool(ends.max.isfinite())
 
 
 def check_body(where: str, fit: Fit) -> list[str]:

@@ -254,9 +254,7 @@ def _opened(
     """A folder as in `open_classifier`, whatever it lacks; `extra` are settings such as `num_labels`."""
     import torch
     from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     config = AutoConfig.from_pretrained(folder, **extra)
     config.use_cache = False  # nothing is generated, and a decoder would copy all keys and values
     if not MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]._supports_sdpa:
@@ -291,9 +289,7 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
         ConfigError: the weights are not those of the whole body, or not finite.
     """
     import torch
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()  # that a head is missing from a pre-trained model is no news
     fitting.check_body(str(folder), fitting.examine(str(folder), folder))
     names = dict(enumerate(labels))
     settings = {
@@ -360,10 +356,7 @@ def adopt(folder: Path, origin: str, out: Path) -> str:
         ConfigError: it is no whole classifier with two classes or more, of which an example has one.
     """
     import torch
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()  # what is missing is said below
-    logging.disable_progress_bar()
     model, fit = fitting.load(folder, dtype=torch.float32)
     fitting.check_whole(origin, fit)
     if model.config.num_labels < 2:
