@@ -60,8 +60,10 @@ def load(folder: Path, **how) -> tuple[Any, Fit]:
         folder, output_loading_info=True, ignore_mismatched_sizes=True, trust_remote_code=False, **how
     )
     prefix = f"{model.base_model_prefix}."
-    own = frozenset(name for name in model.state_dict() if not name.startswith(prefix))
-    pooler = frozenset(name for name in model.state_dict() if name.startswith(f"{prefix}pooler."))
+    body = {name for name in model.state_dict() if name.startswith(prefix)}
+    # Where nothing is called a body's, nothing may be drawn.
+    own = frozenset(model.state_dict().keys() - body) if body else frozenset()
+    pooler = frozenset(name for name in body if name.startswith(f"{prefix}pooler."))
     misshapen = {name: f"{name} ({list(a)} for {list(b)})" for name, a, b in found["mismatched_keys"]}
     unknown = {n for n in found["unexpected_keys"] if not BUFFERS.search(n)}
     unknown -= {n for n in unknown if n.startswith(("pooler.", f"{prefix}pooler."))}  # another task's

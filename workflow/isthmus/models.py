@@ -290,21 +290,21 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
     """
     import torch
 
-    fitting.check_body(str(folder), fitting.examine(str(folder), folder))
+    fit = fitting.examine(str(folder), folder)
+    fitting.check_body(str(folder), fit)
     names = dict(enumerate(labels))
     settings = {
         "num_labels": len(labels),
         "id2label": names,
         "label2id": {name: i for i, name in names.items()},
     }
-    head = _head_names(folder, settings)
-    with _without(head, folder) as body:
+    with _without(fit.head, folder) as body:
         torch.manual_seed(hashing.seed("body", model_seed))
         model, _ = _opened(body, "eager", **settings)
         torch.manual_seed(hashing.seed("head", head_seed))
         drawn = _opened(body, "eager", **settings)[0].state_dict()
     state = model.state_dict()
-    for name in head:
+    for name in fit.head:
         state[name].copy_(drawn[name])
     out.mkdir(parents=True, exist_ok=True)
     _write_config(folder, settings, model, out / "config.json")
@@ -312,20 +312,8 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
     return hashing.of_file(out / WEIGHTS)
 
 
-def _head_names(folder: Path, settings: dict[str, Any]) -> set[str]:
-    """The names of a classifier's tensors that are not its body's."""
-    import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
-    config = AutoConfig.from_pretrained(folder, **settings)
-    with torch.device("meta"):
-        skeleton = AutoModelForSequenceClassification.from_config(config)
-    body = f"{skeleton.base_model_prefix}."
-    return {name for name in skeleton.state_dict() if not name.startswith(body)}
-
-
 @contextmanager
-def _without(head: set[str], folder: Path) -> Iterator[Path]:
+def _without(head: frozenset[str], folder: Path) -> Iterator[Path]:
     """The folder, or a copy without the head that it brings along: that would be the same for all seeds."""
     from safetensors import safe_open
 
