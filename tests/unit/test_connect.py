@@ -199,7 +199,7 @@ def test_a_number_that_cannot_be_used(call, option, value, said):
 
 def test_a_file_or_folder_that_is_missing(call, saved):
     assert re.match(r"error: --data: found .*absent\.tsv, which is no file", call(data="absent.tsv"))
-    assert re.match(r"error: .*absent\.folder: found no folder", call(a="absent"))
+    assert re.match(r"error: A: found no folder .*absent; allowed", call(a="absent"))
 
 
 def test_two_models_that_do_not_match(call, saved):
@@ -238,6 +238,22 @@ def test_a_model_without_a_head(call):
     assert re.search(
         r"b-pretrained is no classifier: it has no \w+.*; allowed: a model that was", call(b="b-pretrained")
     )
+
+
+def test_one_model_twice_is_said(call, saved):
+    said = call(b="a")
+    assert "A and B have the same weights: a gap of 0 by construction" in said
+    assert re.search(r"^CG 0 ", said, re.M)
+    assert "same weights" not in call()
+
+
+def test_truncated_examples_are_counted(call, saved):
+    rows = pd.read_csv(saved / "named.tsv", sep="\t")
+    rows.loc[:2, "premise"] = rows.loc[:2, "premise"] + 20 * " the"
+    rows.to_csv(saved / "long.tsv", sep="\t", index=False)
+    said = call("--max-length", "30", data="long.tsv")
+    assert "3 examples are longer than 30 tokens and were truncated" in said
+    assert "truncated" not in call()
 
 
 def test_help_has_an_example(monkeypatch, capsys):

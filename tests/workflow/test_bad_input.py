@@ -42,6 +42,10 @@ def no_model(folder):
     return {"models.own": {"folder": str(folder)}}
 
 
+def too_long(folder):
+    return {"datasets.toy.max_length": 65}
+
+
 def misspelt(folder):
     return {"trainin": {}, "seeds": [1]}
 
@@ -52,6 +56,10 @@ def misspelt(folder):
         (misspelt, ("trainin: unknown key (did you mean 'training'?)", ".yaml cannot be used")),
         (missing_file, ("datasets.own.source.paths: found ", "none.tsv, which is no file; allowed: ")),
         (missing_column, ("datasets.own.label: found 'bb'", "rows.tsv", "'a', 'b'")),
+        (
+            too_long,
+            ("datasets.toy.max_length: found 65; allowed: up to 64, the positions of the model tiny",),
+        ),
         (no_model, ("models.own.folder: ", "is no model: it has no config.json; allowed: ")),
     ],
 )

@@ -29,6 +29,7 @@ def given(nano, tmp_path_factory):
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("checkpoint.json", "history.parquet"))
         for path in (nano.results / "models" / "tiny").glob("tokenizer*"):
             shutil.copy(path, target)
+        (target / "special_tokens_map.json").write_text("{}")
     return folder
 
 
@@ -125,6 +126,13 @@ def test_a_change_of_one_folder_measures_that_run_again_only(own, given):
     assert planned["adopt"] == {"dataset=toy model=given seed=2 step=1"}
     assert planned["evaluate"] == {"dataset=toy model=given seed=2 step=1"}
     assert "fetch_model" not in planned
+
+
+def test_so_does_a_change_of_a_tokenizer_s_lesser_file(own, given):
+    (given / "run1" / "special_tokens_map.json").write_text("{ }")
+    planned = own.dry_run()
+    assert "dataset=toy model=given seed=1 step=1" in planned["adopt"]
+    assert "fetch_model" in planned  # the first one's tokenizer makes the tokens for all
 
 
 CHECKPOINTS = [{"hub": "a/b", "seed": 1}, {"hub": "a/c", "seed": 2}]

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from pydantic import ValidationError
+from pydantic import ValidationError, create_model
 
 from isthmus import config, wording
 from isthmus.errors import ConfigError, UserError
@@ -19,6 +19,21 @@ A and B are folders in Hugging Face's layout, or ids of its hub (id@revision): t
 architecture. The line between their weights is measured on the examples. BH is the barrier height, CG the
 convexity gap, both of the mean cross-entropy in nats: 0 means that no loss barrier lies between the two.
 """
+
+# Options that are settings of an experiment, each with its limits: of a data set, of a model, of all.
+Reading = create_model(
+    "Reading",
+    __base__=config.Settings,
+    **{
+        name: (field.annotation, field)
+        for group, name in (
+            (config.Dataset, "max_length"),
+            (config.Model, "pair_template"),
+            (config.Experiment, "threads"),
+        )
+        for field in [group.model_fields[name]]
+    },
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,8 +74,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
     from tqdm import tqdm
 
-    from isthmus.connect import connect, default_numerics
+    from isthmus.connect import connect, curve_files, default_numerics
 
+    curve_files(arguments.out)
+    reading = _settings(
+        Reading,
+        max_length=arguments.max_length,
+        pair_template=arguments.pair_template,
+        threads=arguments.threads,
+    )
     source = {"kind": "files", "paths": [arguments.data], "format": arguments.format}
     named = {key: getattr(arguments, key) for key in ("text", "label", "labels")}
     columns = _settings(config.Columns, source=source, **named)
@@ -68,14 +90,14 @@ def run(arguments: argparse.Namespace) -> None:
     measuring = _settings(
         config.Evaluation, replicates=arguments.replicates, token_budget=arguments.token_budget
     )
-    chosen = {key: getattr(arguments, key) for key in ("device", "precision", "threads")}
+    chosen = {"device": arguments.device, "precision": arguments.precision, "threads": reading.threads}
     with tqdm(unit=" alphas", disable=not sys.stderr.isatty(), leave=False) as bar:
         found = connect(
             (arguments.a, arguments.b),
             columns,
             labels=columns.labels,
-            template=arguments.pair_template,
-            max_length=arguments.max_length,
+            template=reading.pair_template,
+            max_length=reading.max_length,
             budget=measuring.token_budget,
             sampler=limits.sampler(),
             bootstrap={"replicates": measuring.replicates, "seed": measuring.seed},
@@ -107,6 +129,8 @@ def main() -> None:
             .replace("--data.source.", "--")
             .replace("--data.", "--")
         )
+    except KeyboardInterrupt:
+        sys.exit(130)  # the shell's number for it
 
 
 if __name__ == "__main__":

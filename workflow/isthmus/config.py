@@ -326,6 +326,7 @@ Dataset.model_rebuild()
 
 # 40 GB, and four times as much while it is trained.
 MOST_WEIGHTS = 10**10
+POSITIONS = 64  # of the small BERT
 
 
 class Pretraining(Settings):

@@ -2,13 +2,25 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from isthmus import config, connectivity, data, figures, identity, models, numerics, paths, tokens
+from isthmus import (
+    config,
+    connectivity,
+    data,
+    figures,
+    folders,
+    identity,
+    models,
+    numerics,
+    paths,
+    stored,
+    tokens,
+)
 from isthmus.bootstrap import percentile_interval
 from isthmus.errors import ConfigError, MismatchedEnds
 from isthmus.labels import check_names
@@ -23,15 +35,13 @@ class Connection:
         points: a row an alpha: `alpha, loss, error, n` and, with replicates, `loss_low, loss_high`.
         metrics: rows BH and CG of the loss: `metric, value, low, high, error, alpha, chord_low, chord_high`.
         accuracies: of the two ends.
-        classes: the models' own name of each class and the data's, where the two differ.
-        dropped: rows of the file that were not measured: those without a label, and without a text.
+        notes: what a reader of the numbers must know besides.
     """
 
     points: pd.DataFrame
     metrics: pd.DataFrame
     accuracies: tuple[float, float]
-    classes: tuple[tuple[str, str], ...] = ()
-    dropped: tuple[int, int] = (0, 0)
+    notes: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
@@ -50,15 +60,11 @@ class Connection:
         )
         n = self.points["n"].iloc[0]
         last = f"{len(self.points)} evaluations of {n} examples; nats, [95 % interval over examples]"
-        named = ", ".join(f"{own!r} is the data's {name!r}" for own, name in self.classes)
-        renamed = [f"the models' class {named}"] if named else []
-        left_out = "left out: {} rows without a label, {} without a text".format(*self.dropped)
-        return "\n".join([*ends, *gaps, last, *renamed, *([left_out] if any(self.dropped) else [])])
+        return "\n".join([*ends, *gaps, last, *self.notes])
 
     def write(self, out: Path) -> list[Path]:
         """Write the curve as `<out>.csv` and `<out>.png`; returns the two paths."""
-        files = [out.with_name(f"{out.name}.{ending}") for ending in ("csv", "png")]
-        out.parent.mkdir(parents=True, exist_ok=True)
+        files = curve_files(out)
         self.points.to_csv(files[0], index=False)
         seeds = {"seed_a": 0, "seed_b": 1}
         gaps = self.metrics[self.metrics["metric"] == "CG"].assign(**seeds)
@@ -66,18 +72,46 @@ class Connection:
         return files
 
 
-def origin(name: str) -> config.Model:
+def curve_files(out: Path) -> list[Path]:
+    """The files of a curve that is to be called `out`; its folder is there and can be written.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    allowed = "a place that can be written, such as results/curve"
+    if not out.name:
+        raise ConfigError(f"--out: found {str(out)!r}, which names no file; allowed: {allowed}")
+    files = [out.with_name(f"{out.name}.{ending}") for ending in ("csv", "png")]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+        for file in files:
+            if file.exists():
+                file.open("ab").close()
+    except OSError as error:
+        raise ConfigError(
+            f"--out: found {out}, where nothing can be written ({error.strerror}); allowed: {allowed}"
+        ) from error
+    return files
+
+
+def origin(side: str, name: str) -> config.Checkpoint:
     """Where a model comes from: a folder, or an id of the hub, with `@revision` where one is meant.
+
+    Args:
+        side: `A` or `B`, for messages.
+        name: as the user gave it.
 
     Raises:
         ConfigError: a folder that is no model.
     """
     folder = Path(name).expanduser()
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        models.check(name, folder)
-        return config.Model(folder=folder)
+        folders.check(side, folder)
+        return config.Checkpoint(folder=folder)
     hub, _, revision = name.partition("@")
-    return config.Model(hub=hub, revision=revision or None)
+    return config.Checkpoint(hub=hub, revision=revision or None)
 
 
 def connect(
@@ -114,8 +148,14 @@ def connect(
     """
     bootstrap = bootstrap or {"replicates": 1000, "seed": 0}
     computing = numerics.setup(settings or default_numerics())
+    data.check("--data", columns)
+    _check_template(template, columns)
+    origins = [origin(side, name) for side, name in zip("AB", names, strict=True)]
     with tempfile.TemporaryDirectory() as temporary:
-        copies = [_adopted(name, Path(temporary, side)) for name, side in zip(names, "ab", strict=True)]
+        copies = [
+            _adopted(name, found, Path(temporary, side))
+            for name, found, side in zip(names, origins, "AB", strict=True)
+        ]
         classes = _class_names(copies, names, labels)
         rows, counts = _labelled_rows(columns, classes, named=labels is not None)
         own = models.class_names(copies[0])
@@ -126,9 +166,32 @@ def connect(
         row = Row(ends[1], None, {SAMPLER_SET: examples}, budget, computing, bootstrap, journal)
         measured = paths.curve(row, ends[0], sampler or config.Paths().sampler(), seen)
         points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in measured.items()])
-    renamed = tuple(pair for pair in zip(own, classes, strict=True) if pair[0] != pair[1])
+    notes = _notes(dict(zip(own, classes, strict=True)), counts, ends, examples.truncated, max_length)
+    return _connection(points.assign(n=len(examples)), notes)
+
+
+def _notes(
+    classes: dict[str, str], counts: dict[str, int], ends: list[End], truncated: int, max_length: int
+) -> list[str]:
+    """What a reader of the numbers must know besides.
+
+    Args:
+        classes: from the models' own name of each class to the data's.
+        counts: of rows, from `data.labelled_rows`.
+        ends: the two checkpoints.
+        truncated: how many examples were longer than `max_length` tokens.
+    """
+    notes = []
+    if named := ", ".join(f"{own!r} is the data's {name!r}" for own, name in classes.items() if own != name):
+        notes.append(f"the models' class {named}")
     dropped = counts["unlabelled_dropped"], counts["empty_dropped"]
-    return replace(_connection(points.assign(n=len(examples))), classes=renamed, dropped=dropped)
+    if any(dropped):
+        notes.append("left out: {} rows without a label, {} without a text".format(*dropped))
+    if ends[0].sha256 == ends[1].sha256:
+        notes.append("A and B have the same weights: a gap of 0 by construction")
+    if truncated:
+        notes.append(f"{truncated} examples are longer than {max_length} tokens and were truncated")
+    return notes
 
 
 def default_numerics() -> dict[str, Any]:
@@ -137,9 +200,23 @@ def default_numerics() -> dict[str, Any]:
     return {key: config.Experiment.model_fields[key].default for key in keys}
 
 
-def _adopted(name: str, folder: Path) -> Path:
+def _check_template(template: str | None, columns: config.Columns) -> None:
+    """Raise a ConfigError where a template would be ignored, since there is one text only."""
+    if template is not None and len(columns.text or []) == 1:
+        raise ConfigError(
+            f"--pair-template: found {template!r} for one text, {columns.text[0]!r}; "
+            "allowed: with two columns of --text"
+        )
+
+
+def _adopted(name: str, found: config.Checkpoint, folder: Path) -> Path:
     """A folder with a model's local copy, and under `checkpoint` its weights as they are measured."""
-    models.fetch(origin(name), folder)
+    try:
+        models.fetch(found, folder)
+    except ConfigError as error:
+        if not found.hub or "could not be fetched" not in str(error):
+            raise
+        raise ConfigError(f"{error}. There is no folder {name} either") from error
     sha256 = models.adopt(folder, name, folder / "checkpoint")
     described = identity.described(folder / "checkpoint")
     models.write_record(
@@ -192,10 +269,13 @@ def _read_alike(
             f"{names[0]} and {names[1]} turn the same texts into different tokens; allowed: two models with "
             "one tokenizer"
         )
+    limit = folders.positions(stored.read_json(copies[0] / "config.json"))
+    if limit is not None and first.lengths.max() > limit:
+        folders.check_max_length("--max-length", max_length, names[0], limit)
     return first
 
 
-def _connection(points: pd.DataFrame) -> Connection:
+def _connection(points: pd.DataFrame, notes: list[str]) -> Connection:
     """The metrics of the measured points, their replicates replaced by intervals."""
     points = points.astype({"loss": float, "error": float})
     frame = points.assign(step=0, seed_a=0, seed_b=1, set=SAMPLER_SET)
@@ -205,4 +285,4 @@ def _connection(points: pd.DataFrame) -> Connection:
     kept = points[["alpha", "loss", "error", "n"]].assign(loss_low=low, loss_high=high).dropna(axis="columns")
     accuracies = tuple(1 - kept["error"].iloc[[0, -1]])
     columns = ["metric", "value", "low", "high", "error", "alpha", "chord_low", "chord_high"]
-    return Connection(kept, loss[columns].reset_index(drop=True), accuracies)
+    return Connection(kept, loss[columns].reset_index(drop=True), accuracies, notes)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from isthmus import hashing, stored
+from isthmus import fitting, folders, hashing, stored
 from isthmus.config import Checkpoint, Model
 from isthmus.errors import ConfigError
 from isthmus.first_token import spare_the_rest
@@ -40,35 +40,6 @@ PAIR_TEMPLATES = dict.fromkeys(("gpt2", "gpt_neox", "llama"), "{a}\n{b}")
 TESTED = ("bert", "roberta", "distilbert", "electra", "deberta-v2", *PAIR_TEMPLATES)
 
 
-def check(key: str, folder: Path) -> None:
-    """Cheap checks of a local model folder, for the time when the workflow is read.
-
-    Raises:
-        ConfigError: the folder is missing, or is no model in Hugging Face's layout.
-    """
-    if not folder.is_dir():
-        raise ConfigError(
-            f"{key}.folder: found no folder {folder}; allowed: a model folder in Hugging Face's layout"
-        )
-    if not (folder / "config.json").is_file():
-        raise ConfigError(
-            f"{key}.folder: {folder} is no model: it has no config.json; allowed: Hugging Face's layout"
-        )
-    if not any(folder.glob("*.safetensors")) and not any(folder.glob("pytorch_model*.bin")):
-        raise ConfigError(
-            f"{key}.folder: {folder} has no weights; "
-            "allowed: model.safetensors (or pytorch_model.bin, which is converted)"
-        )
-
-
-def files(folder: Path | None) -> list[str]:
-    """The files of a local model folder that the copy is made of; they re-make it when they change."""
-    if folder is None:
-        return []
-    patterns = ("config.json", "tokenizer*", "*.safetensors", "pytorch_model*.bin")
-    return sorted(str(path) for pattern in patterns for path in folder.glob(pattern))
-
-
 def open_tokenizer(folder: Path):
     """The tokenizer of a model folder; it names segments only where the model has them."""
     from transformers import AutoConfig, AutoTokenizer
@@ -88,31 +59,32 @@ def fetch(model: Model | Checkpoint, folder: Path) -> None:
     """Make the local copy `folder` of a model from the hub or from another folder.
 
     Writes `config.json`, `model.safetensors`, the tokenizer's files and `model.json` (origin, revision, hash,
-    padding token, whether weights were converted). A model that names no padding token gets one in
-    `config.json`.
+    padding token, whether weights were converted, which tensors a fine-tuning draws at random). A model that
+    names no padding token gets one in `config.json`.
 
     Raises:
         ConfigError: the hub cannot be reached, or what was found is no model with a fast tokenizer, or one of
-            an architecture that is not supported.
+            an architecture that is not supported, or its files are damaged or do not fit each other.
     """
     origin = str(model.hub or Path(model.folder).name)
+    named, where = f"the model {origin}", str(model.hub or model.folder)
     source, revision = (model.folder, None) if model.folder else _download(model)
-    if not (source / "config.json").is_file():
-        raise ConfigError(
-            f"{model.hub or source} is no model: it has no config.json; allowed: Hugging Face's layout"
-        )
+    folders.check(named, source)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / "config.json", folder / "config.json")
     (folder / "config.json").chmod(0o644)
     _check_supported(folder, origin)
-    converted = _copy_weights(source, folder / WEIGHTS)
-    _copy_tokenizer(source, folder)
+    converted = _copy_weights(named, source, folder / WEIGHTS)
+    fit = fitting.examine(where, folder)
+    drawn = fitting.check_body(where, fit)
+    fitting.check_vocabulary(where, _copy_tokenizer(named, source, folder), fit)
     write_record(
         folder / "model.json",
         {
             "origin": origin,
             "revision": revision,
             "converted": converted,
+            "drawn": drawn if isinstance(model, Model) else [],
             "pad_token": _settle_padding(folder, origin),
             "sha256": hashing.of_file(folder / WEIGHTS),
         },
@@ -121,16 +93,22 @@ def fetch(model: Model | Checkpoint, folder: Path) -> None:
 
 def _check_supported(folder: Path, origin: str) -> None:
     """Raise a ConfigError where the copy's architecture has no classifier that reads one sequence."""
-    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+    from transformers import CONFIG_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
 
-    kind = stored.read_json(folder / "config.json").get("model_type")
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    kind, supported = stored.read_json(folder / "config.json").get("model_type"), False
+    if (
+        isinstance(kind, str) and kind in CONFIG_MAPPING
+    ):  # without a name of its own Transformers would guess one by the folder's
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        except Exception as error:  # of any kind: it comes of a file that somebody else wrote
+            raise ConfigError(
+                f"{origin}: config.json describes no model: {fitting.plainly(error)}; "
+                f"allowed: the settings of the architecture {kind!r}"
+            ) from error
         supported = (
             type(config) in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING and not config.is_encoder_decoder
         )
-    except (ValueError, KeyError):  # an architecture that Transformers does not know, or code of its own
-        supported = False
     if not supported:
         raise ConfigError(
             f"the model {origin} is of the architecture {kind!r}, which is not supported; allowed: "
@@ -162,58 +140,83 @@ def _settle_padding(folder: Path, origin: str) -> int:
 
 def _download(model: Model | Checkpoint) -> tuple[Path, str]:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
     try:
         path = Path(snapshot_download(model.hub, revision=model.revision, allow_patterns=patterns))
-        if not any(path.glob("*.safetensors")):
+        if not any(path.glob("model*.safetensors")):
             path = Path(
                 snapshot_download(
                     model.hub, revision=model.revision, allow_patterns=[*patterns, "pytorch_model*.bin"]
                 )
             )
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ConfigError(
             f"the model {model.hub} (revision {model.revision or 'main'}) could not be fetched: "
-            f"{str(error).splitlines()[0]}. Fetching runs where Snakemake runs; on a machine with internet, "
+            f"{fitting.plainly(error)}. Fetching runs where Snakemake runs; on a machine with internet, "
             "`snakemake --until fetch_model fetch_dataset` does it beforehand"
         ) from error
     return path, path.name
 
 
-def _copy_weights(source: Path, target: Path) -> bool:
+def _copy_weights(where: str, source: Path, target: Path) -> bool:
     """Copy weights into one safetensors file; true where they had to be converted from a pickle."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    shards = sorted(source.glob("model*.safetensors"))
-    if (source / WEIGHTS).is_file():
+    paths = folders.weight_files(where, source)
+    if paths[0].name == WEIGHTS:
         with stored.replacing(target) as temporary:
-            shutil.copyfile(source / WEIGHTS, temporary)
+            shutil.copyfile(paths[0], temporary)
         return False
-    if shards:
-        save_weights({k: v for shard in shards for k, v in load_file(shard).items()}, target)
-        return False
+    converted = paths[0].suffix == ".bin"
+    state: dict[str, Any] = {}
+    for path in paths:
+        try:
+            part = _unpickled(where, path) if converted else load_file(path)
+        except SafetensorError as error:
+            raise ConfigError(f"{where}: {path} is damaged: {error}; allowed: whole files") from error
+        if twice := sorted(state.keys() & part.keys()):
+            raise ConfigError(
+                f"{where}: {path} holds {folders.listed(twice)}, as another shard does; allowed: each once"
+            )
+        state |= part
+    save_weights({k: v.clone() for k, v in state.items()} if converted else state, target)
+    return converted
+
+
+def _unpickled(where: str, path: Path) -> dict[str, Any]:
+    """The tensors of a pickle, of which nothing is run."""
     import torch
 
-    pickles = sorted(source.glob("pytorch_model*.bin"))
-    if not pickles:
-        raise ConfigError(f"{source} has no weights; allowed: model.safetensors or pytorch_model.bin")
-    state: dict[str, Any] = {}
-    for pickle in pickles:
+    allowed = "a file of tensors by name, as `torch.save(model.state_dict(), ...)` writes it"
+    try:
         # `weights_only` admits tensors and nothing that could run.
-        state |= torch.load(pickle, map_location="cpu", weights_only=True)
-    save_weights({k: v.clone() for k, v in state.items()}, target)
-    return True
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of many kinds; what they advise would run the file's code
+        raise ConfigError(
+            f"{where}: {path} is damaged, or holds more than tensors, and is not opened; allowed: {allowed}"
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
+        keys = ", ".join(map(str, list(state)[:3])) if isinstance(state, dict) else type(state).__name__
+        raise ConfigError(f"{where}: {path} holds other things than tensors ({keys}); allowed: {allowed}")
+    return state
 
 
-def _copy_tokenizer(source: Path, folder: Path) -> None:
+def _copy_tokenizer(where: str, source: Path, folder: Path):
+    """Save a model's tokenizer as Transformers does; returns it."""
     from transformers import AutoTokenizer
 
+    for path in sorted(source.glob("tokenizer*.json")):
+        folders.read_object(where, path)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"{source} has no tokenizer that Transformers can open: {error}") from error
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    except Exception as error:  # of any kind: it comes of files that somebody else wrote
+        raise ConfigError(
+            f"{source} has no tokenizer that Transformers can open ({fitting.plainly(error)}); "
+            "allowed: the model's own tokenizer.json"
+        ) from error
     # Without a vocabulary's file Transformers makes a tokenizer to which every word is unknown.
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
         raise ConfigError(
@@ -224,31 +227,35 @@ def _copy_tokenizer(source: Path, folder: Path) -> None:
         raise ConfigError(
             f"{source} has no fast tokenizer; allowed: one that Transformers saves as tokenizer.json"
         )
+    return tokenizer
 
 
 # ------------------------------------------------------------------------------------------- open, initialise
 
 
-def open_classifier(
-    folder: Path, *, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0, **extra
-):
-    """Open a folder as a sequence classifier in float32, in evaluation mode.
+def open_classifier(folder: Path, *, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0):
+    """Open a checkpoint as a sequence classifier in float32, in evaluation mode.
 
     Args:
-        folder: a model or checkpoint in Hugging Face's layout.
+        folder: a checkpoint in Hugging Face's layout.
         attention: `eager` or `sdpa`; architectures that have no `sdpa` (DeBERTa) compute with `eager`.
         dropout, attention_dropout: what the model applies while in training mode.
-        extra: passed on as settings of the configuration, such as `num_labels`.
-    """
-    import torch
-    from transformers import (
-        MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
-        AutoConfig,
-        AutoModelForSequenceClassification,
-    )
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    Raises:
+        ConfigError: the weights are not those of a whole classifier; nothing is drawn in their place.
+    """
+    model, fit = _opened(folder, attention, dropout, attention_dropout)
+    fitting.check_whole(str(folder), fit)
+    return model
+
+
+def _opened(
+    folder: Path, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0, **extra
+) -> tuple[Any, fitting.Fit]:
+    """A folder as in `open_classifier`, whatever it lacks; `extra` are settings such as `num_labels`."""
+    import torch
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+
     config = AutoConfig.from_pretrained(folder, **extra)
     config.use_cache = False  # nothing is generated, and a decoder would copy all keys and values
     # Layers computed anew for the backward pass would draw other dropout masks than the forward pass had.
@@ -263,14 +270,12 @@ def open_classifier(
         for name in names:
             if hasattr(config, name):
                 setattr(config, name, value)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        folder, config=config, dtype=torch.float32, attn_implementation=attention
-    )
+    model, fit = fitting.load(folder, config=config, dtype=torch.float32, attn_implementation=attention)
     # Memory of its own: mapped tensors stand at any address, and alignment can change the bits of a product.
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
     spare_the_rest(model)
-    return model.eval()
+    return model.eval(), fit
 
 
 def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int, out: Path) -> str:
@@ -282,25 +287,27 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
 
     Returns:
         The SHA-256 of the weights.
+
+    Raises:
+        ConfigError: the weights are not those of the whole body, or not finite.
     """
     import torch
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()  # that a head is missing from a pre-trained model is no news
+    fit = fitting.examine(str(folder), folder)
+    fitting.check_body(str(folder), fit)
     names = dict(enumerate(labels))
     settings = {
         "num_labels": len(labels),
         "id2label": names,
         "label2id": {name: i for i, name in names.items()},
     }
-    head = _head_names(folder, settings)
-    with _without(head, folder) as body:
+    with _without(fit.head, folder) as body:
         torch.manual_seed(hashing.seed("body", model_seed))
-        model = open_classifier(body, attention="eager", **settings)
+        model, _ = _opened(body, "eager", **settings)
         torch.manual_seed(hashing.seed("head", head_seed))
-        drawn = open_classifier(body, attention="eager", **settings).state_dict()
+        drawn = _opened(body, "eager", **settings)[0].state_dict()
     state = model.state_dict()
-    for name in head:
+    for name in fit.head:
         state[name].copy_(drawn[name])
     out.mkdir(parents=True, exist_ok=True)
     _write_config(folder, settings, model, out / "config.json")
@@ -308,20 +315,8 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
     return hashing.of_file(out / WEIGHTS)
 
 
-def _head_names(folder: Path, settings: dict[str, Any]) -> set[str]:
-    """The names of a classifier's tensors that are not its body's."""
-    import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
-    config = AutoConfig.from_pretrained(folder, **settings)
-    with torch.device("meta"):
-        skeleton = AutoModelForSequenceClassification.from_config(config)
-    body = f"{skeleton.base_model_prefix}."
-    return {name for name in skeleton.state_dict() if not name.startswith(body)}
-
-
 @contextmanager
-def _without(head: set[str], folder: Path) -> Iterator[Path]:
+def _without(head: frozenset[str], folder: Path) -> Iterator[Path]:
     """The folder, or a copy without the head that it brings along: that would be the same for all seeds."""
     from safetensors import safe_open
 
@@ -349,25 +344,19 @@ def adopt(folder: Path, origin: str, out: Path) -> str:
         The SHA-256 of the weights.
 
     Raises:
-        ConfigError: it is no whole classifier with two classes or more.
+        ConfigError: it is no whole classifier with two classes or more, of which an example has one.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
 
-    logging.set_verbosity_error()  # what is missing is said below
-    logging.disable_progress_bar()
-    try:
-        model, found = AutoModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, output_loading_info=True
-        )
-    except RuntimeError as error:  # shapes that are not those of its own configuration
-        raise ConfigError(f"{origin} cannot be opened as a classifier: {error}") from error
-    allowed = "a model that was trained as a sequence classifier"
-    if missing := sorted(found["missing_keys"]):
-        raise ConfigError(f"{origin} is no classifier: it has no {missing[0]}; allowed: {allowed}")
+    model, fit = fitting.load(folder, dtype=torch.float32)
+    fitting.check_whole(origin, fit)
     if model.config.num_labels < 2:
         raise ConfigError(f"{origin}: found {model.config.num_labels} class; allowed: two or more")
+    if model.config.problem_type not in (None, "single_label_classification"):
+        raise ConfigError(
+            f"{origin}: config.json: problem_type: found {model.config.problem_type!r}; "
+            "allowed: 'single_label_classification', or none: its loss is what is measured"
+        )
     out.mkdir(parents=True, exist_ok=True)
     _write_config(folder, {}, model, out / "config.json")
     save_weights(distinct(model), out / WEIGHTS)
@@ -388,6 +377,23 @@ def check_classes(folder: Path, origin: str, first: Path) -> None:
     if found != expected:
         raise ConfigError(
             f"the classes of {origin} are {found}; allowed: those of the model's first checkpoint, {expected}"
+        )
+
+
+def check_tokenizer(folder: Path, origin: str, first: Path) -> None:
+    """Raise a ConfigError where a classifier's tokenizer is not that of the first one of its model.
+
+    The first one's reads the texts for all of them. How it cuts and pads is set here, so that may differ.
+    """
+    own, expected = (stored.read_json(place / "tokenizer.json") for place in (folder, first))
+    for content in (own, expected):
+        for setting in ("truncation", "padding"):
+            content.pop(setting, None)
+    if own != expected:
+        differing = sorted(key for key in own.keys() | expected.keys() if own.get(key) != expected.get(key))
+        raise ConfigError(
+            f"the tokenizer of {origin} is another one than that of the model's first checkpoint; allowed: "
+            f"one tokenizer for all (tokenizer.json differs in {', '.join(differing)})"
         )
 
 

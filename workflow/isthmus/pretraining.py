@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from isthmus import hashing, identity, models, state, tokens, toy, training
+from isthmus import fitting, hashing, identity, models, state, tokens, toy, training
+from isthmus.config import POSITIONS
 from isthmus.data import Rows
 from isthmus.identity import Anchor, Architecture, Run, Task
 from isthmus.numerics import Numerics
@@ -13,7 +14,7 @@ from isthmus.tokens import Tokens
 from isthmus.training import Micro
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-MAX_LENGTH = 64
+MAX_LENGTH = POSITIONS
 IGNORED = -100  # the target of a token that is not to be predicted
 
 
@@ -193,6 +194,7 @@ def pretrain(
         {
             "origin": "pre-trained in the workflow",
             "pretraining_steps": step,
+            "drawn": fitting.check_body(str(out), fitting.examine(str(out), out)),
             "sha256": hashing.of_file(out / models.WEIGHTS),
             "spent": state.spent(cache.folder, key),
         },

@@ -3,7 +3,7 @@
 import uuid
 from pathlib import Path
 
-from isthmus import data, experiment_files, figures, hashing, models, page, tables
+from isthmus import data, experiment_files, figures, folders, hashing, page, tables
 from isthmus.config import load
 from isthmus.errors import ConfigError
 
@@ -21,7 +21,8 @@ def read_experiment():
             for number, origin in enumerate(model.checkpoints or [model]):
                 if origin.folder:
                     key = f"models.{name}" + (f".checkpoints.{number}" if model.checkpoints else "")
-                    models.check(key, origin.folder)
+                    folders.check(f"{key}.folder", origin.folder)
+        folders.check_lengths(experiment)
         for name, dataset in experiment.datasets.items():
             data.check(f"datasets.{name}", dataset)
             for further, columns in dataset.sets.items():

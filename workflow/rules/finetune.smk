@@ -71,8 +71,9 @@ rule finetune:
 # Touches the network where the checkpoint is the hub's, so it runs where Snakemake runs.
 rule adopt:
     input:
-        files=lambda w: models.files(adopted(w).folder),
+        files=lambda w: folders.files(adopted(w).folder),
         config=results("models/{model}/config.json"),
+        tokenizer=results("models/{model}/tokenizer.json"),
     output:
         config=f"{CHECKPOINT}/config.json",
         weights=f"{CHECKPOINT}/model.safetensors",

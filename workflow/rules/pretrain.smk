@@ -4,7 +4,7 @@
 # Touches the network where the model is the hub's, so it runs where Snakemake runs.
 rule fetch_model:
     input:
-        lambda w: models.files(EXPERIMENT.models[w.model].origin.folder),
+        lambda w: folders.files(EXPERIMENT.models[w.model].origin.folder),
     output:
         config=results("models/{model}/config.json"),
         weights=results("models/{model}/model.safetensors"),

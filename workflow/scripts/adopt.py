@@ -14,6 +14,7 @@ with logged(snakemake.log[0], offline=False):
         copy = Path(temporary, "copy")
         models.fetch(checkpoint, copy)
         origin = stored.read_json(copy / "model.json")
+        models.check_tokenizer(copy, origin["origin"], Path(snakemake.input.tokenizer).parent)
         sha256 = models.adopt(copy, origin["origin"], out)
     first = Path(snakemake.input.config).parent
     models.read_record(first)

@@ -3,7 +3,7 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import data, models, stored, tokens
+    from isthmus import data, folders, models, stored, tokens
 
     folder = Path(snakemake.input.tokenizer).parent
     models.read_record(folder)
@@ -16,8 +16,15 @@ with logged(snakemake.log[0]):
         where = f"models.{snakemake.wildcards.model}"
         order = models.class_labels(folder, where, snakemake.params.labels, labels)
         groups = [groups[i] for i in order]
+    limit, max_length = (
+        folders.positions(stored.read_json(folder / "config.json")),
+        snakemake.params.max_length,
+    )
     for name, path in snakemake.output.items():
         rows = data.read_rows(Path(snakemake.input[name]))
-        examples = tokens.tokenize(tokenizer, rows, groups, snakemake.params.max_length, template)
+        examples = tokens.tokenize(tokenizer, rows, groups, max_length, template)
+        if limit is not None and examples.lengths.max(initial=0) > limit:
+            key = f"datasets.{snakemake.wildcards.dataset}.max_length"
+            folders.check_max_length(key, max_length, snakemake.wildcards.model, limit)
         print(f"{name}: {len(examples)} examples, {len(examples.ids)} tokens, {examples.truncated} truncated")
         tokens.write(examples, Path(path))
