@@ -150,7 +150,7 @@ HUB = {
     ),
     "an id that cannot be": (
         {"b": "no body"},
-        ("error: the model no body (revision main) could not be fetched: ", "There is no folder no body"),
+        ("error: B: found no folder no body, and no id of the hub can be so: hub: ", "allowed: "),
     ),
 }
 

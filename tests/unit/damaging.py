@@ -124,10 +124,9 @@ def _add_model(model: Path, add) -> None:
 def _add_data(folder: Path, add) -> dict[str, Path]:
     place, dataset = folder / "data" / "toy", _dataset(folder)
     data.write_subset("toy", dataset, None, place)
-    labels = stored.read_json(place / "subset.json")["labels"]
     far = config.FurtherSet(source=dataset.source, fraction=0.5)
     rows, summary = place / "far.parquet", place / "far.json"
-    data.write_set("far", "toy", dataset, far, None, labels, rows, summary)
+    data.write_set("far", "toy", dataset, far, None, place, rows, summary)
     add("data, train.parquet", place / "train.parquet", data.read_rows)
     add("data, further set", rows, data.read_rows)
     add("data, subset.json", place / "subset.json", stored.read_json)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from isthmus import (
     config,
@@ -104,14 +105,18 @@ def origin(side: str, name: str) -> config.Checkpoint:
         name: as the user gave it.
 
     Raises:
-        ConfigError: a folder that is no model.
+        ConfigError: a folder that is no model, or a name that can be neither.
     """
     folder = Path(name).expanduser()
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         folders.check(side, folder)
         return config.Checkpoint(folder=folder)
     hub, _, revision = name.partition("@")
-    return config.Checkpoint(hub=hub, revision=revision or None)
+    try:
+        return config.Checkpoint(hub=hub, revision=revision or None)
+    except ValidationError as error:
+        said = "; ".join(wording.messages(error, config.Checkpoint))
+        raise ConfigError(f"{side}: found no folder {name}, and no id of the hub can be so: {said}") from None
 
 
 def connect(

@@ -216,7 +216,7 @@ def write_set(
     import numpy as np
 
     where = f"datasets.{dataset_name}.sets.{name}"
-    known = json.loads((whole / "subset.json").read_text(encoding="utf-8"))
+    known = stored.read_json(whole / "subset.json")
     names, groups = _groups(where, further, known["labels"])
     columns = inherit(dataset, further)
     rows, counts = _further_rows(where, dataset, further, fetched, names, known)
