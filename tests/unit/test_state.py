@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from isthmus import errors, state
+from isthmus import errors, processes, state
 from safetensors import SafetensorError
 
 ELSEWHERE = state.Owner("other-host", "another boot", 1, "1")
@@ -131,7 +131,7 @@ def test_a_lock_is_freed_after_a_failure(tmp_path):
 def dead_process():
     """An owner whose process has ended."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    owner = replace(state.Owner.this(), pid=process.pid, started=state._start_time(process.pid))
+    owner = replace(state.Owner.this(), pid=process.pid, started=processes.start_time(process.pid))
     assert not owner.is_dead()
     process.communicate(b"\n")
     return owner
@@ -140,7 +140,7 @@ def dead_process():
 def zombie():
     """An owner whose process has ended, but was not waited for."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    owner = replace(state.Owner.this(), pid=process.pid, started=state._start_time(process.pid))
+    owner = replace(state.Owner.this(), pid=process.pid, started=processes.start_time(process.pid))
     process.stdin.close()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     return owner

@@ -6,30 +6,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from isthmus import data, figures, hashing, models, page, tables
-from isthmus.config import load
+from isthmus import data, figures, hashing, inputs, models, page, tables
 from isthmus.errors import ConfigError
 
 # Retries belong to the call that makes them; jobs on other hosts inherit the name of the first process.
 os.environ.setdefault("ISTHMUS_CALL", uuid.uuid4().hex)
+# Where Snakemake, or the line of progress, shows a failed job's log, the job itself need not.
+if workflow.output_settings.show_failed_logs or "isthmus" in workflow.output_settings.log_handler_settings:
+    os.environ["ISTHMUS_SHOWS_LOGS"] = "1"
 
 
 def read_experiment():
     """The typed config, with the files that it names looked at; one clear message where it cannot be used."""
     try:
-        experiment = load(config, ", ".join(map(str, workflow.configfiles)) or "the config")
-        for name, model in experiment.models.items():
-            for number, origin in enumerate(model.checkpoints or [model]):
-                if origin.folder:
-                    key = f"models.{name}" + (f".checkpoints.{number}" if model.checkpoints else "")
-                    models.check(key, origin.folder)
-        for name, dataset in experiment.datasets.items():
-            data.check(f"datasets.{name}", dataset)
-            for further, columns in dataset.sets.items():
-                data.check(f"datasets.{name}.sets.{further}", data.inherit(dataset, columns))
+        return inputs.checked(config, ", ".join(map(str, workflow.configfiles)) or "the config")
     except ConfigError as error:
         raise SystemExit(f"Error: {error}") from None
-    return experiment
 
 
 EXPERIMENT = read_experiment()
@@ -316,7 +308,7 @@ def planned_jobs():
 
 
 def say_summary():
-    """The end of a run: the numbers that a reader asks for first."""
+    """The end of a run: the numbers that a reader asks for first; `make` says them itself."""
     path = Path(RESULTS) / "summary.txt"
-    if path.exists():
+    if path.exists() and "ISTHMUS_MAKE" not in os.environ:
         print(path.read_text())
