@@ -1,5 +1,7 @@
 """Which failed jobs Snakemake tries again: counted in its own output."""
 
+import textwrap
+
 import pytest
 
 STEP60 = "results/nano/checkpoints/tiny/toy/seed1/step60/model.safetensors"
@@ -9,14 +11,14 @@ EVALUATION = "results/nano/evaluations/tiny/toy/seed1/step60.parquet"
 @pytest.fixture
 def lab(nano_copy, tmp_path):
     """The small experiment, and a copy of the workflow that a test may break."""
-    yield nano_copy.elsewhere(tmp_path / "repository")
+    return nano_copy.elsewhere(tmp_path / "repository")
 
 
 def _break(lab, script: str, code: str) -> None:
     """Put code where a job's script begins its work."""
     path = lab.repository / "workflow" / "scripts" / f"{script}.py"
     head, colon, rest = path.read_text().partition("):\n")
-    path.write_text(f"{head}{colon}{''.join(f'    {line}\n' for line in code.splitlines())}{rest}")
+    path.write_text(f"{head}{colon}{textwrap.indent(code, '    ')}\n{rest}")
 
 
 def _fails(lab, target: str, change=None, *more: str) -> str:
@@ -85,7 +87,8 @@ def test_a_disk_with_room_at_the_second_try(lab):
     _break(
         lab,
         "evaluate",
-        "import os\nif not os.path.exists('tried'):\n    open('tried', 'w')\n    raise OSError(28, 'No space left on device')",
+        "import os\nif not os.path.exists('tried'):\n    open('tried', 'w')\n"
+        "    raise OSError(28, 'No space left on device')",
     )
     (lab.directory / EVALUATION).unlink()
     done = lab.call(None, "--cores", "1", EVALUATION)

@@ -64,7 +64,7 @@ def logged(log: str, offline: bool = True, gpus: int = 0) -> Iterator[None]:
 
 
 def _start_again(log: str, out: int, err: int) -> None:
-    """Replace this process by a fresh one of the same job, so that Snakemake has no failure to tell of yet."""
+    """Replace this process by a fresh one of the same job, so that Snakemake has no failure to tell yet."""
     os.dup2(out, 1)
     os.dup2(err, 2)
     os.environ[AGAIN] = log
