@@ -97,7 +97,8 @@ def test_several_files_merge_as_snakemake_merges_them(tmp_path):
             "models.m",
         ),
         (
-            "models: {m: {hub: x/y}}\ndatasets: {d: {source: {kind: files, paths: [n.tsv]}, text: [t], label: l, labels: [a, b]}}",
+            "models: {m: {hub: x/y}}\n"
+            "datasets: {d: {source: {kind: files, paths: [n.tsv]}, text: [t], label: l, labels: [a, b]}}",
             "n.tsv",
         ),
         ("[1, 2]", "found list"),

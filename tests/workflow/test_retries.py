@@ -58,7 +58,7 @@ def test_retries_of_other_rules_are_not_for_what_is_bound_to_come_again(lab):
 def test_without_the_profile_the_job_says_it_itself(lab):
     """Nothing shows a failed job's log there."""
     _break(lab, "evaluate", "raise MemoryError()")
-    output = _fails(lab, EVALUATION, None, "--workflow-profile", "none", "--rerun-triggers", "input")
+    output = _fails(lab, EVALUATION, None, "--workflow-profile=none", "--rerun-triggers=mtime")
     assert output.count("Error: out of memory") == 1, output
 
 
@@ -93,8 +93,10 @@ def test_a_disk_with_room_at_the_second_try(lab):
     (lab.directory / EVALUATION).unlink()
     done = lab.call(None, "--cores", "1", EVALUATION)
     assert done.returncode == 0, done.stdout
-    assert "disk" not in done.stdout
-    assert "tried once more" in (lab.results / "logs/evaluate/tiny-toy-seed1-step60.log").read_text()
+    assert "Error in rule" not in done.stdout
+    assert (
+        "this job waits 0.1 s, once" in (lab.results / "logs/evaluate/tiny-toy-seed1-step60.log").read_text()
+    )
 
 
 def test_a_killed_job_is_tried_again(lab):

@@ -5,7 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 # The library stands beside the scripts and need not be installed where a job runs.
@@ -43,12 +43,18 @@ def logged(log: str, offline: bool = True, gpus: int = 0) -> Iterator[None]:
     try:
         failures.forget(log)
         if second:
-            print(f"the disk was full, or a quota was; this job is tried once more, in {PAUSE} s", flush=True)
+            _say(
+                f"There was no room, on disk or in a quota; this job waits {PAUSE} s, once", console, console
+            )
             time.sleep(PAUSE)
         with devices.claimed(gpus):
             yield
     except KeyboardInterrupt:
-        _say("SIGINT: this job ends unfinished. What was measured is kept; call it again to go on", console)
+        _say(
+            "SIGINT: this job ends unfinished. What was measured is kept; call it again to go on",
+            console,
+            err,
+        )
         sys.exit(130)
     except Interrupted as interrupted:  # a signal came, and what was trained is saved; the log has it already
         os.write(console, f"{interrupted.said}\n".encode())
@@ -59,7 +65,7 @@ def logged(log: str, offline: bool = True, gpus: int = 0) -> Iterator[None]:
         if failures.comes_again(error):
             failures.note(log)
         said = failures.in_plain_words(error)  # a bug is shown whole
-        _say(f"Error: {said}" if said else traceback.format_exc(), console)
+        _say(f"Error: {said}" if said else traceback.format_exc(), console, err)
         sys.exit(1)
 
 
@@ -71,11 +77,14 @@ def _start_again(log: str, out: int, err: int) -> None:
     os.execv(sys.executable, sys.orig_argv)
 
 
-def _say(text: str, console: int) -> None:
-    """Print to the log, and on Snakemake's own output."""
-    with suppress(OSError):  # no room even for that
-        print(text, flush=True)
-    os.write(console, f"{text}\n".encode())
+def _say(text: str, console: int, otherwise: int) -> None:
+    """Write to the log, and on Snakemake's own output, or on `otherwise` where the log has no room."""
+    line = f"{text}\n".encode()
+    try:
+        logged = os.write(1, line) == len(line)
+    except OSError:
+        logged = False
+    os.write(console if logged else otherwise, line)
 
 
 def gpus(job) -> int:
