@@ -19,13 +19,14 @@ INSTALLED := .venv/.installed
 # The tools of .venv go before those of the machine, also for what they start.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-# A terminal gets one line of progress, anything else (a file, another program) Snakemake's own output.
-PROGRESS := $(shell [ ! -t 2 ] || echo --logger isthmus)
-SNAKEMAKE = $(if $(PROGRESS),ISTHMUS_PROGRESS=1) PYTHONPATH=$(CURDIR)/workflow \
-  python -m snakemake --workflow-profile profiles/$(PROFILE) --no-hooks $(PROGRESS)
-# The summary is printed here and not by Snakemake's hook, which is silent where nothing is to be done.
-SUMMARY = python -c 'import sys, yaml; names = [(yaml.safe_load(open(path)) or {}).get("experiment") for path in sys.argv[1:]]; \
-  print(open(f"results/{list(filter(None, names))[-1]}/summary.txt").read().strip())' $(EXPERIMENT)
+# Passed on as they are, by the environment: what they hold is never read as make's or the shell's language.
+override EXPERIMENT := $(value EXPERIMENT)
+override PROFILE := $(value PROFILE)
+override GPUS := $(value GPUS)
+override TFLOPS := $(value TFLOPS)
+override PYTHON := $(value PYTHON)
+override PARTIAL := $(value PARTIAL)
+export EXPERIMENT PROFILE GPUS TFLOPS PYTHON PARTIAL
 
 help:
 	@echo "make run      run the embedded experiment (config.yaml) to results/mini/"
@@ -44,26 +45,9 @@ help:
 
 install: $(INSTALLED)
 
-run: $(INSTALLED)
-	@[ -e "profiles/$(PROFILE)" ] || { echo "PROFILE: found $(PROFILE); allowed: $$(ls profiles | paste -sd ' ')" >&2; exit 2; }
-	@$(SNAKEMAKE) --configfile $(EXPERIMENT) || { status=$$?; \
-	  if $(MAKE) --no-print-directory report PARTIAL=1 &> /dev/null; then \
-	    echo "Not everything could be made. The report shows what is there and names what is missing:" >&2; \
-	    $(SUMMARY) >&2; fi; exit $$status; }
-	@$(SUMMARY)
-
-# PARTIAL=1 waits for nothing, so it can be called while a run goes on.
-report: $(INSTALLED)
-	@$(if $(PARTIAL),ISTHMUS_PARTIAL=1) $(SNAKEMAKE) $(if $(PARTIAL),--nolock --forcerun report) --configfile $(EXPERIMENT) -- report
-	@$(SUMMARY)
-
-status: $(INSTALLED)
-	@PYTHONPATH=$(CURDIR)/workflow python -m isthmus.status $(EXPERIMENT)
-
-plan: $(INSTALLED)
-	@python -m snakemake plan --quiet all --no-hooks --configfile $(EXPERIMENT) $(if $(GPUS)$(TFLOPS),--config \
-	  'plan={gpus: $(or $(GPUS),1)$(if $(TFLOPS),$(comma) tflops: $(TFLOPS))}')
-comma := ,
+# `make report PARTIAL=1` waits for nothing, so it can be called while a run goes on.
+run report plan status: $(INSTALLED)
+	@python workflow/make.py $@
 
 test: $(INSTALLED)
 	python -m pytest -n 2
@@ -88,10 +72,11 @@ envs/environment.yaml: envs/requirements.txt
 
 # The stamp is the last thing written, so that an interrupted installation starts anew.
 $(INSTALLED): envs/requirements.txt
-	@python=""; for each in $(or $(PYTHON),python3 python3.13 python3.12 python3.11); do \
+	@if [ -n "$$PYTHON" ]; then choice=("$$PYTHON"); else choice=(python3 python3.13 python3.12 python3.11); fi; \
+	python=""; for each in "$${choice[@]}"; do \
 	  if "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null; then python=$$each; break; fi; done; \
 	if [ -z "$$python" ]; then \
-	  echo "Isthmus needs Python 3.11 or later; found: $$($(or $(PYTHON),python3) --version 2>&1 || true)." >&2; \
+	  echo "Isthmus needs Python 3.11 or later; found: $$("$${PYTHON:-python3}" --version 2>&1 || true)." >&2; \
 	  echo "Install one, or say where it is: make run PYTHON=/path/to/python3.11" >&2; exit 1; fi; \
 	echo "Installing envs/requirements.txt into .venv (some minutes, once) ..." >&2; \
 	"$$python" -m venv --clear .venv

@@ -27,6 +27,7 @@ container: "isthmus.sif"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/retries.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/finetune.smk"

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from isthmus import errors, state
+from isthmus import errors, processes, state
 from safetensors import SafetensorError
 
 ELSEWHERE = state.Owner("other-host", "another boot", 1, "1")
@@ -128,10 +128,32 @@ def test_a_lock_is_freed_after_a_failure(tmp_path):
     assert names(tmp_path) == ["lock-1.free"]
 
 
+def test_a_link_that_succeeded_though_it_is_said_to_exist(tmp_path, monkeypatch):
+    """A network file system asks again where the answer was lost, and is told of its own success."""
+    link = os.link
+
+    def linked_twice(source, target):
+        link(source, target)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", linked_twice)
+    with state.lock(tmp_path) as held:
+        assert names(tmp_path) == ["lock-1"]
+        assert state.read_owner(held.path) == state.Owner.this()
+
+
+def test_a_link_that_another_process_made_is_not_ours(tmp_path, monkeypatch):
+    path = tmp_path / "lock-1"
+    path.write_text("another's")
+    assert not state._link_new(path, "ours")
+    assert path.read_text() == "another's"
+    assert names(tmp_path) == ["lock-1"]
+
+
 def dead_process():
     """An owner whose process has ended."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    owner = replace(state.Owner.this(), pid=process.pid, started=state._start_time(process.pid))
+    owner = replace(state.Owner.this(), pid=process.pid, started=processes.start_time(process.pid))
     assert not owner.is_dead()
     process.communicate(b"\n")
     return owner
@@ -140,7 +162,7 @@ def dead_process():
 def zombie():
     """An owner whose process has ended, but was not waited for."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    owner = replace(state.Owner.this(), pid=process.pid, started=state._start_time(process.pid))
+    owner = replace(state.Owner.this(), pid=process.pid, started=processes.start_time(process.pid))
     process.stdin.close()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     return owner

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import snakemake_logger_plugin_isthmus as progress
-from isthmus import status
+import yaml
+from isthmus import partial, status
+from snakemake.utils import update_config
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from tests.unit.synthetic import experiment
@@ -38,6 +40,76 @@ def test_status_of_a_whole_experiment(tmp_path):
     )
     (tmp_path / "report.html").touch()
     assert status.status(chosen, tmp_path).endswith(f"all is there: {tmp_path / 'report.html'}")
+
+
+def _whole_without(tmp_path, chosen, step):
+    """All files of an experiment, but the weights of a step."""
+    for what, pattern in status.WHAT.items():
+        for each in (0, 100, 200):
+            seeds = (43, 44) if what == "rows" else (42, 43, 44)
+            if what == "trained":
+                _touch(tmp_path, pattern.replace("model.safetensors", "checkpoint.json"), seeds, each)
+            if what != "trained" or each != step:
+                _touch(tmp_path, pattern, seeds, each)
+
+
+def test_weights_that_nothing_needs_any_more_are_not_missed(tmp_path):
+    chosen = experiment(checkpoints=(100, 200), cells=[["tiny-0", "entailment"]], keep="last")
+    _whole_without(tmp_path, chosen, 100)
+    assert "left: nothing but the report" in status.status(chosen, tmp_path)
+    assert partial.unfinished(chosen, tmp_path) == []
+
+
+def test_weights_that_something_needs_are_missed(tmp_path):
+    chosen = experiment(checkpoints=(100, 200), cells=[["tiny-0", "entailment"]], keep="last")
+    _whole_without(tmp_path, chosen, 100)
+    (tmp_path / "paths/tiny-0/entailment/step100/seed44.parquet").unlink()  # ends at 44, begins at 42 and 43
+    assert "left: 3 checkpoints to train, 1 rows of paths to measure" in status.status(chosen, tmp_path)
+    (tmp_path / "evaluations/tiny-0/entailment/seed42/step100.parquet").unlink()
+    _touch(tmp_path, status.WHAT["rows"], (44,), 100)
+    assert "left: 1 checkpoints to train, 1 to evaluate" in status.status(chosen, tmp_path)
+    (line,) = partial.unfinished(chosen, tmp_path)
+    assert line.startswith("the run tiny-0 on entailment, seed 42: no checkpoint at step 100")
+
+
+def test_several_files_merge_as_snakemake_merges_them(tmp_path):
+    texts = [
+        "a: {b: 1, c: {d: 2, e: [1, 2]}}\nf: 1\ng: {h: 1}\n",
+        "",
+        "a: {c: {e: [3], i: 4}}\nf: {j: 5}\ng: 7\n",
+    ]
+    files = [tmp_path / f"{number}.yaml" for number in range(3)]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text)
+    merged = {"a": {"b": 1, "c": {"d": 2, "e": [3], "i": 4}}, "f": {"j": 5}, "g": 7}
+    assert status.read([str(file) for file in files]) == merged
+    theirs = {}
+    for text in texts:
+        update_config(theirs, yaml.safe_load(text) or {})
+    assert theirs == merged
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "models: {m: {folder: none}}\ndatasets: {d: {source: {kind: toy, task: paraphrase, rows: 9}}}",
+            "models.m",
+        ),
+        (
+            "models: {m: {hub: x/y}}\n"
+            "datasets: {d: {source: {kind: files, paths: [n.tsv]}, text: [t], label: l, labels: [a, b]}}",
+            "n.tsv",
+        ),
+        ("[1, 2]", "found list"),
+        ("a: [", "cannot be read"),
+    ],
+)
+def test_what_a_run_would_refuse_status_refuses(tmp_path, text, said):
+    file = tmp_path / "x.yaml"
+    file.write_text(text if text[0] in "[a" else f"experiment: x\nseeds: [1, 2]\n{text}\n")
+    with pytest.raises(SystemExit, match=said):
+        status.main([str(file)])
 
 
 @pytest.mark.parametrize(
@@ -77,3 +149,26 @@ def test_a_failure_names_the_job_its_reason_and_its_log(tmp_path, capsys):
     assert "step 1" not in said
     assert "1 failed" in said
     assert "now" not in said
+
+
+def test_after_ctrl_c_jobs_say_what_they_saved_and_nothing_else(tmp_path, capsys):
+    log = tmp_path / "job.log"
+    log.write_text(
+        "step 1\nSIGINT: saved the state of step 7 in 0.1 s; the next attempt goes on from there\n"
+    )
+    handler = progress.LogHandler(SimpleNamespace(), None)
+
+    def emit(message, level=logging.INFO, **more):
+        record = logging.LogRecord("snakemake", level, "", 0, message, None, None)
+        record.__dict__.update(more)
+        handler.emit(record)
+
+    about = {"model": "tiny", "dataset": "toy", "seed": "2"}
+    emit(None, event=LogEvent.JOB_INFO, jobid=7, rule_name="finetune", wildcards=about)
+    emit("Terminating processes on user request, this might take some time.")
+    emit("RuleException: CalledProcessError", logging.ERROR)
+    emit(None, event=LogEvent.JOB_ERROR, jobid=7, rule_name="finetune", log=[str(log)])
+    said = capsys.readouterr().err
+    assert "stopped: finetune tiny toy seed 2: SIGINT: saved the state of step 7" in said
+    assert "FAILED" not in said
+    assert "RuleException" not in said

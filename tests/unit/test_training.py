@@ -696,16 +696,29 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_its_retries(run, monkeypatc
         one.to(STEPS)
 
 
-def test_no_memory_names_the_token_budget(run, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore"),
+            "Tried to allocate 2 GiB",
+        ),
+        (
+            RuntimeError("alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory\nmore"),
+            "allocate memory",
+        ),
+        (MemoryError(), "MemoryError"),
+    ],
+    ids=["GPU", "CPU", "Python"],
+)
+def test_no_memory_names_the_token_budget(run, monkeypatch, error, said):
     def loss(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
+        raise error
 
     monkeypatch.setenv("ISTHMUS_CALL", "one")
     monkeypatch.setattr(training.Classification, "loss", loss)
     one = run()
-    with pytest.raises(
-        errors.TrainingFailed, match=r"training.token_budget`, which is 40.*Tried to allocate 2 GiB$"
-    ):
+    with pytest.raises(errors.TrainingFailed, match=rf"training.token_budget`, which is 40.*{said}$"):
         one.to(STEPS)
     with pytest.raises(errors.GivenUp, match="token_budget"):
         one.to(STEPS)

@@ -21,6 +21,7 @@ from isthmus import (
     paths,
     stored,
     tokens,
+    wording,
 )
 from isthmus.bootstrap import percentile_interval
 from isthmus.errors import ConfigError, MismatchedEnds

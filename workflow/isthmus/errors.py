@@ -1,5 +1,7 @@
 """What a user is told: failures whose message says all that is needed; a traceback would only hide it."""
 
+import signal
+
 
 class UserError(Exception):
     """Base of all of them: one clear message, no traceback."""
@@ -31,3 +33,11 @@ class GivenUp(UserError, RuntimeError):
 
 class LockLost(UserError, RuntimeError):
     """Another process took the run over, because this one stood still for too long."""
+
+
+class Interrupted(SystemExit):
+    """A signal ended the process; what it had trained is saved, as `said` says."""
+
+    def __init__(self, number: signal.Signals, said: str):
+        super().__init__(128 + number)
+        self.said = f"{number.name}: {said}"

@@ -4,6 +4,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from isthmus import status
+
 
 @dataclass(frozen=True)
 class Found:
@@ -52,10 +54,10 @@ def unfinished(experiment, results: Path) -> list[str]:
     """Each run that has not come to its end, a line each, with the log that says why."""
     lines = []
     for model, dataset in experiment.cell_list():
-        steps = experiment.cell_steps(model, dataset)
+        steps, rows = experiment.cell_steps(model, dataset), experiment.cell_rows(model, dataset)
         for seed in experiment.cell_runs(model, dataset):
-            folder = results / "checkpoints" / model / dataset / f"seed{seed}"
-            lacking = [step for step in steps if not (folder / f"step{step}" / "model.safetensors").exists()]
+            run = results, model, dataset, seed
+            lacking = [step for step in steps if not status.trained(rows, *run, step)]
             if lacking:
                 job = "initialize" if lacking[0] == 0 else "finetune"
                 name = f"{model}-{dataset}-seed{seed}" + (f"-step{lacking[0]}" if lacking[0] else "")

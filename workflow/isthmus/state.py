@@ -11,7 +11,6 @@ A run's folder holds
 Losing the folder costs time, never a result.
 """
 
-import errno
 import json
 import os
 import re
@@ -25,8 +24,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from isthmus import hashing, stored
+from isthmus import failures, hashing, stored
 from isthmus.errors import Damaged, DiskFull, GivenUp, LockLost
+from isthmus.processes import Owner
 
 HEARTBEAT = 5.0  # seconds between two signs of life
 POLL = 1.0  # seconds between two looks at a lock that another process holds
@@ -44,12 +44,8 @@ def naming_full_disk(consequence: str) -> Iterator[None]:
     """
     try:
         yield
-    except (
-        Exception
-    ) as error:  # safetensors has an exception of its own, which has the number in its text only
-        inner = re.search(r"os error (\d+)", str(error))
-        number = getattr(error, "errno", None) or (inner and int(inner[1]))
-        if number not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except Exception as error:
+        if failures.number(error) not in failures.FULL:
             raise
         raise DiskFull(f"the disk is full, or a quota is: {consequence}") from error
 
@@ -157,59 +153,6 @@ def prune(folder: Path, identity: str, step: int, keep: frozenset[int]) -> None:
 # taken, or sees a higher one when it looks again.
 
 
-@dataclass(frozen=True)
-class Owner:
-    """A process, named so that it can be recognised as dead, also after its number was given out again."""
-
-    host: str
-    machine: str
-    pid: int
-    started: str
-
-    @classmethod
-    def this(cls) -> "Owner":
-        return cls(socket.gethostname(), _machine(), os.getpid(), _start_time(os.getpid()) or "")
-
-    def is_here(self) -> bool:
-        """True where this process can be looked at from ours."""
-        return self.machine == _machine() and _start_time(self.pid) is not None
-
-    def is_dead(self) -> bool:
-        """True where this is a process of our machine that no longer runs (a zombie no longer does)."""
-        return self.is_here() and _start_time(self.pid) != self.started
-
-
-def _machine() -> str:
-    """Where process numbers mean the same processes: hosts and containers can share a name."""
-    boot, space = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
-    try:
-        return f"{boot.read_text().strip()} {os.readlink(space)}"
-    except OSError:  # not Linux
-        return socket.gethostname()
-
-
-def _start_time(pid: int) -> str | None:
-    """When a process started, in the kernel's ticks.
-
-    Empty where there is no such process, or only a zombie; None where the system does not tell.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except PermissionError:
-        return None
-    except (FileNotFoundError, ProcessLookupError):
-        if Path("/proc/self/stat").exists():
-            return ""
-        try:
-            os.kill(pid, 0)  # not Linux: the number alone must do
-        except ProcessLookupError:
-            return ""
-        except PermissionError:
-            return None
-        return "unknown"
-    return "" if fields[0] in "ZX" else fields[19]
-
-
 def _link_new(path: Path, content: str) -> bool:
     """Create a file with its content in one step, also on a network file system; false where it exists."""
     temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}.tmp")
@@ -218,6 +161,9 @@ def _link_new(path: Path, content: str) -> bool:
         os.link(temporary, path)
         return True
     except (FileExistsError, FileNotFoundError):  # the second: the owner cleared up between the two lines
+        # A server whose answer was lost is asked again, and says of the name that it made that it exists.
+        with suppress(FileNotFoundError):
+            return temporary.stat().st_nlink == 2
         return False
     finally:
         with suppress(OSError):

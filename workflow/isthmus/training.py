@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from isthmus import hashing, identity, models, state, stored, tokens
-from isthmus.errors import ConfigError, Damaged, TrainingFailed
+from isthmus import failures, hashing, identity, models, state, stored, tokens
+from isthmus.errors import ConfigError, Damaged, Interrupted, TrainingFailed
 from isthmus.identity import CLASSIFICATION, Fork
 from isthmus.numerics import Numerics, autocast
 from isthmus.tokens import Tokens
@@ -25,14 +25,6 @@ from isthmus.tokens import Tokens
 FLUSH = 50  # updates between two looks at the losses: each look waits for the device
 LOG_SECONDS = 30.0
 SAVING_SHARE = 0.02  # of a run's time at most goes into saving, however short the time between two saves
-
-
-class Interrupted(SystemExit):
-    """A signal ended the process; what it had trained is saved, as `said` says."""
-
-    def __init__(self, number: signal.Signals, said: str):
-        super().__init__(128 + number)
-        self.said = f"{number.name}: {said}"
 
 
 # ------------------------------------------------------------------------------- functions of (seed, step)
@@ -482,20 +474,20 @@ def segment(
 @contextmanager
 def _bound_to_come_again(attempt: state.Attempt, recipe: dict[str, Any]) -> Iterator[None]:
     """Note failures that a retry would only repeat, and name the setting that would help."""
-    import torch
-
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        attempt.failure = (
-            "the device's memory does not hold a micro-batch; lower `training.token_budget`, which is "
-            f"{recipe['token_budget']} (it is part of the recipe, so the run starts anew): "
-            f"{str(error).splitlines()[0]}"
-        )
-        raise TrainingFailed(attempt.failure) from error
     except (TrainingFailed, ConfigError, Damaged) as error:
         attempt.failure = str(error)
         raise
+    except (RuntimeError, MemoryError) as error:
+        if not failures.is_lack_of_memory(error):
+            raise
+        attempt.failure = (
+            "the device's memory does not hold a micro-batch; lower `training.token_budget`, which is "
+            f"{recipe['token_budget']} (it is part of the recipe, so the run starts anew): "
+            f"{(str(error).splitlines() or ['MemoryError'])[0]}"
+        )
+        raise TrainingFailed(attempt.failure) from error
 
 
 def _loop(

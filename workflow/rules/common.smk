@@ -3,12 +3,14 @@
 import uuid
 from pathlib import Path
 
-from isthmus import data, experiment_files, figures, folders, hashing, page, tables
-from isthmus.config import load
+from isthmus import data, experiment_files, figures, folders, hashing, inputs, page, tables
 from isthmus.errors import ConfigError
 
 # Retries belong to the call that makes them; jobs on other hosts inherit the name of the first process.
 os.environ.setdefault("ISTHMUS_CALL", uuid.uuid4().hex)
+# Where Snakemake, or the line of progress, shows a failed job's log, the job itself need not.
+if workflow.output_settings.show_failed_logs or "isthmus" in workflow.output_settings.log_handler_settings:
+    os.environ["ISTHMUS_SHOWS_LOGS"] = "1"
 
 
 def read_experiment():
@@ -16,21 +18,11 @@ def read_experiment():
     try:
         # Snakemake has read them and is less strict: of a key that stands twice it takes the last.
         experiment_files.read(workflow.configfiles)
-        experiment = load(config, ", ".join(map(str, workflow.configfiles)) or "the config")
-        for name, model in experiment.models.items():
-            for number, origin in enumerate(model.checkpoints or [model]):
-                if origin.folder:
-                    key = f"models.{name}" + (f".checkpoints.{number}" if model.checkpoints else "")
-                    folders.check(f"{key}.folder", origin.folder)
-        folders.check_lengths(experiment)
-        for name, dataset in experiment.datasets.items():
-            data.check(f"datasets.{name}", dataset)
-            for further, columns in dataset.sets.items():
-                data.check(f"datasets.{name}.sets.{further}", data.inherit(dataset, columns))
+        experiment = inputs.checked(config, ", ".join(map(str, workflow.configfiles)) or "the config")
         experiment_files.check_place(Path("results", experiment.experiment))
+        return experiment
     except ConfigError as error:
         raise SystemExit(f"Error: {error}") from None
-    return experiment
 
 
 EXPERIMENT = read_experiment()
@@ -317,7 +309,7 @@ def planned_jobs():
 
 
 def say_summary():
-    """The end of a run: the numbers that a reader asks for first."""
+    """The end of a run: the numbers that a reader asks for first; `make` says them itself."""
     path = Path(RESULTS) / "summary.txt"
-    if path.exists():
+    if path.exists() and "ISTHMUS_MAKE" not in os.environ:
         print(path.read_text())

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,16 +11,19 @@ from pathlib import Path
 # The library stands beside the scripts and need not be installed where a job runs.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from isthmus import devices
-from isthmus.errors import UserError
+from isthmus import devices, failures
+from isthmus.errors import Interrupted
+
+PAUSE = 60  # seconds until a job that found the disk full is tried once more
+AGAIN = "ISTHMUS_TRIED_AGAIN"  # the log of a job that is
 
 
 @contextmanager
 def logged(log: str, offline: bool = True, gpus: int = 0) -> Iterator[None]:
     """Send everything that the job prints to its log; a failure also goes to Snakemake's own output.
 
-    Where a line of progress is on the terminal (ISTHMUS_PROGRESS), that shows the failure, and the job only
-    logs it.
+    Where something else shows a failed job's log there (ISTHMUS_SHOWS_LOGS), the job only logs it, so that a
+    failure is said once.
 
     Args:
         log: the rule's log file.
@@ -31,22 +35,56 @@ def logged(log: str, offline: bool = True, gpus: int = 0) -> Iterator[None]:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # one job uses the threads that it declared
     # Appended to: on a cluster a job that an earlier Snakemake started may still write to the same log.
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-    console = os.dup(2) if "ISTHMUS_PROGRESS" not in os.environ else os.open(os.devnull, os.O_WRONLY)
+    out, err = os.dup(1), os.dup(2)
+    console = os.open(os.devnull, os.O_WRONLY) if "ISTHMUS_SHOWS_LOGS" in os.environ else err
     os.dup2(file, 1)
     os.dup2(file, 2)
+    second = os.environ.pop(AGAIN, "") == log
     try:
+        failures.forget(log)
+        if second:
+            _say(
+                f"There was no room, on disk or in a quota; this job waits {PAUSE} s, once", console, console
+            )
+            time.sleep(PAUSE)
         with devices.claimed(gpus):
             yield
-    except UserError as error:
-        message = f"Error: {error}"
-        print(message, flush=True)
-        os.write(console, f"{message}\n".encode())
+    except KeyboardInterrupt:
+        _say(
+            "SIGINT: this job ends unfinished. What was measured is kept; call it again to go on",
+            console,
+            err,
+        )
+        sys.exit(130)
+    except Interrupted as interrupted:  # a signal came, and what was trained is saved; the log has it already
+        os.write(console, f"{interrupted.said}\n".encode())
+        raise
+    except Exception as error:
+        if failures.is_full_disk(error) and not second:
+            _start_again(log, out, err)
+        if failures.comes_again(error):
+            failures.note(log)
+        said = failures.in_plain_words(error)  # a bug is shown whole
+        _say(f"Error: {said}" if said else traceback.format_exc(), console, err)
         sys.exit(1)
-    except Exception:  # shown whole, and passed on as a failure
-        text = traceback.format_exc()
-        print(text, flush=True)
-        os.write(console, text.encode())
-        sys.exit(1)
+
+
+def _start_again(log: str, out: int, err: int) -> None:
+    """Replace this process by a fresh one of the same job, so that Snakemake has no failure to tell yet."""
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.environ[AGAIN] = log
+    os.execv(sys.executable, sys.orig_argv)
+
+
+def _say(text: str, console: int, otherwise: int) -> None:
+    """Write to the log, and on Snakemake's own output, or on `otherwise` where the log has no room."""
+    line = f"{text}\n".encode()
+    try:
+        logged = os.write(1, line) == len(line)
+    except OSError:
+        logged = False
+    os.write(console if logged else otherwise, line)
 
 
 def gpus(job) -> int:

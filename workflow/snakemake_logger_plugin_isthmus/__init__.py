@@ -22,6 +22,7 @@ class LogHandler(LogHandlerBase):
         self.jobs: dict[int, str] = {}  # what each job is, by its number
         self.running: dict[int, None] = {}
         self.start = time.monotonic()
+        self.stopping = False  # since Ctrl-C
 
     def emit(self, record) -> None:
         event = getattr(record, "event", None)
@@ -35,6 +36,15 @@ class LogHandler(LogHandlerBase):
             self.running.pop(record.job_id, None)
         elif event == LogEvent.PROGRESS:
             self.done, self.total = record.done, record.total
+        elif event is None and "Terminating processes on user request" in str(record.msg):
+            self.stopping = True
+            self.say("Stopping: jobs that train save their state ...")
+        elif event == LogEvent.JOB_ERROR and self.stopping:
+            self.running.pop(record.jobid, None)
+            said = [line for log in record.log for line in last_lines(log)[-1:]]
+            self.say(f"stopped: {self.jobs.get(record.jobid, record.rule_name)}: {' '.join(said)}")
+        elif self.stopping:
+            pass  # what Snakemake says of each job that ends
         elif event == LogEvent.JOB_ERROR:
             self.running.pop(record.jobid, None)
             self.failed += 1

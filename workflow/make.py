@@ -1,0 +1,177 @@
+"""What `make run`, `report`, `plan` and `status` do: call Snakemake, and say in plain words how that ended.
+
+Settings come by the environment, as make passes its variables, and never through a shell: EXPERIMENT,
+PROFILE, GPUS, TFLOPS, PARTIAL.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from isthmus import experiment_files, running, status
+from isthmus.errors import ConfigError
+
+GOES_ON = "What was trained and measured until then is saved; the same command goes on from there."
+
+
+class Stop(SystemExit):
+    """Ends the program with one clear message."""
+
+    def __init__(self, message: str, code: int = 1):
+        print(message, file=sys.stderr)
+        super().__init__(code)
+
+
+def asked_for() -> list[str]:
+    """The files that EXPERIMENT names: one, also with spaces in its name, or several with spaces between.
+
+    They are read once here, since Snakemake reads them less strictly, and says less of what it cannot read.
+    """
+    given = os.environ.get("EXPERIMENT", "")
+    files = [given] if Path(given).is_file() else given.split()
+    lacking = [file for file in files if not Path(file).is_file()]
+    if lacking or not files:
+        there = " ".join(sorted(map(str, Path("experiments").glob("*.yaml"))))
+        raise Stop(
+            f"EXPERIMENT: found {' '.join(lacking) or 'nothing'}, which is not there; allowed: a file, or "
+            f"several with spaces between, such as config.yaml {there}",
+            2,
+        )
+    try:
+        experiment_files.read(files)
+    except ConfigError as error:
+        raise Stop(f"Error: {error}") from None
+    return files
+
+
+def profile() -> str:
+    """The folder of the profile that PROFILE names."""
+    given = os.environ.get("PROFILE", "default")
+    if given not in (names := sorted(path.name for path in Path("profiles").iterdir())):
+        raise Stop(f"PROFILE: found {given}; allowed: {' '.join(names)}", 2)
+    return f"profiles/{given}"
+
+
+def name(files: list[str]) -> str | None:
+    """What the experiment is called; None where its files do not say, which Snakemake then complains of."""
+    said = experiment_files.read(files).get("experiment")
+    return said if isinstance(said, str) else None
+
+
+def summary(experiment: str | None) -> str:
+    """What a run says at its end."""
+    path = Path(f"results/{experiment}/summary.txt")
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+
+def snakemake(*arguments: str, **environment: str) -> list:
+    """A call of Snakemake: its words and its environment."""
+    # A terminal gets one line of progress, anything else (a file, another program) Snakemake's own output.
+    progress = ["--logger", "isthmus"] if sys.stderr.isatty() else []
+    paths = [str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")]
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "ISTHMUS_MAKE": "1"}
+    call = [sys.executable, "-m", "snakemake", "--workflow-profile", profile(), *progress, *arguments]
+    return [call, os.environ | environment]
+
+
+def watched(call: list[str], environment: dict[str, str]) -> tuple[int, signal.Signals | None]:
+    """Run a program to its end; its status, and the signal that came meanwhile.
+
+    Ctrl-C reaches all processes of a terminal, so that it is only waited for what they do about it.
+    """
+    came: list[signal.Signals] = []
+
+    def note(number: int, _frame) -> None:
+        came.append(signal.Signals(number))
+        if number == signal.SIGTERM:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    process = subprocess.Popen(call, env=environment)
+    try:
+        return process.wait(), came[0] if came else None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check_lock(experiment: str | None) -> None:
+    """Remove a dead Snakemake's lock, and say so; end where a living one holds it."""
+    try:
+        if experiment and (said := running.clear(Path.cwd(), experiment)):
+            print(f"Note: {said}", file=sys.stderr)
+    except BlockingIOError as error:
+        raise Stop(f"Error: {error}") from None
+
+
+def run() -> int:
+    """Make everything; where something failed, a page of what is there."""
+    files = asked_for()
+    experiment = name(files)
+    call = snakemake("--configfile", *files)
+    check_lock(experiment)
+    code, came = watched(*call)
+    if came:
+        raise Stop(f"Stopped by {came.name}. {GOES_ON}", 128 + came)
+    if code == 0:
+        print(summary(experiment))
+        return 0
+    check_lock(experiment)  # another one may have been faster
+    page = snakemake(
+        "--nolock", "--forcerun", "report", "--configfile", *files, "--", "report", ISTHMUS_PARTIAL="1"
+    )
+    if subprocess.run(page[0], env=page[1], capture_output=True).returncode == 0:
+        print(
+            "Not everything could be made. The report shows what is there and names what is missing:",
+            file=sys.stderr,
+        )
+        print(summary(experiment), file=sys.stderr)
+    return code
+
+
+def report() -> int:
+    """Write the report again, or one of what is there, which waits for nothing."""
+    files = asked_for()
+    experiment = name(files)
+    partial = bool(os.environ.get("PARTIAL"))
+    if not partial:
+        check_lock(experiment)
+    words = ["--nolock", "--forcerun", "report"] if partial else []
+    environment = {"ISTHMUS_PARTIAL": "1"} if partial else {}
+    code, came = watched(*snakemake(*words, "--configfile", *files, "--", "report", **environment))
+    if came:
+        raise Stop(f"Stopped by {came.name}. {GOES_ON}", 128 + came)
+    if code == 0:
+        print(summary(experiment))
+    return code
+
+
+def plan() -> int:
+    """Say what the experiment will cost."""
+    keys = {"gpus": os.environ.get("GPUS") or 1, "tflops": os.environ.get("TFLOPS")}
+    asked = {key: value for key, value in keys.items() if value}
+    given = any(os.environ.get(name) for name in ("GPUS", "TFLOPS"))
+    config = ["--config", "plan={" + ", ".join(f"{key}: {value}" for key, value in asked.items()) + "}"]
+    # It makes no file; and a Snakemake that ends takes away the locks of all others in its folder.
+    call = [sys.executable, "-m", "snakemake", "plan", "--quiet", "all", "--no-hooks", "--nolock"]
+    call += ["--configfile", *asked_for(), *(config if given else [])]
+    return subprocess.run(call).returncode
+
+
+def show_status() -> int:
+    """Say which cells are at which step."""
+    status.main(asked_for())
+    return 0
+
+
+def main(words: Iterable[str]) -> int:
+    """Do what make was asked for."""
+    (word,) = words
+    return {"run": run, "report": report, "plan": plan, "status": show_status}[word]()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
