@@ -1,4 +1,4 @@
-"""A disk that turned a bit: the job that reads the file says which, and the command that it names mends it."""
+"""A disk that turned a bit: the job that reads the file names it, and the command that it names mends it."""
 
 import os
 import re
