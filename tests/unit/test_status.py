@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import snakemake_logger_plugin_isthmus as progress
 import yaml
-from isthmus import partial, status
+from isthmus import experiment_files, partial, status
 from snakemake.utils import update_config
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -75,17 +75,16 @@ def test_weights_that_something_needs_are_missed(tmp_path):
 def test_several_files_merge_as_snakemake_merges_them(tmp_path):
     texts = [
         "a: {b: 1, c: {d: 2, e: [1, 2]}}\nf: 1\ng: {h: 1}\n",
-        "",
         "a: {c: {e: [3], i: 4}}\nf: {j: 5}\ng: 7\n",
     ]
-    files = [tmp_path / f"{number}.yaml" for number in range(3)]
+    files = [tmp_path / f"{number}.yaml" for number in range(2)]
     for file, text in zip(files, texts, strict=True):
         file.write_text(text)
     merged = {"a": {"b": 1, "c": {"d": 2, "e": [3], "i": 4}}, "f": {"j": 5}, "g": 7}
-    assert status.read([str(file) for file in files]) == merged
+    assert experiment_files.read([str(file) for file in files]) == merged
     theirs = {}
     for text in texts:
-        update_config(theirs, yaml.safe_load(text) or {})
+        update_config(theirs, yaml.safe_load(text))
     assert theirs == merged
 
 
