@@ -3,13 +3,15 @@
 import base64
 import gzip
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from math import nan
 
+import numpy as np
 import pandas as pd
 import pytest
+from isthmus import bootstrap, connectivity, provenance, report, views
 from isthmus import page as pages
-from isthmus import provenance, report, views
 from isthmus.findings import COLUMNS as FINDINGS
 
 from tests.unit.synthetic import PROVENANCE, Results, experiment
@@ -165,6 +167,69 @@ def test_largest_change_names_the_metric(results):
     assert "ICG for tiny-0 (0.7500), ICG for tiny_600 (0.7500)" in said
 
 
+@pytest.mark.parametrize(
+    ("unskilled", "said"),
+    [
+        ((), "here the gap rose for 2 of 2 models."),
+        (("a",), "here the gap rose for 1 of 1 model. Left out, since not above the majority class: a."),
+        (("a", "b"), "here no model has learnt its task, so this is not tested. Left out, since not"),
+    ],
+)
+def test_the_source_s_claim_is_not_judged_on_models_that_learnt_nothing(unskilled, said):
+    cells = [
+        report.Cell("d", m, 100, 400, *[GAP] * 4, 0.0, 0.5 if m in unskilled else 0.8, 0.5, 0.5) for m in "ab"
+    ]
+    assert said in report.claim_finetuning(cells)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "skilled", "said"),
+    [
+        ([(0.3, 0.28, 0.32), (0.1, 0.08, 0.12)], True, "as the source paper claims."),
+        ([(0.1, 0.08, 0.12), (0.3, 0.28, 0.32)], True, "which is not what the source paper claims."),
+        ([(0.3, 0.2, 0.4), (0.25, 0.2, 0.3)], True, "overlap, so this is not settled."),
+        ([(0.3, nan, nan), (0.1, nan, nan)], True, "but without intervals this is not settled."),
+        ([(0.3, 0.28, 0.32), (0.1, 0.08, 0.12)], False, "but tiny_600 did not beat the majority class there"),
+        (
+            [(0.3, 0.28, 0.32), (0.4, 0.38, 0.42), (0.1, 0.08, 0.12)],
+            True,
+            "though smaller with the most than with the least, as the source paper claims.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("when", ["start", "end"])
+def test_what_a_ladder_says(gaps, skilled, said, when):
+    names = ["tiny-0", "tiny-0", "tiny_600"][-len(gaps) :]
+    found = [replace(GAP, mean=mean, low=low, high=high) for mean, low, high in gaps]
+    rungs = [
+        report.Cell("d", m, 100, 400, *[gap] * 4, 0.0, 0.8, 0.5, 0.5)
+        for m, gap in zip(names, found, strict=True)
+    ]
+    changed = {"start": {"start_skilled": skilled}, "end": {"failed": () if skilled else (3,)}}[when]
+    rungs[-1] = replace(rungs[-1], **changed)
+    assert said in report._ladder(experiment(), "mlm", rungs, when)
+
+
+def test_one_run_that_learnt_nothing_is_warned_of(results):
+    seed = (results.evaluations["seed"] == 43) & (results.evaluations["step"] == 400)
+    scores = results.evaluations.assign(accuracy=results.evaluations["accuracy"].mask(seed, 0.2))
+    found = report.cells(results.experiment, results.metrics, results.deltas, scores)
+    assert all(cell.failed == (43,) for cell in found)
+    assert all(cell.accuracy > cell.majority for cell in found)
+    assert found[0].warning.startswith("tiny-0, step 400: the test accuracy of seed 43 does not beat")
+    assert "says nothing" in report.connection(found[:1])
+
+
+def test_what_the_brackets_are_is_said_for_each_cell():
+    few = report.Cell("d", "m", 100, 400, *[GAP] * 4, 0.0, 0.8, 0.5, 0.5)
+    many = replace(few, end=replace(GAP, over_seeds=True, pairs=10))
+    assert report.what([few]) == "one pair of seeds, 95 % interval over evaluation examples"
+    assert report.what([many]) == "mean over pairs, 95 % interval over seeds"
+    assert report.what([few, many]).endswith(
+        "over seeds where there are five or more, else over evaluation examples"
+    )
+
+
 def test_a_model_that_learnt_nothing_is_warned_of(tmp_path):
     results = Results(experiment(), skilled=False)
     assert "does not beat the majority baseline" in _write(results, tmp_path).text
@@ -236,12 +301,27 @@ def test_published_values_stand_beside_the_source_grid_only():
     ("gap", "said"),
     [
         (
+            (0.04, 0.03, 0.05),
+            "no, there is a gap of 0.040 [0.030, 0.050] nats, 8 % of the ends’ own test loss",
+        ),
+        (
             (0.02, 0.01, 0.03),
-            "no, there is a gap of 0.020 [0.010, 0.030] nats, 4 % of the ends’ own test loss",
+            "a gap of 0.020 [0.010, 0.030] nats, which is not clearly more than the 0.02 that matter",
+        ),
+        (  # the replicates lie above the value, so the value itself may be chance
+            (0.03, 0.021, 0.07),
+            "a gap of 0.030 [0.021, 0.070] nats, which is not clearly more than the 0.02 that matter",
+        ),
+        (
+            (0.01, 0.007, 0.013),
+            "yes, but for a gap of 0.010 [0.007, 0.013] nats, less than the 0.02 that matter",
         ),
         ((0.001, 0.0, 0.006), "a gap of 0.001 [0, 0.006] nats, which cannot be told from none"),
         ((1e-9, 0.0, 1e-9), "yes, the test loss has no gap beyond rounding"),
-        ((0.02, nan, nan), "no, there is a gap of 0.020 nats, 4 % of the ends’ own test loss"),
+        (
+            (0.04, nan, nan),
+            "a gap of 0.040 nats without an interval over examples, so it cannot be told from none",
+        ),
         ((nan, nan, nan), "not measured at step 400"),
     ],
 )
@@ -249,6 +329,86 @@ def test_do_seeds_connect(gap, said):
     end = report.Gap(*gap, least=gap[0], most=gap[0], pairs=1, over_seeds=False)
     cell = report.Cell("d", "m", 100, 400, end, end, end, None, 0.0, 0.8, 0.5, loss=0.5)
     assert report.connection([cell, cell]) == f"m: {said}; m: {said}."
+
+
+GAP = report.Gap(0.1, 0.08, 0.12, least=0.1, most=0.1, pairs=1, over_seeds=False)
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ({"accuracy": 0.5}, "which says nothing: not all of its runs have learnt the task"),
+        ({"failed": (2,)}, "which says nothing: not all of its runs have learnt the task"),
+        ({"accuracy": nan}, "; whether its runs have learnt the task is not known yet"),
+        ({}, "m: no, there is a gap of 0.100 [0.080, 0.120] nats"),
+    ],
+)
+@pytest.mark.parametrize("gap", [GAP, replace(GAP, mean=0.0, low=0.0, high=0.0)])
+def test_what_learnt_nothing_is_not_answered(scores, said, gap):
+    scores = {"accuracy": 0.8, "majority": 0.5, "loss": 0.5} | scores
+    cell = report.Cell("d", "m", 100, 400, gap, gap, gap, None, 0.0, **scores)
+    found = report.connection([cell])
+    if scores["accuracy"] == 0.8 and "failed" not in scores:
+        assert ("m: yes" in found) == (gap.mean == 0)
+        assert (said in found) == (gap.mean > 0)
+    else:
+        assert said in found
+        assert not {"yes,", "no,"} & set(found.split())
+
+
+@pytest.mark.parametrize(
+    ("seeds", "examples", "word"),
+    [
+        ((0.09, 0.11), (0.06, 0.14), "no,"),
+        ((0.09, 0.11), (0.01, 0.14), "clearly"),  # chance of the examples, which seeds do not show
+        ((0.01, 0.18), (0.09, 0.11), "clearly"),
+        ((0.09, 0.11), (nan, nan), "without"),
+    ],
+)
+def test_over_seeds_the_examples_count_too(seeds, examples, word):
+    gap = report.Gap(0.1, *seeds, 0.1, 0.1, pairs=10, over_seeds=True, examples=examples)
+    cell = report.Cell("d", "m", 100, 400, gap, gap, gap, None, 0.0, 0.8, 0.5, loss=0.5)
+    assert {"no,", "clearly", "without"} & set(report.connection([cell]).split()) == {word}
+
+
+def _straight(random, n, pairs=1):
+    """A cell whose curves are straight but for chance: its CG, measured as the workflow does."""
+    alphas = np.linspace(0, 1, 11)
+    bends = np.stack([np.sin(np.pi * k * alphas) / k for k in (1, 2, 3)])
+    resampling = bootstrap.Bootstrap(n, replicates=200, seed=0)
+    level, values, samples = random.gamma(1.0, 0.5, (n, 1)), [], []
+    for _ in range(pairs):
+        bent = 0.5 * random.normal(size=(n, 3)) @ bends  # each example's own, of mean 0
+        losses = level + 0.3 * random.normal(size=(n, 1)) * alphas + bent
+        replicates = resampling.replicate_means(losses.T).T.astype(float)
+        rows = connectivity.path_metrics(alphas, losses.mean(axis=0), replicates, k=4)
+        gap = next(row for row in rows if row["metric"] == "CG")
+        values.append(gap["value"])
+        samples.append(gap["samples"])
+    low, high = bootstrap.percentile_interval(np.mean(samples, axis=0))
+    mean = float(np.mean(values))
+    gap = report.Gap(mean, float(low), float(high), min(values), max(values), pairs, over_seeds=False)
+    return report.Cell("d", "m", 100, 400, gap, gap, gap, None, 0.0, 0.8, 0.5, loss=0.5)
+
+
+@pytest.mark.parametrize(("n", "pairs"), [(200, 1), (200, 3), (1000, 1)])
+def test_straight_curves_are_hardly_ever_said_to_have_a_gap(n, pairs):
+    random = np.random.default_rng(0)
+    found = [_straight(random, n, pairs) for _ in range(60)]
+    assert np.mean([cell.end.low > 1e-6 for cell in found]) > 0.5  # an interval above 0 is no evidence
+    assert sum("m: no," in report.connection([cell]) for cell in found) <= 4
+
+
+def test_a_gap_that_is_there_is_found():
+    random = np.random.default_rng(0)
+    hill = 0.15 * np.sin(np.pi * np.linspace(0, 1, 11)) ** 2
+    for _ in range(5):
+        losses = random.gamma(1.0, 0.5, (500, 1)) + 0.3 * random.normal(size=(500, 1)) * hill + hill
+        replicates = bootstrap.Bootstrap(500, 200, 0).replicate_means(losses.T).T.astype(float)
+        row = connectivity.path_metrics(np.linspace(0, 1, 11), losses.mean(axis=0), replicates, k=4)[1]
+        gap = report.Gap(row["value"], *bootstrap.percentile_interval(row["samples"]), 0, 0, 1, False)
+        cell = report.Cell("d", "m", 100, 400, gap, gap, gap, None, 0.0, 0.8, 0.5, loss=0.5)
+        assert "m: no, there is a gap" in report.connection([cell])
 
 
 def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):
