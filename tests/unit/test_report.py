@@ -422,24 +422,49 @@ def test_provenance_adds_up_the_last_record_of_each_run(tmp_path):
         content = {"step": step, "spent": spent, "versions": {"torch": "2.9"}}
         for seed in (1, 2):
             record(f"checkpoints/m/d/seed{seed}/step{step}/checkpoint.json", content)
+    # Three rungs of one pre-training, and one of another: each has what its pre-training had taken by then.
+    rungs = [("tiny-0", 0, 0), ("tiny_400", 2, 60), ("tiny_600", 3, 90), ("other_9", 1, 30)]
+    for name, attempts, seconds in rungs:
+        spent = {"attempts": attempts, "seconds": {"cpu": seconds}, "cpu_seconds": seconds}
+        record(f"models/{name}/model.json", {"origin": "here", "spent": spent})
     record("models/m/model.json", {"origin": "x/y", "revision": None, "sha256": "abc"})
     part = {"rows": 5, "ids_sha256": "def", "class_balance": {}}
     record("data/d/subset.json", {"source": {"kind": "toy"}, "revision": None, "train": part, "test": part})
     for name, device in (("step90/seed1/attempts/a", "cpu"), ("step90/seed2/attempts/b", "cuda")):
         record(f"journal/m/d/{name}.json", {"device": device, "seconds": 30, "cpu_seconds": 18})
     record("benchmarks/subset/d.tsv", {})
-    found = provenance.read(tmp_path)
+    tiny = {
+        f"tiny{n}": {"pretraining": "mlm", "pretraining_steps": int(n[1:])} for n in ("-0", "_400", "_600")
+    }
+    other = {"other_9": {"pretraining": "other", "pretraining_steps": 9}}
+    recipes = {name: {"training": {"steps": 600, "warmup_steps": 10}} for name in ("mlm", "other")}
+    chosen = experiment(models=tiny | other, pretraining=recipes)
+    found = provenance.read(chosen, tmp_path)
     assert found["time spent"] == {
-        "pre-training": "none recorded",
+        "pre-training": ["2.0 minutes on cpu", "0.03 CPU hours", "attempts: 4"],
         "fine-tuning": ["4.0 minutes on cpu", "0.13 CPU hours", "attempts: 4"],
         "measuring": ["0.5 minutes on cpu", "0.5 minutes on cuda", "0.01 CPU hours", "attempts: 2"],
         "jobs": 1,
     }
     assert found["versions"]["torch"] == ["2.9"]
-    assert found["model"] == {"m": {"origin": "x/y", "sha256": "abc"}}
+    assert found["model"]["m"] == {"origin": "x/y", "sha256": "abc"}
     assert found["data"]["d"]["test"] == {"rows": 5, "ids_sha256": "def"}
     said = ("time spent, fine-tuning", "4.0 minutes on cpu, 0.13 CPU hours, attempts: 4")
     assert said in provenance.lines(found)
+
+
+def test_provenance_counts_a_common_trunk_once_and_equal_runs_of_two_models_twice(tmp_path):
+    def spent(seconds):
+        return {"attempts": 1, "seconds": {"cpu": seconds}, "cpu_seconds": seconds}
+
+    for model in "mn":
+        for seed, waited in ((1, 60), (2, 30)):  # what the trunk had taken when each record was written
+            path = tmp_path / f"checkpoints/{model}/d/seed{seed}/step9/checkpoint.json"
+            path.parent.mkdir(parents=True)
+            own = {"step": 9, "identity": f"run {seed}", "spent": spent(120)}
+            path.write_text(json.dumps(own | {"trunk": {"identity": "trunk", "spent": spent(waited)}}))
+    found = provenance.read(experiment(), tmp_path)["time spent"]
+    assert found["fine-tuning"] == ["10.0 minutes on cpu", "0.17 CPU hours", "attempts: 6"]
 
 
 def test_summary(results):

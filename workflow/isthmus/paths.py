@@ -89,30 +89,33 @@ class Line:
 
 
 def distances(
-    a: dict[str, Any], b: dict[str, Any], start: Iterable[tuple[str, Any | None]]
+    a: dict[str, Any], b: dict[str, Any], starts: Iterable[tuple[str, Any | None, Any | None]]
 ) -> dict[str, np.ndarray]:
-    """How far two checkpoints are from each other and from where both began, over some of their tensors.
+    """How far two checkpoints are from each other and each from where it began, over some of their tensors.
 
     Args:
         a, b: weights by name.
-        start: where both began: names and tensors one after the other, those to compare; None in the place of
-            tensors that are not known.
+        starts: where `a` and where `b` began: names and two tensors one after the other, those to compare;
+            None in the place of tensors that are not known.
 
     Returns:
-        `distance` between the ends, `distance_a` and `distance_b` from the start (L2, in weight units), and
-        the `cosine` of the two updates, NaN where one of them is 0; float64 scalars. Where the start
-        is not known, all but the first are NaN.
+        `distance` between the ends, `distance_a` and `distance_b` each from its own start (L2, in weight
+        units), and the `cosine` of the two updates, NaN where one of them is 0 or where the two starts
+        differ; float64 scalars. Where the starts are not known, all but the first are NaN.
     """
     between, from_a, from_b, inner = 0.0, 0.0, 0.0, 0.0
-    for name, tensor in start:
+    for name, start_a, start_b in starts:
         if a[name].is_floating_point():
-            origin = np.nan if tensor is None else tensor.double()
-            u, v = a[name].double() - origin, b[name].double() - origin
-            apart = a[name].double() - b[name].double() if tensor is None else u - v
+            one = start_a is not None and (start_a is start_b or bool((start_a == start_b).all()))
+            u, v = (
+                end[name].double() - (np.nan if start is None else start.double())
+                for end, start in ((a, start_a), (b, start_b))
+            )
+            apart = u - v if one else a[name].double() - b[name].double()
             between += float((apart**2).sum())
             from_a += float((u**2).sum())
             from_b += float((v**2).sum())
-            inner += float((u * v).sum())
+            inner += float((u * v).sum()) if one else np.nan  # updates of two bodies have no common origin
     norms = np.sqrt(from_a) * np.sqrt(from_b)
     cosine = inner / norms if norms > 0 else np.nan
     values = (np.sqrt(between), np.sqrt(from_a), np.sqrt(from_b), cosine)
@@ -152,7 +155,8 @@ class Row:
 
     Args:
         end: the later end of every path.
-        start: the step-0 checkpoint, whose body both ends began from; None where it is not known.
+        start: its step-0 checkpoint; None where it is not known. Both ends began from its body, unless
+            `interpolate` is told where the earlier ends began.
         sets: the evaluation sets by name.
         budget: tokens a batch.
         numerics: how to compute.
@@ -196,19 +200,26 @@ class Row:
         state = models.load_weights(end.folder / models.WEIGHTS, end.sha256)
         return {name: tensor.to(self.numerics.device) for name, tensor in state.items()}
 
-    def body_at_start(self) -> Iterator[tuple[str, Any | None]]:
-        """The body from which both ends began, a tensor at a time; names alone where it is not known."""
+    def bodies_at_start(self, other: End | None) -> Iterator[tuple[str, Any | None, Any | None]]:
+        """Where the earlier end and this one began: the bodies' tensors by name; names alone where not known.
+
+        Args:
+            other: the step-0 checkpoint of the earlier end.
+        """
         from safetensors import safe_open
 
-        if self.start is None:
-            yield from ((name, None) for name in self.weights if self._of_body(name))
+        if self.start is None or other is None:
+            yield from ((name, None, None) for name in self.weights if self._of_body(name))
             return
-        path = self.start.folder / models.WEIGHTS
-        models.check_hash(path, self.start.sha256)
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 - the file is no dict
+        same = other.sha256 == self.start.sha256
+        for start in (self.start,) if same else (other, self.start):
+            models.check_hash(start.folder / models.WEIGHTS, start.sha256)
+        a, b = (safe_open(start.folder / models.WEIGHTS, framework="pt") for start in (other, self.start))
+        with a, b:
+            for name in b.keys():  # noqa: SIM118 - the file is no dict
                 if self._of_body(name):
-                    yield name, file.get_tensor(name).to(self.numerics.device)
+                    tensor = b.get_tensor(name).to(self.numerics.device)
+                    yield name, tensor if same else a.get_tensor(name).to(self.numerics.device), tensor
 
     def _of_body(self, name: str) -> bool:
         return name.startswith(f"{self.live.base_model_prefix}.")
@@ -297,15 +308,19 @@ class _Path:
 
         return {alpha: points[alpha] for alpha in replay(at, sampler)}
 
-    def pair(self) -> dict[str, float]:
-        """Distances, cosine, and the share of examples on which the ends' predictions differ, set by set."""
+    def pair(self, start: End | None) -> dict[str, float]:
+        """Distances, cosine, and the share of examples on which the ends' predictions differ, set by set.
+
+        Args:
+            start: the step-0 checkpoint whose body the earlier end began from.
+        """
         row = self.row
-        start = None if row.start is None else row.start.sha256
-        ends = [self.other.sha256, row.end.sha256, start]
+        began = dict.fromkeys(None if one is None else one.sha256 for one in (row.start, start))
+        ends = [self.other.sha256, row.end.sha256, *began]
         key = hashing.of_data({"kind": "pair", "ends": ends, "numerics": row.numerics.key()})
         values = row.records.get(key)
         if values is None:
-            values = row.records.put(key, distances(self.weights, row.weights, row.body_at_start()))
+            values = row.records.put(key, distances(self.weights, row.weights, row.bodies_at_start(start)))
         result = {name: float(values[name]) for name in DISTANCES}
         for name in row.sets:
             a, b = (
@@ -316,8 +331,9 @@ class _Path:
 
 
 def interpolate(
-    *, row: Row, others: list[End], sampler: dict[str, Any], labels: dict[str, Any], out: Path, pairs: Path
-) -> None:
+    *, row: Row, others: list[End], sampler: dict[str, Any], labels: dict[str, Any], out: Path, pairs: Path,
+    starts: list[End] | None = None,
+) -> None:  # fmt: skip
     """One job: the curves of a row.
 
     Args:
@@ -328,6 +344,7 @@ def interpolate(
         out: Parquet, a row a path, set and alpha: the labels, `seed_a, seed_b, set, alpha, loss, error, n`
             and the replicates of loss and error (lists of float32).
         pairs: Parquet, a row a path: the labels, seeds, distances, cosine, disagreements.
+        starts: the step-0 checkpoints of the earlier ends; by default all began from the body of `row.start`.
 
     Raises:
         MismatchedEnds: two ends differ in keys, shapes or types.
@@ -356,7 +373,7 @@ def interpolate(
                 for name in row.sets
                 for alpha, at in measured.items()
             ]
-            pair_rows.append({**seeds, **path.pair()})
+            pair_rows.append({**seeds, **path.pair(starts[position] if starts else row.start)})
             print(f"seeds {other.seed} and {row.end.seed}: {len(measured)} alphas", flush=True)
     print(f"{row.measured} measurements made, the others were in the journal", flush=True)
     _write(points, out)
