@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import itertools
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -10,7 +11,7 @@ from math import nan
 import numpy as np
 import pandas as pd
 import pytest
-from isthmus import bootstrap, connectivity, provenance, report, views
+from isthmus import bootstrap, connectivity, figures, provenance, report, views
 from isthmus import page as pages
 from isthmus.findings import COLUMNS as FINDINGS
 
@@ -103,6 +104,50 @@ def test_seeds_are_ordered_by_basin():
     )
     assert views._order(experiment(), basins, "tiny-0", "entailment") == [1, 0, 2]
     assert views._order(experiment(), None, "tiny-0", "entailment") == [0, 1, 2]
+    many = experiment(seeds=range(12))
+    basins = basins.iloc[[0] * 12].assign(seed=range(12), basin=[*range(12, 1, -1), None])
+    assert views._order(many, basins, "tiny-0", "entailment") == [*range(10, -1, -1), 11]
+
+
+OWN = {
+    "models": {
+        "tiny-0": {"pretraining": "mlm", "pretraining_steps": 0},
+        "own": {
+            "checkpoints": [
+                {"folder": f"own/{seed}/{step}", "seed": seed, "step": step}
+                for seed in (44, 43, 7, 42)
+                for step in (100, 400)
+            ]
+        },
+    },
+    "cells": [["tiny-0", "entailment"], ["own", "entailment"]],
+    "figures": {"training_model": "tiny-0"},
+}
+
+
+def test_runs_listed_in_another_order_are_all_there(tmp_path):
+    results = Results(experiment(**OWN))
+    page = _write(results, tmp_path)
+    data = json.loads(page.scripts[0])
+    cell = data["cells"][1]
+    pairs = list(itertools.combinations(data["seeds"], 2))
+    paths = json.loads(gzip.decompress(base64.b64decode(page.scripts[2])))["400"]
+    frame = results.metrics.query("model == 'own' and step == 400 and set == 'test' and quantity == 'loss'")
+    frame = frame[frame["metric"] == "CG"]
+    assert (44, 42) in set(zip(frame["seed_a"], frame["seed_b"], strict=True))
+    assert len(frame) == len(pairs) == len(paths) == 6
+    for row in frame.itertuples():
+        place = next(i for i, pair in enumerate(pairs) if set(pair) == {row.seed_a, row.seed_b})
+        assert cell["gaps"]["test"]["loss"][1][place] == pytest.approx(row.value, rel=1e-5)
+        assert paths[str(place)]["sets"]["test"]["gaps"]["loss"]["CG"][0] == pytest.approx(
+            row.value, rel=1e-5
+        )
+        named = pairs[place][::-1] if place in cell["turned"] else pairs[place]
+        assert named == (row.seed_a, row.seed_b)  # the path begins at the one that is named first
+    assert data["cells"][0]["turned"] == []
+    assert all(value is not None for value in cell["ends"]["distance"][1])
+    drawn = figures._matrix(results.experiment, frame, "own", "entailment", [44, 43, 7, 42])
+    assert np.isfinite(drawn[np.tril_indices(4, -1)]).all()
 
 
 def test_nothing_in_the_data_can_end_its_script_element():

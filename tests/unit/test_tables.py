@@ -1,9 +1,12 @@
 """The tables say what the frames hold."""
 
+from html.parser import HTMLParser
+
 import numpy as np
 import pandas as pd
 import pytest
 from isthmus import tables
+from markdown_it import MarkdownIt
 
 from tests.unit.synthetic import Results, experiment
 
@@ -159,6 +162,54 @@ def test_latex_is_escaped(results, tmp_path):
         r"\textless{}x\textgreater{}\textbackslash{}y\textasciitilde{} & \$1\textasciicircum{}2\textbar{} \\",
         r"\hline",
     ]
+
+
+HOSTILE = [
+    "<b>x</b>|",
+    "</script><script>alert(1)</script>",
+    "a & b &amp; c",
+    "*so* _so_ `so` ~~so~~ $x$ snake_case \\| [x](javascript:alert(1)) ![y](z)",
+    "two\nlines\n\nand a gap",
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_value_of_the_user_s_is_shown_as_it_is(results, value, tmp_path):
+    """Markdown is read as a program of the field reads it; nothing in a value is mark-up there."""
+    scores = results.evaluations.assign(set=results.evaluations["set"].replace("overlap", f"test/{value}"))
+    tables.write(experiment(), results.metrics, results.deltas, scores, tmp_path)
+    text = (tmp_path / "evaluations.md").read_text()
+    shown = Shown(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text))
+    assert f"set test/{' '.join(value.split())} (100 examples)" in shown.text
+    assert set(shown.tags) == {"h1", "p", "table", "thead", "tbody", "tr", "th", "td"}
+    block = tables.Block(value, ["", value], [[value, "0.5"]], (value,))
+    shown = Shown(
+        MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(tables.markdown("", [block]))
+    )
+    assert shown.cells == ["", " ".join(value.split()), " ".join(value.split()), "0.5"]
+    latex = tables.latex([block])
+    assert "\n\n" not in latex.strip()  # an empty line would end the caption, with an error
+    assert len(latex.splitlines()) == 11
+    assert not set("&<>|") & set(latex.splitlines()[2].replace(r"\&", ""))
+
+
+class Shown(HTMLParser):
+    """The elements, cells and text of HTML."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.cells, self.text = [], [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_data(self, data):
+        self.text += data
+        if self.tags[-1] in ("td", "th") and data != "\n":
+            self.cells[-1] += data
 
 
 def test_markdown_tables_are_rectangular(results, tmp_path):

@@ -4,6 +4,7 @@ A value of a cell is the mean over its pairs. The numbers stay as computed in `m
 are shown, a loss under `FLOOR` is 0: rounding is no gap.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,8 @@ _LATEX = str.maketrans(
         **{"−": "$-$", "†": r"$^\dagger$", "–": "--"},
     }
 )
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_MARKS = re.compile(r"[\\`*~$|]|(?<![^\W_])_|_(?![^\W_])|(?<=\])[(\[:]")
 
 
 @dataclass(frozen=True)
@@ -310,8 +313,9 @@ def markdown(title: str, blocks: list[Block]) -> str:
     parts = [f"# {title}"] if title else []
     for block in blocks:
         ruler = ["---", *["---:"] * (len(block.header) - 1)]
-        lines = [[cell.replace("|", "\\|") for cell in row] for row in (block.header, ruler, *block.rows)]
-        parts += [block.caption, "\n".join(f"| {' | '.join(line)} |" for line in lines), *block.notes]
+        header, *rows = ([_markdown(cell) for cell in row] for row in (block.header, *block.rows))
+        table = "\n".join(f"| {' | '.join(line)} |" for line in (header, ruler, *rows))
+        parts += [_markdown(block.caption), table, *map(_markdown, block.notes)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -320,9 +324,18 @@ def latex(blocks: list[Block]) -> str:
     return "\n\n".join(map(_latex_table, blocks)) + "\n"
 
 
+def _markdown(text):
+    """A text as Markdown shows it: no HTML, no mark-up, one line. An underscore in a word is none."""
+    return _MARKS.sub(r"\\\g<0>", " ".join(text.split()).translate(_HTML))
+
+
+def _latex(text):
+    return " ".join(text.split()).translate(_LATEX)
+
+
 def _latex_table(block):
-    caption = " ".join([block.caption, *block.notes]).translate(_LATEX)
-    cells = [[cell.translate(_LATEX) for cell in row] for row in (block.header, *block.rows)]
+    caption = _latex(" ".join([block.caption, *block.notes]))
+    cells = [[_latex(cell) for cell in row] for row in (block.header, *block.rows)]
     header, *rows = (rf"{' & '.join(row)} \\" for row in cells)
     lines = [
         r"\begin{table}",
