@@ -11,7 +11,7 @@ from math import nan
 import numpy as np
 import pandas as pd
 import pytest
-from isthmus import bootstrap, connectivity, figures, provenance, report, views
+from isthmus import bootstrap, connectivity, figures, provenance, report, tables, views
 from isthmus import page as pages
 from isthmus.findings import COLUMNS as FINDINGS
 
@@ -109,6 +109,23 @@ def test_seeds_are_ordered_by_basin():
     assert views._order(many, basins, "tiny-0", "entailment") == [*range(10, -1, -1), 11]
 
 
+def test_a_mean_over_some_of_the_pairs_says_so(results):
+    known = results.pairs.assign(cosine=results.pairs["cosine"].where(results.pairs["seed_a"] == 42))
+    known.loc[known["step"] == 200, "cosine"] = nan
+    rows = pages.distances(results.experiment, known)[0].rows
+    assert [row[5] for row in rows[:4]] == ["–", "0.200 (2 of 3)", "–", "0.200 (2 of 3)"]
+    assert rows[1][2:5] == ["1.000", "0.800", "0.700"]
+
+
+def test_steps_with_other_numbers_of_pairs_are_told_apart(results):
+    frame = results.metrics
+    fewer = frame[(frame["step"] < 400) | (frame["seed_b"] == 43)]
+    found = report.cells(results.experiment, fewer, results.deltas, results.evaluations)
+    assert "; of 3 pairs at the start and 1 at the end)." in report.over_finetuning(found[0])
+    table = tables.paper_table(fewer, results.deltas, results.evaluations, "entailment")
+    assert set(tables.by_statistic(table)["test", "", "pairs"].values()) == {1.0}
+
+
 OWN = {
     "models": {
         "tiny-0": {"pretraining": "mlm", "pretraining_steps": 0},
@@ -171,6 +188,66 @@ def test_the_answer_is_made_from_the_numbers(results, page):
     )
     assert "the gap is smaller with more pre-training" in page.text
     assert "No ladder has two rungs on this data set" in page.text
+
+
+def test_each_number_of_the_answer_is_that_of_the_files(tmp_path):
+    results = Results(experiment())
+    results.save(tmp_path)
+    frames = tables.load(tmp_path)
+    found = report.cells(results.experiment, frames["metrics"], frames["deltas"], frames["evaluations"])
+    said = report.answers(results.experiment, frames["deltas"], found)
+    raw = {name: pd.read_csv(tmp_path / f"{name}.csv") for name in tables.FILES}
+
+    def rows(name, model, dataset, metric="CG", **more):
+        frame = raw[name]
+        wanted = {"model": model, "dataset": dataset, "set": "test"} | more
+        if name != "evaluations":
+            wanted |= {"quantity": "loss", "metric": metric}
+        for key, value in wanted.items():
+            frame = frame[frame[key] == value]
+        return frame
+
+    def gap(model, dataset, step):
+        values = rows("metrics", model, dataset, step=step)["value"]
+        mean = rows("means", model, dataset, step=step).query("from_step.isna()").iloc[0]
+        assert (len(values), mean["value"]) == (3, pytest.approx(values.mean()))
+        return f"{values.mean():.3f} [{mean['low']:.3f}, {mean['high']:.3f}]"
+
+    for answer in said:
+        dataset, models = answer["dataset"], [cell.model for cell in answer["cells"]]
+        clauses = []
+        for model, sentence in zip(models, answer["finetuning"], strict=True):
+            change = rows("deltas", model, dataset)["value"]
+            mean = rows("means", model, dataset, step=400).query("from_step == 100").iloc[0]
+            assert sentence == (
+                f"{model}: CG rose, from {gap(model, dataset, 100)} at step 100 to {gap(model, dataset, 400)} "
+                f"at step 400 (change +{change.mean():.3f} [{mean['low']:.3f}, {mean['high']:.3f}], "
+                f"range over 3 pairs {change.min():.3f} to {change.max():.3f})."
+            )
+            loss = rows("evaluations", model, dataset, step=400)["loss"].mean()
+            end = rows("metrics", model, dataset, step=400)["value"].mean()
+            share = f"{100 * end / loss:.0f} % of the ends’ own test loss"
+            clauses.append(f"{model}: no, there is a gap of {gap(model, dataset, 400)} nats, {share}")
+        assert answer["connection"] == "; ".join(clauses) + "."
+        for step, sentence in zip((400, 100), answer["pretraining"], strict=False):
+            values = (
+                f"{gap(model, dataset, step)} after {n}" for model, n in zip(models, (0, 600), strict=True)
+            )
+            assert (
+                f"at step {step}: the gap is smaller with more pre-training ({', '.join(values)}" in sentence
+            )
+        for model in models:
+            nested = [
+                abs(rows("deltas", model, dataset, f"{m}_nested")["value"].mean())
+                for m in ("BH", "CG", "ICG")
+            ]
+            assert f"for {model} ({max(nested):.4f})" in answer["largest"]
+    assert [len(answer["pretraining"]) for answer in said] == [2, 0]
+    lines = report.summary(results.experiment, *(frames[n] for n in ("metrics", "deltas", "evaluations")))
+    for line, cell in zip(lines.splitlines()[2:], found, strict=False):
+        scores = rows("evaluations", cell.model, cell.dataset, step=400)[["accuracy", "majority"]].mean()
+        assert line.split()[2:4] == [f"{score:.3f}" for score in scores]
+        assert f"{gap(cell.model, cell.dataset, 400)} (step 400)" in line
 
 
 def _changes(results):
@@ -296,6 +373,16 @@ def test_text_from_outside_is_escaped(tmp_path):
     assert not {"img", "b", "i", "u"} & set(page.tags)
     assert "<script>alert(1)</script>" in page.text
     assert "<i>so</i>" in page.text
+    for value in (
+        "<b>x</b>|",
+        "</script><script>alert(1)</script>",
+    ):  # a column that tests are broken down by
+        results.evaluations["set"] = f"test/{value}"
+        page = _write(results, tmp_path)
+        assert page.tags.count("script") == plain.tags.count("script")
+        assert not {"img", "b", "i", "u"} & set(page.tags)
+        assert f"entailment, set test/{value} (100 examples)" in page.text
+        assert f"test/{value}" in json.loads(page.scripts[0])["cells"][0]["runs"][0]["scores"]
 
 
 def test_findings_are_shown_as_a_reader_wants_them(tmp_path):

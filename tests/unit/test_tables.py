@@ -227,3 +227,14 @@ def test_names_that_look_like_missing_values_stay_names(tmp_path):
     assert back["model"].tolist() == ["nan", "1e5"]
     assert back["dataset"].tolist() == ["NA", "null"]
     assert back["value"].isna().tolist() == [False, True]
+    findings = pd.DataFrame({"subject": ["800", None], "dataset": ["1", None], "note": [None, "none"]})
+    findings.to_csv(tmp_path / "findings.csv", index=False)
+    back = tables.read(tmp_path / "findings.csv")
+    assert back["subject"].tolist()[0] == "800"
+    assert back["dataset"].tolist()[0] == "1"
+
+
+def test_a_mean_that_is_there_twice_is_no_answer(results):
+    twice = pd.concat([results.means, results.means.assign(k=results.means["k"] + 1)])
+    with pytest.raises(pd.errors.MergeError):
+        tables.with_intervals(results.metrics.drop(columns=["mean_low", "mean_high"]), twice)

@@ -167,12 +167,11 @@ def write(experiment, results: Path, folder: Path, histories: list[Path], rows: 
         rows: the files of `paths/`.
     """
     import matplotlib
-    import pandas as pd
 
     from isthmus import tables
 
     frames = tables.load(results)
-    groups, tests = (pd.read_csv(results / f"{name}.csv") for name in ("basins", "generalisation"))
+    groups, tests = (tables.read(results / f"{name}.csv") for name in ("basins", "generalisation"))
     metrics, evaluations = frames["metrics"], frames["evaluations"]
     gaps = metrics[(metrics["metric"] == "CG") & (metrics["set"] == "test") & (metrics["quantity"] == "loss")]
     folder.mkdir(parents=True, exist_ok=True)

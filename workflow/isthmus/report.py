@@ -177,6 +177,8 @@ def over_finetuning(cell: Cell) -> str:
             "so nothing can be said about its course over fine-tuning."
         )
     spread = f", range over {cell.change.pairs} pairs {cell.change.range}" if cell.change.pairs > 1 else ""
+    if cell.start.pairs != cell.end.pairs:
+        spread += f"; of {cell.start.pairs} pairs at the start and {cell.end.pairs} at the end"
     return (
         f"{cell.model}: CG {cell.change.moved}, from {cell.start} at step {cell.from_step:,} "
         f"to {cell.end} at step {cell.to_step:,} (change {_signed(cell.change)}{spread})."

@@ -17,6 +17,18 @@ TABLE_FORMATS = ("csv", "md", "tex")
 FILES = ("metrics", "deltas", "means", "differences", "pairs", "evaluations")
 FLOOR = 1e-6  # nats; what rounding alone makes of the gap of a convex float32 path
 SEEDS_FOR_INTERVAL = 5  # resampling fewer seeds says more of the resampling than of the seeds
+TEXT = (
+    "experiment",
+    "model",
+    "model_a",
+    "model_b",
+    "dataset",
+    "set",
+    "quantity",
+    "metric",
+    "subject",
+    "note",
+)
 METRICS = {"BH_nested": "BH", "CG_nested": "CG", "ICG_nested": "ICG", "CG": "CG, exact"}
 STATISTICS = ("mean", "low", "high", "median", "min", "max", "seeds_low", "seeds_high")
 NO_SKILL = "a barrier between two models that learnt nothing means nothing"
@@ -51,8 +63,7 @@ def read(path: Path):
     """One of the tidy CSV files as a frame; only empty cells are missing, and names stay text."""
     import pandas as pd
 
-    text = dict.fromkeys(("experiment", "model", "dataset", "set", "quantity", "metric"), str)
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
 
 
 def write(experiment, metrics, deltas, evaluations, folder: Path) -> None:
@@ -88,7 +99,7 @@ def with_intervals(frame, means):
     step = "to_step" if changes else "step"
     means = means.rename(columns={"step": step, "low": "mean_low", "high": "mean_high"})
     keys = ["model", "dataset", step, "set", "quantity", "metric"]
-    return frame.merge(means[[*keys, "mean_low", "mean_high"]], on=keys, how="left")
+    return frame.merge(means[[*keys, "mean_low", "mean_high"]], on=keys, how="left", validate="many_to_one")
 
 
 def over_pairs(frame, by: list[str]):
@@ -231,7 +242,9 @@ def _facts(metrics, evaluations, dataset, model, ends):
     """One model's rows that belong to no metric."""
     cell = (evaluations["dataset"] == dataset) & (evaluations["model"] == model)
     end = evaluations[cell & (evaluations["set"] == "test") & (evaluations["step"] == ends[1])]
-    pairs = metrics.loc[metrics["model"] == model, ["seed_a", "seed_b"]].drop_duplicates()
+    pairs = metrics.loc[
+        (metrics["model"] == model) & (metrics["step"] == ends[1]), ["seed_a", "seed_b"]
+    ].drop_duplicates()
     facts = {"from_step": ends[0], "to_step": ends[1], "pairs": len(pairs)}
     facts |= {"accuracy": end["accuracy"].mean(), "majority": end["majority"].mean()}
     return {("test", "", None, key): float(value) for key, value in facts.items()}
