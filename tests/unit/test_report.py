@@ -192,6 +192,8 @@ def test_the_answer_is_made_from_the_numbers(results, page):
 
 def test_each_number_of_the_answer_is_that_of_the_files(tmp_path):
     results = Results(experiment())
+    larger = results.deltas["metric"] == "ICG_nested"  # or all three would be alike
+    results.deltas["value"] *= np.where(larger, 1.1, 1)
     results.save(tmp_path)
     frames = tables.load(tmp_path)
     found = report.cells(results.experiment, frames["metrics"], frames["deltas"], frames["evaluations"])
@@ -220,8 +222,8 @@ def test_each_number_of_the_answer_is_that_of_the_files(tmp_path):
             change = rows("deltas", model, dataset)["value"]
             mean = rows("means", model, dataset, step=400).query("from_step == 100").iloc[0]
             assert sentence == (
-                f"{model}: CG rose, from {gap(model, dataset, 100)} at step 100 to {gap(model, dataset, 400)} "
-                f"at step 400 (change +{change.mean():.3f} [{mean['low']:.3f}, {mean['high']:.3f}], "
+                f"{model}: CG rose, from {gap(model, dataset, 100)} at step 100 "
+                f"to {gap(model, dataset, 400)} at step 400 (change +{change.mean():.3f} [{mean['low']:.3f}, {mean['high']:.3f}], "
                 f"range over 3 pairs {change.min():.3f} to {change.max():.3f})."
             )
             loss = rows("evaluations", model, dataset, step=400)["loss"].mean()

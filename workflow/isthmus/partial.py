@@ -80,7 +80,7 @@ def _existing(experiment, results, pattern):
 
 
 def _reduce(experiment, results, folder, model, dataset):
-    """The metrics, deltas and means of a cell: those of the workflow where they are of all rows as they are."""
+    """The metrics, deltas and means of a cell: those of the workflow where they are of just these rows."""
     from isthmus import connectivity
 
     rows = _existing(experiment, results, f"paths/{model}/{dataset}/step{{step}}/seed{{seed}}.parquet")
@@ -99,7 +99,7 @@ def _reduce(experiment, results, folder, model, dataset):
 
 
 def _of(made, rows, k, start):
-    """Whether metrics and deltas were made of these rows, with this K and start: the config may be another now."""
+    """Whether metrics and deltas were made of these rows, with this K and start, which may be other ones now."""
     import pandas as pd
 
     metrics = pd.read_parquet(made[0], columns=["step", "seed_b", "k"])
