@@ -223,7 +223,8 @@ def test_each_number_of_the_answer_is_that_of_the_files(tmp_path):
             mean = rows("means", model, dataset, step=400).query("from_step == 100").iloc[0]
             assert sentence == (
                 f"{model}: CG rose, from {gap(model, dataset, 100)} at step 100 "
-                f"to {gap(model, dataset, 400)} at step 400 (change +{change.mean():.3f} [{mean['low']:.3f}, {mean['high']:.3f}], "
+                f"to {gap(model, dataset, 400)} at step 400 "
+                f"(change +{change.mean():.3f} [{mean['low']:.3f}, {mean['high']:.3f}], "
                 f"range over 3 pairs {change.min():.3f} to {change.max():.3f})."
             )
             loss = rows("evaluations", model, dataset, step=400)["loss"].mean()

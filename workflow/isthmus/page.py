@@ -108,6 +108,7 @@ def _render(experiment, content, shown, curves, copies):
         copies=copies,
         k=experiment.paths.intervals,
         floor=f"{tables.FLOOR:g}",
+        negligible=report.NEGLIGIBLE,
         essentials=essentials(experiment),
         settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
@@ -259,7 +260,7 @@ def _findings_block(frame):
     caption = (
         "The source paper’s two claims, judged on these results. Supported: the 95 % interval of the change "
         "lies below 0; contradicted: above 0; undecided: neither, or a model does not beat the majority "
-        "class. From and to are updates; since: from that step on the fall to the last one is supported."
+        "class. From and to are updates; since: from there on, at each step, the fall to the last is supported."
     )
     rows = [
         [

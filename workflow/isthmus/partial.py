@@ -99,7 +99,7 @@ def _reduce(experiment, results, folder, model, dataset):
 
 
 def _of(made, rows, k, start):
-    """Whether metrics and deltas were made of these rows, with this K and start, which may be other ones now."""
+    """Whether metrics and deltas were made of these rows, with this K and start: any may be another now."""
     import pandas as pd
 
     metrics = pd.read_parquet(made[0], columns=["step", "seed_b", "k"])
