@@ -91,7 +91,7 @@ def test_distances_from_an_unknown_start_are_empty(own, nano):
 
 @pytest.fixture(scope="module")
 def bodies(repository, nano, tmp_path_factory):
-    """Runs that began from two bodies, the later seed listed first, beside models that are trained here; run once."""
+    """Runs that began from two bodies, the later seed listed first; their paths are measured once."""
     folder = tmp_path_factory.mktemp("bodies")
     runs = {(1, 0): "seed1/step0", (1, 9): "seed1/step120", (2, 0): "seed2/step60", (2, 9): "seed2/step120"}
     for (seed, step), source in runs.items():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from isthmus import config, connectivity, data, figures, models, numerics, paths, tokens
@@ -22,15 +23,17 @@ class Connection:
         points: a row an alpha: `alpha, loss, error, n` and, with replicates, `loss_low, loss_high`.
         metrics: rows BH and CG of the loss: `metric, value, low, high, error, alpha, chord_low, chord_high`.
         accuracies: of the two ends.
+        majority: the accuracy of always naming the most frequent class.
     """
 
     points: pd.DataFrame
     metrics: pd.DataFrame
     accuracies: tuple[float, float]
+    majority: float
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
-        from isthmus.tables import interval, number
+        from isthmus.tables import NO_SKILL, interval, learnt, number
 
         rows = self.metrics.set_index("metric")
         losses = self.points["loss"].iloc[[0, -1]].tolist()
@@ -45,7 +48,13 @@ class Connection:
         )
         n = self.points["n"].iloc[0]
         last = f"{len(self.points)} evaluations of {n} examples; nats, [95 % interval over examples]"
-        return "\n".join([*ends, *gaps, last])
+        failed = [
+            name for name, own in zip("AB", self.accuracies, strict=True) if not learnt(own, self.majority)
+        ]
+        bar = (
+            f"does not beat the majority class, which has an accuracy of {number(self.majority)}; {NO_SKILL}"
+        )
+        return "\n".join([*ends, *gaps, *(f"! {name} {bar}" for name in failed), last])
 
     def write(self, out: Path) -> list[Path]:
         """Write the curve as `<out>.csv` and `<out>.png`; returns the two paths."""
@@ -114,7 +123,8 @@ def connect(
         row = Row(ends[1], None, {SAMPLER_SET: examples}, budget, computing, bootstrap, journal)
         measured = paths.curve(row, ends[0], sampler or config.Paths().sampler(), seen)
         points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in measured.items()])
-    return _connection(points.assign(n=len(examples)))
+    majority = np.bincount(examples.labels).max() / len(examples)
+    return _connection(points.assign(n=len(examples)), float(majority))
 
 
 def default_numerics() -> dict[str, Any]:
@@ -166,7 +176,7 @@ def _read_alike(
     return first
 
 
-def _connection(points: pd.DataFrame) -> Connection:
+def _connection(points: pd.DataFrame, majority: float) -> Connection:
     """The metrics of the measured points, their replicates replaced by intervals."""
     points = points.astype({"loss": float, "error": float})
     frame = points.assign(step=0, seed_a=0, seed_b=1, set=SAMPLER_SET)
@@ -176,4 +186,4 @@ def _connection(points: pd.DataFrame) -> Connection:
     kept = points[["alpha", "loss", "error", "n"]].assign(loss_low=low, loss_high=high).dropna(axis="columns")
     accuracies = tuple(1 - kept["error"].iloc[[0, -1]])
     columns = ["metric", "value", "low", "high", "error", "alpha", "chord_low", "chord_high"]
-    return Connection(kept, loss[columns].reset_index(drop=True), accuracies)
+    return Connection(kept, loss[columns].reset_index(drop=True), accuracies, majority)

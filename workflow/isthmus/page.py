@@ -260,7 +260,7 @@ def _findings_block(frame):
     caption = (
         "The source paper’s two claims, judged on these results. Supported: the 95 % interval of the change "
         "lies below 0; contradicted: above 0; undecided: neither, or a model does not beat the majority "
-        "class. From and to are updates; since: from there on, at each step, the fall to the last is supported."
+        "class. From and to are updates; since: from there on, each step’s fall to the last is supported."
     )
     rows = [
         [
