@@ -51,7 +51,7 @@ class Results:
         self.random = np.random.default_rng(0)
         self.points, metrics, evaluations, pairs = [], [], [], []
         for model, dataset in experiment.cell_list():
-            steps = experiment.cell_training(model, dataset).checkpoint_steps()
+            steps = experiment.cell_steps(model, dataset)
             for step in steps:
                 metrics += self._paths(model, dataset, step, step / steps[-1])
                 evaluations += self._evaluations(model, dataset, step, step / steps[-1])
@@ -81,7 +81,7 @@ class Results:
         rows = []
         height = 0.0 if step == 0 else 0.05 + (0.3 if model == "tiny-0" else 0.15) * done
         for (a, b), part in itertools.product(
-            itertools.combinations(self.experiment.seeds, 2), self._sets(dataset)
+            self.experiment.cell_pairs(model, dataset), self._sets(dataset)
         ):
             far = 5 if self.apart and (a - b) % 2 else 1
             bump = far * height * self.random.uniform(0.7, 1.3) * np.sin(np.pi * ALPHAS) ** 2
@@ -138,7 +138,9 @@ class Results:
                 "n": 100,
                 "majority": 0.34,
             }
-            for seed, part in itertools.product(self.experiment.seeds, self._sets(dataset))
+            for seed, part in itertools.product(
+                self.experiment.cell_runs(model, dataset), self._sets(dataset)
+            )
         ]
 
     def _pairs(self, model, dataset, step):
@@ -154,16 +156,15 @@ class Results:
             }
             | {"cosine": 0.2 if step else None}
             | disagreement
-            for a, b in itertools.combinations(self.experiment.seeds, 2)
+            for a, b in self.experiment.cell_pairs(model, dataset)
         ]
 
     def _deltas(self):
         rows = []
         keys = [key for key in KEYS if key != "step"]
         for (model, dataset), cell in self.metrics.groupby(["model", "dataset"], sort=False):
-            steps = self.experiment.cell_training(model, dataset).checkpoint_steps()
-            start = self.experiment.delta_from if self.experiment.delta_from is not None else steps[1]
-            end = steps[-1]
+            start = self.experiment.cell_delta_from(model, dataset)
+            end = self.experiment.cell_steps(model, dataset)[-1]
             both = [cell[cell["step"] == step].set_index([*keys, "metric", "k"]) for step in (start, end)]
             change = (both[1]["value"] - both[0]["value"]).reset_index()
             change["from_step"], change["to_step"] = start, end

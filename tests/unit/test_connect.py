@@ -129,6 +129,22 @@ def test_two_checkpoints_that_another_program_saved(saved, tmp_path):
     assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_ends_that_learnt_nothing_are_warned_of(call, saved, tmp_path):
+    said = call()
+    curve = pd.read_csv(tmp_path / "curve.csv")
+    accuracies = dict(zip("AB", 1 - curve["error"].iloc[[0, -1]], strict=True))
+    _, _, labels = zip(*ROWS, strict=True)
+    majority = max(map(labels.count, tiny.LABELS)) / len(labels)
+    warned = {name: f"! {name} does not beat the majority class, which has" in said for name in "AB"}
+    assert warned == {name: accuracy <= majority for name, accuracy in accuracies.items()}
+    # Of one class alone, always naming it is right: nothing beats that.
+    one = pd.read_csv(saved / "named.tsv", sep="\t").query("gold == 'neutral'")
+    one.to_csv(saved / "one.tsv", sep="\t", index=False)
+    said = call(data="one.tsv")
+    for name in "AB":
+        assert f"! {name} does not beat the majority class, which has an accuracy of 1.0000" in said
+
+
 def test_labels_may_be_numbers_of_classes(call):
     assert call(data="numbered.csv") == call()
 

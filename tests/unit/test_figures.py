@@ -93,6 +93,19 @@ def test_basins_and_generalisation_have_figures_where_there_are_runs_enough(tmp_
     assert sorted(groups.values()) == [1] * 4 + [2] * 4
 
 
+def test_models_called_like_numbers_or_missing_values_keep_their_basins(tmp_path, monkeypatch):
+    rungs = {name: {"pretraining": "mlm", "pretraining_steps": n} for name, n in (("NA", 0), ("800", 600))}
+    cells = [[model, "paraphrase"] for model in rungs]
+    chosen = experiment(seeds=range(6), checkpoints=(50,), models=rungs, cells=cells)
+    results, given = Results(chosen, apart=True), []
+    heatmaps = figures.pair_heatmaps
+    monkeypatch.setattr(figures, "pair_heatmaps", lambda *a: given.append(a) or heatmaps(*a))
+    _draw(results, tmp_path)
+    for model in rungs:
+        groups = figures._in_basins(chosen, given[0][2], model, "paraphrase")
+        assert sorted(groups.values()) == [1] * 3 + [2] * 3
+
+
 def test_forks_of_one_origin_make_a_figure(tmp_path):
     def fork(at):
         return {"pretraining": "mlm", "pretraining_steps": 600, "training": {"fork_at": at}}

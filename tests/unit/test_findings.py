@@ -47,6 +47,7 @@ def found(gaps, ladders=(), start=100):
     [
         ([0, 0.30, 0.20, 0.10], SUPPORTED, 100),
         ([0, 0.10, 0.30, 0.10], UNDECIDED, 200),
+        ([0, 0.30, 0.05, 0.10], SUPPORTED, None),  # at step 200 the gap is smaller than at the end
         ([0, 0.05, 0.20, 0.20], CONTRADICTED, None),
         ([0, 0.20, 0.20, 0.20], UNDECIDED, None),
         ([0, 0.0, 0.0, 0.0], UNDECIDED, None),
@@ -85,11 +86,35 @@ def test_without_skill_nothing_is_claimed():
     curves = {("good", "d"): [0, 0.1, 0.2, 0.3], ("bad", "d"): [0, 0.3, 0.2, 0.1]}
     rows = found(world(curves, unskilled=("bad",)), [("l", "d", {"good": 9, "bad": 0})])
     bad = rows.loc[("finetuning", "d", "bad")]
+    assert pd.isna(bad["since"])
     assert (bad["verdict"], bad["note"]) == (UNDECIDED, "bad: not above the majority class")
     assert rows.loc[("pretraining", "d", "l"), "verdict"] == UNDECIDED
     whole = rows[rows.index.get_level_values("subject").isna()].loc["finetuning"].iloc[0]
     assert (whole["verdict"], whole["note"]) == (CONTRADICTED, "mean of 1 of 2")
     assert whole["estimate"] == pytest.approx(0.2)
+
+
+def test_one_run_without_skill_is_enough_to_claim_nothing():
+    gaps = world({("m", "d"): [0, 0.3, 0.2, 0.1]})
+    again = gaps.evaluations.assign(accuracy=[0.8, 0.8, 0.8, 0.3])  # a second run, which failed
+    gaps.evaluations = pd.concat([gaps.evaluations, again])
+    assert gaps.evaluations["accuracy"].mean() > 0.5
+    assert found(gaps).loc[("finetuning", "d", "m"), "verdict"] == UNDECIDED
+
+
+def test_seeds_in_another_order_are_the_same_pairs():
+    curves = {("r0", "d"): [0, 0.1, 0.1, 0.3], ("r9", "d"): [0, 0.1, 0.1, 0.1]}
+    gaps = world(curves, seeds=range(6), spread=0.01)
+    ladder = [("l", "d", {"r9": 9, "r0": 0})]
+    expected = found(gaps, ladder).loc[("pretraining", "d", "l")]
+    assert expected["over"] == "seeds"
+    other = gaps.metrics["model"] == "r9"
+    gaps.metrics.loc[other, ["seed_a", "seed_b"]] = gaps.metrics.loc[other, ["seed_b", "seed_a"]].to_numpy()
+    same = found(gaps, ladder).loc[("pretraining", "d", "l")]
+    assert same[["low", "high", "over"]].tolist() == expected[["low", "high", "over"]].tolist()
+    # Where one side has other pairs, an interval over those of both would be that of another number.
+    gaps.metrics = gaps.metrics[~other | (gaps.metrics["seed_b"] != 0)]
+    assert found(gaps, ladder).loc[("pretraining", "d", "l"), "over"] == "examples"
 
 
 def test_over_cells_the_mean_decides():

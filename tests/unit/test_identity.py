@@ -23,7 +23,7 @@ RUN = Run(
 )
 ONE = Measurement(A, Task("classification"), "d" * 64, 512, HOW)
 MEASURED = replace(ONE, point=Point(A, B, 0.25), resampling=Resampling(100, 0))
-APART = Distances(A, B, A, HOW)
+APART = Distances(A, B, (A, B), HOW)
 ALL = [A, HOW, RUN, RUN.task, RUN.fork, MEASURED.point, MEASURED.resampling, ONE, MEASURED, APART]
 ALL += [Architecture({"heads": 4})]
 # Another value of each type that a field has.
@@ -79,7 +79,8 @@ def test_a_new_field_counts_by_itself():
 
 def test_no_two_kinds_of_thing_share_a_key():
     assert len({identity.key(thing) for thing in ALL}) == len(ALL)
-    assert identity.key(Distances(A, B, None, HOW)) != identity.key(APART)
+    assert identity.key(Distances(A, B, (None, B), HOW)) != identity.key(APART)
+    assert identity.key(Distances(A, B, (B, A), HOW)) != identity.key(APART)
     assert identity.key(replace(MEASURED, point=Point(B, A, 0.25))) != identity.key(MEASURED)
 
 

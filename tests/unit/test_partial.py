@@ -1,6 +1,8 @@
 """What an experiment has so far, from the files that are there."""
 
-from isthmus import partial
+import numpy as np
+import pandas as pd
+from isthmus import connectivity, partial
 
 from tests.unit.synthetic import experiment
 
@@ -28,3 +30,47 @@ def test_a_run_that_did_not_end_is_named_with_its_log(tmp_path):
         f"the run tiny-0 on entailment, seed 43: no checkpoint at step 100; log: {log}",
         "the run tiny-0 on entailment, seed 44: no checkpoint at step 0",
     ]
+
+
+def test_what_the_workflow_made_with_other_settings_is_made_again(tmp_path):
+    """The reductions on disk are those of an earlier call, whose K, start and seeds may have been others."""
+    cell = {"cells": [["tiny-0", "entailment"]], "further": False}
+    before = experiment(seeds=(1, 2, 3), checkpoints=(100, 200), **cell)
+    random = np.random.default_rng(0)
+    alphas = np.linspace(0, 1, 5)
+    for step in (0, 100, 200):
+        for seed_b in (2, 3):
+            keys = {"model": "tiny-0", "dataset": "entailment", "step": step, "seed_b": seed_b, "n": 9}
+            rows = [
+                {**keys, "seed_a": a, "set": "test", "alpha": x, "loss": y, "error": y / 3}
+                for a in range(1, seed_b)
+                for x, y in zip(alphas, random.random(5), strict=True)
+            ]
+            frame = pd.DataFrame(rows).assign(
+                loss_replicates=[[]] * len(rows), error_replicates=[[]] * len(rows)
+            )
+            path = tmp_path / f"paths/tiny-0/entailment/step{step}/seed{seed_b}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            frame.to_parquet(path)
+            pairs = frame.groupby(["model", "dataset", "step", "seed_a", "seed_b"], as_index=False)[
+                ["n"]
+            ].first()
+            pairs.assign(distance=1.0).to_parquet(path.with_suffix(".pairs.parquet"))
+    rows = sorted((tmp_path / "paths").glob("*/*/*/seed?.parquet"))
+    reduced = connectivity.cell(rows, before.paths.intervals, before.cell_delta_from("tiny-0", "entailment"))
+    made = {"": reduced.metrics, ".deltas": reduced.deltas, ".means": reduced.means}
+    folder = tmp_path / "connectivity" / "tiny-0"
+    folder.mkdir(parents=True)
+    for part, frame in made.items():
+        frame.to_parquet(folder / f"entailment{part}.parquet")
+    changes = [
+        ({"paths": {"intervals": 3}}, (1, 2, 3)),
+        ({"delta_from": 0}, (1, 2, 3)),
+        ({}, (1, 2)),
+    ]
+    for change, seeds in changes:
+        now = experiment(seeds=seeds, checkpoints=(100, 200), **cell, **change)
+        frames = partial.find(now, tmp_path).frames
+        assert set(frames["metrics"]["k"].dropna()) == {now.paths.intervals}
+        assert set(frames["deltas"]["from_step"]) == {now.cell_delta_from("tiny-0", "entailment")}
+        assert set(frames["metrics"]["seed_b"]) == set(seeds[1:])

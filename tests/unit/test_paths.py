@@ -1,6 +1,7 @@
 """The line between two checkpoints: its points, what is measured on it; no death changes the file."""
 
 import itertools
+import shutil
 import threading
 import weakref
 
@@ -143,7 +144,7 @@ def test_distances_are_those_of_the_flat_vectors():
     start, a, b = ({n: torch.randn(s, generator=generator) for n, s in shapes.items()} for _ in range(3))
     for state in (start, a, b):
         state["body.ids"] = torch.arange(3)
-    found = distances(a, b, start.items())
+    found = distances(a, b, ((name, tensor, tensor) for name, tensor in start.items()))
     flat = [np.concatenate([s[n].double().numpy().ravel() for n in shapes]) for s in (start, a, b)]
     u, v = flat[1] - flat[0], flat[2] - flat[0]
     norms = np.linalg.norm(u), np.linalg.norm(v)
@@ -154,9 +155,39 @@ def test_distances_are_those_of_the_flat_vectors():
 
 def test_cosine_of_an_update_of_nothing_is_empty():
     start = {"a": torch.zeros(3)}
-    found = distances(start, {"a": torch.ones(3)}, start.items())
+    found = distances(start, {"a": torch.ones(3)}, [("a", start["a"], start["a"])])
     assert np.isnan(found["cosine"])
     assert found["distance"] == found["distance_b"] == pytest.approx(3**0.5)
+
+
+def _bodies(*folders):
+    states = [models.load_weights(folder / models.WEIGHTS) for folder in folders]
+    names = [name for name in states[0] if name.startswith("bert.")]
+    return [np.concatenate([state[name].double().ravel() for name in names]) for state in states]
+
+
+def test_each_end_s_distance_is_that_from_its_own_start(tmp_path):
+    cell = tiny.Cell(tmp_path / "cell")
+    common = cell.interpolate("common", UNIFORM, journal="one").pairs.iloc[0]
+    other = tiny.checkpoint(tmp_path / "other", cell.folder / "model", seed=7, moved=0.5)  # another body
+    own = paths.End.read(1, other)
+    found = cell.interpolate("own", UNIFORM, journal="one", starts=[own]).pairs.iloc[0]
+    a, b, start_a, start_b = _bodies(*(end.folder for end in (*cell.ends, own, cell.start)))
+    assert found["distance"] == pytest.approx(np.linalg.norm(a - b), rel=1e-6)
+    assert found["distance_a"] == pytest.approx(np.linalg.norm(a - start_a), rel=1e-6)
+    assert found["distance_b"] == pytest.approx(np.linalg.norm(b - start_b), rel=1e-6)
+    assert np.isnan(found["cosine"])
+    assert found["distance_a"] != common["distance_a"]
+    # A start with another head has the same body.
+    shutil.copytree(cell.start.folder, tmp_path / "head")
+    state = models.load_weights(tmp_path / "head" / models.WEIGHTS)
+    state["classifier.weight"] += 1
+    models.save_weights(state, tmp_path / "head" / models.WEIGHTS)
+    sha256 = tiny.hashing.of_file(tmp_path / "head" / models.WEIGHTS)
+    head = paths.End(1, tmp_path / "head", sha256)
+    same = cell.interpolate("head", UNIFORM, journal="one", starts=[head])
+    assert same.pairs.iloc[0].to_dict() == common.to_dict()
+    assert same.count == 0
 
 
 def test_pairs_say_how_far_the_bodies_are_and_where_predictions_differ(shared):

@@ -1,9 +1,12 @@
 """The tables say what the frames hold."""
 
+from html.parser import HTMLParser
+
 import numpy as np
 import pandas as pd
 import pytest
 from isthmus import tables
+from markdown_it import MarkdownIt
 
 from tests.unit.synthetic import Results, experiment
 
@@ -161,6 +164,54 @@ def test_latex_is_escaped(results, tmp_path):
     ]
 
 
+HOSTILE = [
+    "<b>x</b>|",
+    "</script><script>alert(1)</script>",
+    "a & b &amp; c",
+    "*so* _so_ `so` ~~so~~ $x$ snake_case \\| [x](javascript:alert(1)) ![y](z)",
+    "two\nlines\n\nand a gap",
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_a_value_of_the_user_s_is_shown_as_it_is(results, value, tmp_path):
+    """Markdown is read as a program of the field reads it; nothing in a value is mark-up there."""
+    scores = results.evaluations.assign(set=results.evaluations["set"].replace("overlap", f"test/{value}"))
+    tables.write(experiment(), results.metrics, results.deltas, scores, tmp_path)
+    text = (tmp_path / "evaluations.md").read_text()
+    shown = Shown(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text))
+    assert f"set test/{' '.join(value.split())} (100 examples)" in shown.text
+    assert set(shown.tags) == {"h1", "p", "table", "thead", "tbody", "tr", "th", "td"}
+    block = tables.Block(value, ["", value], [[value, "0.5"]], (value,))
+    shown = Shown(
+        MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(tables.markdown("", [block]))
+    )
+    assert shown.cells == ["", " ".join(value.split()), " ".join(value.split()), "0.5"]
+    latex = tables.latex([block])
+    assert "\n\n" not in latex.strip()  # an empty line would end the caption, with an error
+    assert len(latex.splitlines()) == 11
+    assert not set("&<>|") & set(latex.splitlines()[2].replace(r"\&", ""))
+
+
+class Shown(HTMLParser):
+    """The elements, cells and text of HTML."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.cells, self.text = [], [], ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_data(self, data):
+        self.text += data
+        if self.tags[-1] in ("td", "th") and data != "\n":
+            self.cells[-1] += data
+
+
 def test_markdown_tables_are_rectangular(results, tmp_path):
     tables.write(experiment(), *_frames(results), tmp_path)
     for path in tmp_path.glob("*.md"):
@@ -176,3 +227,14 @@ def test_names_that_look_like_missing_values_stay_names(tmp_path):
     assert back["model"].tolist() == ["nan", "1e5"]
     assert back["dataset"].tolist() == ["NA", "null"]
     assert back["value"].isna().tolist() == [False, True]
+    findings = pd.DataFrame({"subject": ["800", None], "dataset": ["1", None], "note": [None, "none"]})
+    findings.to_csv(tmp_path / "findings.csv", index=False)
+    back = tables.read(tmp_path / "findings.csv")
+    assert back["subject"].tolist()[0] == "800"
+    assert back["dataset"].tolist()[0] == "1"
+
+
+def test_a_mean_that_is_there_twice_is_no_answer(results):
+    twice = pd.concat([results.means, results.means.assign(k=results.means["k"] + 1)])
+    with pytest.raises(pd.errors.MergeError):
+        tables.with_intervals(results.metrics.drop(columns=["mean_low", "mean_high"]), twice)

@@ -141,7 +141,9 @@ class Cell:
         }
         return Row(**arguments | changes)
 
-    def interpolate(self, out: str = "row", sampler=SAMPLER, others=None, **changes) -> "Measured":
+    def interpolate(
+        self, out: str = "row", sampler=SAMPLER, others=None, starts=None, **changes
+    ) -> "Measured":
         """Run the job, with `changes` to the row's arguments."""
         row = self.row(**changes)
         files = self.folder / f"{out}.parquet", self.folder / f"{out}.pairs.parquet"
@@ -152,6 +154,7 @@ class Cell:
             labels={"model": "tiny", "dataset": "toy", "step": 100},
             out=files[0],
             pairs=files[1],
+            starts=starts,
         )
         return Measured(row.measured, *files)
 

@@ -2,9 +2,11 @@
 
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from isthmus import config
+from safetensors.numpy import load_file
 
 from tests.workflow.lab import NANO, Lab
 
@@ -88,6 +90,57 @@ def test_distances_from_an_unknown_start_are_empty(own, nano):
     last = expected[expected["step"] == 120].iloc[0]
     assert found["distance"].tolist() == pytest.approx([last["distance"]], rel=1e-6)
     assert found["disagreement_test"].tolist() == [last["disagreement_test"]]
+
+
+@pytest.fixture(scope="module")
+def bodies(repository, nano, tmp_path_factory):
+    """Runs that began from two bodies, the later seed listed first; their paths are measured once."""
+    folder = tmp_path_factory.mktemp("bodies")
+    runs = {(1, 0): "seed1/step0", (1, 9): "seed1/step120", (2, 0): "seed2/step60", (2, 9): "seed2/step120"}
+    for (seed, step), source in runs.items():
+        target = folder / f"run{seed}" / f"step{step}"
+        source = nano.results / "checkpoints/tiny/toy" / source
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("checkpoint.json", "history.parquet"))
+        for path in (nano.results / "models" / "tiny").glob("tokenizer*"):
+            shutil.copy(path, target)
+    items = [
+        {"folder": str(folder / f"run{seed}/step{step}"), "seed": seed, "step": step}
+        for seed in (2, 1)
+        for step in (0, 9)
+    ]
+    config = NANO | {"experiment": "bodies", "models": NANO["models"] | {"given": {"checkpoints": items}}}
+    lab = Lab(repository, tmp_path_factory.mktemp("bodies_lab"), config)
+    paths = [f"paths/given/toy/step{step}/seed1.parquet" for step in (0, 9)]
+    lab.run(None, *paths)
+    return lab, folder
+
+
+def test_each_run_s_distance_is_from_its_own_start(bodies):
+    lab, folder = bodies
+
+    def body(seed, step):
+        state = load_file(folder / f"run{seed}/step{step}/model.safetensors")
+        return np.concatenate(
+            [state[k].astype(float).ravel() for k in sorted(state) if k.startswith("bert.")]
+        )
+
+    for step in (0, 9):
+        pair = pd.read_parquet(lab.results / f"paths/given/toy/step{step}/seed1.pairs.parquet").iloc[0]
+        assert (pair["seed_a"], pair["seed_b"]) == (2, 1)
+        assert pair["distance"] == pytest.approx(np.linalg.norm(body(2, step) - body(1, step)), rel=1e-6)
+        assert pair["distance_a"] == pytest.approx(np.linalg.norm(body(2, step) - body(2, 0)), rel=1e-6)
+        assert pair["distance_b"] == pytest.approx(np.linalg.norm(body(1, step) - body(1, 0)), rel=1e-6)
+        assert np.isnan(pair["cosine"])
+
+
+def test_a_changed_start_of_one_run_measures_the_rows_again(bodies):
+    lab, folder = bodies
+    path = folder / "run2/step0/config.json"
+    path.write_text(path.read_text() + "\n")
+    row = "results/bodies/paths/given/toy/step9/seed1.parquet"
+    planned = lab.dry_run(None, row)
+    assert planned["adopt"] == {"dataset=toy model=given seed=2 step=0"}
+    assert planned["interpolate"] == {"dataset=toy model=given seed=1 step=9"}
 
 
 def test_tables_figures_and_report_are_there(own):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -37,17 +38,19 @@ class Connection:
         points: a row an alpha: `alpha, loss, error, n` and, with replicates, `loss_low, loss_high`.
         metrics: rows BH and CG of the loss: `metric, value, low, high, error, alpha, chord_low, chord_high`.
         accuracies: of the two ends.
+        majority: the accuracy of always naming the most frequent class.
         notes: what a reader of the numbers must know besides.
     """
 
     points: pd.DataFrame
     metrics: pd.DataFrame
     accuracies: tuple[float, float]
+    majority: float
     notes: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
-        from isthmus.tables import interval, number
+        from isthmus.tables import NO_SKILL, interval, learnt, number
 
         rows = self.metrics.set_index("metric")
         losses = self.points["loss"].iloc[[0, -1]].tolist()
@@ -62,7 +65,13 @@ class Connection:
         )
         n = self.points["n"].iloc[0]
         last = f"{len(self.points)} evaluations of {n} examples; nats, [95 % interval over examples]"
-        return "\n".join([*ends, *gaps, last, *self.notes])
+        failed = [
+            name for name, own in zip("AB", self.accuracies, strict=True) if not learnt(own, self.majority)
+        ]
+        bar = (
+            f"does not beat the majority class, which has an accuracy of {number(self.majority)}; {NO_SKILL}"
+        )
+        return "\n".join([*ends, *gaps, *(f"! {name} {bar}" for name in failed), last, *self.notes])
 
     def write(self, out: Path) -> list[Path]:
         """Write the curve as `<out>.csv` and `<out>.png`; returns the two paths."""
@@ -173,7 +182,8 @@ def connect(
         measured = paths.curve(row, ends[0], sampler or config.Paths().sampler(), seen)
         points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in measured.items()])
     notes = _notes(dict(zip(own, classes, strict=True)), counts, ends, examples.truncated, max_length)
-    return _connection(points.assign(n=len(examples)), notes)
+    majority = np.bincount(examples.labels).max() / len(examples)
+    return _connection(points.assign(n=len(examples)), float(majority), notes)
 
 
 def _notes(
@@ -281,7 +291,7 @@ def _read_alike(
     return first
 
 
-def _connection(points: pd.DataFrame, notes: list[str]) -> Connection:
+def _connection(points: pd.DataFrame, majority: float, notes: list[str]) -> Connection:
     """The metrics of the measured points, their replicates replaced by intervals."""
     points = points.astype({"loss": float, "error": float})
     frame = points.assign(step=0, seed_a=0, seed_b=1, set=SAMPLER_SET)
@@ -291,4 +301,4 @@ def _connection(points: pd.DataFrame, notes: list[str]) -> Connection:
     kept = points[["alpha", "loss", "error", "n"]].assign(loss_low=low, loss_high=high).dropna(axis="columns")
     accuracies = tuple(1 - kept["error"].iloc[[0, -1]])
     columns = ["metric", "value", "low", "high", "error", "alpha", "chord_low", "chord_high"]
-    return Connection(kept, loss[columns].reset_index(drop=True), accuracies, notes)
+    return Connection(kept, loss[columns].reset_index(drop=True), accuracies, majority, notes)

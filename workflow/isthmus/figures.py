@@ -173,7 +173,7 @@ def write(experiment, results: Path, folder: Path, histories: list[Path], rows: 
     from isthmus import tables
 
     frames = tables.load(results)
-    groups, tests = (stored.read_csv(results / f"{name}.csv") for name in ("basins", "generalisation"))
+    groups, tests = (tables.read(results / f"{name}.csv") for name in ("basins", "generalisation"))
     metrics, evaluations = frames["metrics"], frames["evaluations"]
     gaps = metrics[(metrics["metric"] == "CG") & (metrics["set"] == "test") & (metrics["quantity"] == "loss")]
     folder.mkdir(parents=True, exist_ok=True)

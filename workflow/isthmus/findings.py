@@ -6,13 +6,14 @@ step minus CG at the step that deltas start from, mean over pairs.
 most pre-training minus CG of the one with the least, at the last step.
 
 A claim is *supported* where the 95 % interval of its estimate lies below 0, *contradicted* where it lies
-above, else *undecided*; also undecided where a model does not beat the majority class, since a gap between
+above, else *undecided*; also undecided where a run does not beat the majority class, since a gap between
 two models that learnt nothing means nothing. The interval is over evaluation examples, replicates paired;
 from five seeds on it is over seeds (`tables.seeds_interval`). Over cells, the estimate is the mean over those
 that learnt their task, and the claim must hold for their mean.
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +81,20 @@ class Gaps:
         return int(self.means[model, dataset]["step"].max())
 
     def learnt(self, model: str, dataset: str) -> bool:
-        """Whether the mean test accuracy at the last step beats the majority class."""
+        """Whether the test accuracy at the last step beats the majority class, in each run."""
         frame = self.evaluations
         mine = frame[(frame["model"] == model) & (frame["dataset"] == dataset) & (frame["set"] == "test")]
         mine = mine[mine["step"] == self.last(model, dataset)]
-        return tables.learnt(mine["accuracy"].mean(), mine["majority"].mean())
+        return all(map(tables.learnt, mine["accuracy"], mine["majority"]))
 
     def change(self, before: tuple[str, str, int], after: tuple[str, str, int]) -> Estimate:
-        """CG at `after` minus CG at `before`, each a (model, data set, step); pairs are those of both."""
+        """CG at `after` minus CG at `before`, each a (model, data set, step).
+
+        Pairs are given where both sides have the same.
+        """
         pairs = [self._pairs(*at) for at in (before, after)]
-        both = [pair for pair in pairs[0] if pair in pairs[1]]
+        # With other pairs on one side, a mean over those of both would not be the estimate.
+        both = [pair for pair in pairs[0] if pair in pairs[1]] if pairs[0].keys() == pairs[1].keys() else []
         samples = [self._mean(*at)["samples"] for at in (before, after)]
         values = [float(self._mean(*at)["value"]) for at in (before, after)]
         changes = np.array([pairs[1][pair] - pairs[0][pair] for pair in both])
@@ -102,11 +107,11 @@ class Gaps:
     def _pairs(self, model: str, dataset: str, step: int) -> dict[tuple[int, int], float]:
         frame = self.metrics
         mine = frame[(frame["model"] == model) & (frame["dataset"] == dataset) & (frame["step"] == step)]
-        return {(row.seed_a, row.seed_b): row.value for row in mine.itertuples()}
+        return {tuple(sorted((row.seed_a, row.seed_b))): row.value for row in mine.itertuples()}
 
 
 def finetuning(gaps: Gaps, model: str, dataset: str, steps: list[int], start: int) -> dict[str, Any]:
-    """Claim (a) on one cell; `since` is the first step from which the fall to the last one is supported.
+    """Claim (a) on one cell; `since`: from this step on, at each step, the fall to the last is supported.
 
     Args:
         steps: the cell's checkpoints, rising.
@@ -117,8 +122,9 @@ def finetuning(gaps: Gaps, model: str, dataset: str, steps: list[int], start: in
     if start == last:
         return row | {"verdict": UNDECIDED, "note": "one checkpoint after step 0 only"}
     row |= judged([gaps.change((model, dataset, start), (model, dataset, last))])
-    falls = [step for step in steps if 0 < step < last and _falls(gaps, model, dataset, step, last)]
-    row["since"] = falls[0] if falls else None
+    before = [step for step in reversed(steps) if 0 < step < last]
+    falls = list(takewhile(lambda step: _falls(gaps, model, dataset, step, last), before))
+    row["since"] = falls[-1] if falls else None
     return row | _skill([(model, dataset)], gaps)
 
 
@@ -165,7 +171,11 @@ def _skill(cells: list[tuple[str, str]], gaps: Gaps) -> dict[str, Any]:
     without = [model for model, dataset in cells if not gaps.learnt(model, dataset)]
     if not without:
         return {}
-    return {"verdict": UNDECIDED, "note": f"{', '.join(without)}: not above the majority class"}
+    return {
+        "verdict": UNDECIDED,
+        "since": None,
+        "note": f"{', '.join(without)}: not above the majority class",
+    }
 
 
 def table(gaps: Gaps, cells: dict[tuple[str, str], tuple[list[int], int]], ladders) -> Any:

@@ -234,9 +234,9 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Distances:
-    """How far two checkpoints' bodies are from each other and from where both began; None: not known."""
+    """How far two checkpoints' bodies are from each other and from where each began; None: not known."""
 
     a: Anchor
     b: Anchor
-    start: Anchor | None
+    starts: tuple[Anchor | None, Anchor | None]
     numerics: Numerics

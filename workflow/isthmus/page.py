@@ -119,6 +119,7 @@ def _render(experiment, content, shown, curves, copies):
         copies=copies,
         k=experiment.paths.intervals,
         floor=f"{tables.FLOOR:g}",
+        negligible=report.NEGLIGIBLE,
         essentials=essentials(experiment),
         settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
@@ -162,12 +163,13 @@ def essentials(experiment) -> tables.Block:
     )
     own = sum(bool(part.training) for part in [*experiment.models.values(), *experiment.datasets.values()])
     seeds, varied = (", ".join(map(str, values)) for values in (experiment.seeds, training.vary))
+    count = len(experiment.seeds)
     parting = f", from step {training.fork_at:,} on" if training.fork_at else ""
     pairs = experiment.pairs if isinstance(experiment.pairs, str) else f"{len(experiment.pairs)} listed"
     warmup = f"{training.warmup_steps:,} updates of warm-up, decay of power {training.power:g}"
     numerics = (experiment.device, f"precision {experiment.precision}", f"attention {experiment.attention}")
     rows = {
-        "seeds": f"{len(experiment.seeds)} ({seeds}); they vary {varied}{parting}",
+        "seeds": f"{count} ({seeds}); they vary {varied}{parting}" if count else "those of the checkpoints",
         "pairs": {"all": "all", "first": "each seed with the first"}.get(pairs, pairs),
         "updates": f"{training.steps:,}, batches of {training.batch_size}",
         "learning rate": f"{training.learning_rate:g}, {warmup}",
@@ -189,10 +191,8 @@ def distances(experiment, pairs) -> list[tables.Block]:
         said = [name for name in mine if name.startswith("disagreement_") and mine[name].notna().any()]
         columns = ["distance", "distance_a", "distance_b", "cosine", *said]
         rows = [
-            [model, f"{step:,}", *(number(value, 3) for value in means)]
-            for (model, step), *means in mine.groupby(["model", "step"], sort=False)[columns]
-            .mean()
-            .itertuples()
+            [model, f"{step:,}", *(_mean_of_known(group[column]) for column in columns)]
+            for (model, step), group in mine.groupby(["model", "step"], sort=False)
         ]
         header = [
             "model",
@@ -205,6 +205,12 @@ def distances(experiment, pairs) -> list[tables.Block]:
         header += [f"disagreement, {name.removeprefix('disagreement_')}" for name in said]
         blocks.append(tables.Block(f"{dataset}: mean over pairs of seeds.", header, rows))
     return blocks
+
+
+def _mean_of_known(values):
+    """A mean over pairs; of how many, where not all have a value."""
+    known = values.notna().sum()
+    return number(values.mean(), 3) + (f" ({known} of {len(values)})" if 0 < known < len(values) else "")
 
 
 def _papers(experiment, metrics, deltas, evaluations):
@@ -265,7 +271,7 @@ def _findings_block(frame):
     caption = (
         "The source paper’s two claims, judged on these results. Supported: the 95 % interval of the change "
         "lies below 0; contradicted: above 0; undecided: neither, or a model does not beat the majority "
-        "class. From and to are updates; since: from that step on the fall to the last one is supported."
+        "class. From and to are updates; since: from there on, each step’s fall to the last is supported."
     )
     rows = [
         [

@@ -38,7 +38,8 @@ def find(experiment, results: Path) -> Found:
         }
         outputs = {name: f"{folder}/{name}.csv" for name in tables.FILES}
         there = {name: [str(f) for f in files] for name, files in inputs.items() if files}
-        connectivity.collect(experiment.experiment, amounts, there, outputs)
+        breakdowns = sorted((results / "data").glob("*/breakdown/*.parquet"))
+        connectivity.collect(experiment.experiment, amounts, there, outputs, breakdowns)
         frames = {
             name: tables.read(Path(outputs[name])) if name in there else _empty(name) for name in inputs
         }
@@ -81,22 +82,33 @@ def _existing(experiment, results, pattern):
 
 
 def _reduce(experiment, results, folder, model, dataset):
-    """The metrics, deltas and means of a cell: those of the workflow where they are newer than all rows."""
+    """The metrics, deltas and means of a cell: those of the workflow where they are of just these rows."""
     from isthmus import connectivity, stored
 
     rows = _existing(experiment, results, f"paths/{model}/{dataset}/step{{step}}/seed{{seed}}.parquet")
     parts = (".parquet", ".deltas.parquet", ".means.parquet")
     made = [results / "connectivity" / model / f"{dataset}{part}" for part in parts]
     newest = max(path.stat().st_mtime for path in rows)
-    if all(path.exists() and path.stat().st_mtime >= newest for path in made):
+    start, k = experiment.cell_delta_from(model, dataset), experiment.paths.intervals
+    if all(path.exists() and path.stat().st_mtime >= newest for path in made) and _of(made, rows, k, start):
         return made
-    start = experiment.cell_delta_from(model, dataset)
-    reduced = connectivity.cell(rows, experiment.paths.intervals, start)
+    reduced = connectivity.cell(rows, k, start)
     written = [folder / model / path.name for path in made]
     written[0].parent.mkdir(parents=True, exist_ok=True)
     for frame, path in zip((reduced.metrics, reduced.deltas, reduced.means), written, strict=True):
         stored.write_frame(path, frame)
     return written
+
+
+def _of(made, rows, k, start):
+    """Whether metrics and deltas were made of these rows, with this K and start: any may be another now."""
+    import pandas as pd
+
+    metrics = pd.read_parquet(made[0], columns=["step", "seed_b", "k"])
+    ends = {(int(path.parent.name[4:]), int(path.stem[4:])) for path in rows}
+    starts = set(pd.read_parquet(made[1], columns=["from_step"])["from_step"])
+    of_rows = set(zip(metrics["step"], metrics["seed_b"], strict=True)) == ends
+    return of_rows and set(metrics["k"].dropna()) == {k} and starts <= {start}
 
 
 def _empty(name):

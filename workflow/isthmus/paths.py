@@ -121,30 +121,33 @@ class Line:
 
 
 def distances(
-    a: dict[str, Any], b: dict[str, Any], start: Iterable[tuple[str, Any | None]]
+    a: dict[str, Any], b: dict[str, Any], starts: Iterable[tuple[str, Any | None, Any | None]]
 ) -> dict[str, np.ndarray]:
-    """How far two checkpoints are from each other and from where both began, over some of their tensors.
+    """How far two checkpoints are from each other and each from where it began, over some of their tensors.
 
     Args:
         a, b: weights by name.
-        start: where both began: names and tensors one after the other, those to compare; None in the place of
-            tensors that are not known.
+        starts: where `a` and where `b` began: names and two tensors one after the other, those to compare;
+            None in the place of tensors that are not known.
 
     Returns:
-        `distance` between the ends, `distance_a` and `distance_b` from the start (L2, in weight units), and
-        the `cosine` of the two updates, NaN where one of them is 0; float64 scalars. Where the start
-        is not known, all but the first are NaN.
+        `distance` between the ends, `distance_a` and `distance_b` each from its own start (L2, in weight
+        units), and the `cosine` of the two updates, NaN where one of them is 0 or where the two starts
+        differ; float64 scalars. Where the starts are not known, all but the first are NaN.
     """
     between, from_a, from_b, inner = 0.0, 0.0, 0.0, 0.0
-    for name, tensor in start:
+    for name, start_a, start_b in starts:
         if a[name].is_floating_point():
-            origin = np.nan if tensor is None else tensor.double()
-            u, v = a[name].double() - origin, b[name].double() - origin
-            apart = a[name].double() - b[name].double() if tensor is None else u - v
+            one = start_a is not None and (start_a is start_b or bool((start_a == start_b).all()))
+            u, v = (
+                end[name].double() - (np.nan if start is None else start.double())
+                for end, start in ((a, start_a), (b, start_b))
+            )
+            apart = u - v if one else a[name].double() - b[name].double()
             between += float((apart**2).sum())
             from_a += float((u**2).sum())
             from_b += float((v**2).sum())
-            inner += float((u * v).sum())
+            inner += float((u * v).sum()) if one else np.nan  # updates of two bodies have no common origin
     norms = np.sqrt(from_a) * np.sqrt(from_b)
     cosine = inner / norms if norms > 0 else np.nan
     values = (np.sqrt(between), np.sqrt(from_a), np.sqrt(from_b), cosine)
@@ -178,7 +181,8 @@ class Row:
 
     Args:
         end: the later end of every path.
-        start: the step-0 checkpoint, whose body both ends began from; None where it is not known.
+        start: its step-0 checkpoint; None where it is not known. Both ends began from its body, unless
+            `interpolate` is told where the earlier ends began.
         sets: the evaluation sets by name.
         budget: tokens a batch.
         numerics: how to compute.
@@ -196,6 +200,7 @@ class Row:
         self.checkpoints: dict[int, Journal] = {}
         self.resamplings = {name: Bootstrap(len(examples), **bootstrap) for name, examples in sets.items()}
         self.measured = 0
+        self.starts_checked: set[Path] = set()
 
     # What only a measurement needs is made when the first one is due.
 
@@ -221,23 +226,33 @@ class Row:
         state = models.load_weights(end.folder / models.WEIGHTS, end.sha256)
         return {name: tensor.to(self.numerics.device) for name, tensor in state.items()}
 
-    @cached_property
-    def checked_start(self) -> Path:
-        """The weights from which both ends began, hashed once for all paths."""
-        models.check_weights(self.start.folder, self.start.sha256)
-        return self.start.folder / models.WEIGHTS
+    def checked(self, start: End) -> Path:
+        """The weights of a step-0 checkpoint, hashed once for all paths."""
+        if start.folder not in self.starts_checked:
+            models.check_weights(start.folder, start.sha256)
+            self.starts_checked.add(start.folder)
+        return start.folder / models.WEIGHTS
 
-    def body_at_start(self) -> Iterator[tuple[str, Any | None]]:
-        """The body from which both ends began, a tensor at a time; names alone where it is not known."""
+    def bodies_at_start(self, other: End | None) -> Iterator[tuple[str, Any | None, Any | None]]:
+        """Where the earlier end and this one began: the bodies' tensors by name; names alone where not known.
+
+        Args:
+            other: the step-0 checkpoint of the earlier end.
+        """
         from safetensors import safe_open
 
-        if self.start is None:
-            yield from ((name, None) for name in self.weights if self._of_body(name))
+        if self.start is None or other is None:
+            yield from ((name, None, None) for name in self.weights if self._of_body(name))
             return
-        with safe_open(self.checked_start, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 - the file is no dict
+        same = other.sha256 == self.start.sha256
+        # Of equal weights the earlier end's file need not be there: it is not what is read.
+        paths = self.checked(self.start if same else other), self.checked(self.start)
+        a, b = (safe_open(path, framework="pt") for path in paths)
+        with a, b:
+            for name in b.keys():  # noqa: SIM118 - the file is no dict
                 if self._of_body(name):
-                    yield name, file.get_tensor(name).to(self.numerics.device)
+                    tensor = b.get_tensor(name).to(self.numerics.device)
+                    yield name, tensor if same else a.get_tensor(name).to(self.numerics.device), tensor
 
     def _of_body(self, name: str) -> bool:
         return name.startswith(f"{self.live.base_model_prefix}.")
@@ -332,14 +347,18 @@ class _Path:
 
         return {alpha: points[alpha] for alpha in replay(at, sampler)}
 
-    def pair(self) -> dict[str, float]:
-        """Distances, cosine, and the share of examples on which the ends' predictions differ, set by set."""
+    def pair(self, start: End | None) -> dict[str, float]:
+        """Distances, cosine, and the share of examples on which the ends' predictions differ, set by set.
+
+        Args:
+            start: the step-0 checkpoint whose body the earlier end began from.
+        """
         row = self.row
-        start = None if row.start is None else row.start.anchor
-        key = identity.key(Distances(self.other.anchor, row.end.anchor, start, row.numerics))
+        starts = tuple(None if one is None else one.anchor for one in (start, row.start))
+        key = identity.key(Distances(self.other.anchor, row.end.anchor, starts, row.numerics))
         values = row.records.get(key)
         if values is None:
-            values = row.records.put(key, distances(self.weights, row.weights, row.body_at_start()))
+            values = row.records.put(key, distances(self.weights, row.weights, row.bodies_at_start(start)))
         result = {name: float(values[name]) for name in DISTANCES}
         for name in row.sets:
             a, b = (
@@ -350,8 +369,9 @@ class _Path:
 
 
 def interpolate(
-    *, row: Row, others: list[End], sampler: dict[str, Any], labels: dict[str, Any], out: Path, pairs: Path
-) -> None:
+    *, row: Row, others: list[End], sampler: dict[str, Any], labels: dict[str, Any], out: Path, pairs: Path,
+    starts: list[End] | None = None,
+) -> None:  # fmt: skip
     """One job: the curves of a row.
 
     Args:
@@ -362,6 +382,7 @@ def interpolate(
         out: Parquet, a row a path, set and alpha: the labels, `seed_a, seed_b, set, alpha, loss, error, n`
             and the replicates of loss and error (lists of float32).
         pairs: Parquet, a row a path: the labels, seeds, distances, cosine, disagreements.
+        starts: the step-0 checkpoints of the earlier ends; by default all began from the body of `row.start`.
 
     Raises:
         MismatchedEnds: two ends (or an end and its start) differ in architecture, keys, shapes or types.
@@ -392,7 +413,7 @@ def interpolate(
                 for name in row.sets
                 for alpha, at in measured.items()
             ]
-            pair_rows.append({**seeds, **path.pair()})
+            pair_rows.append({**seeds, **path.pair(starts[position] if starts else row.start)})
             print(f"seeds {other.seed} and {row.end.seed}: {len(measured)} alphas", flush=True)
     print(f"{row.measured} measurements made, the others were in the journal", flush=True)
     _write(points, out)

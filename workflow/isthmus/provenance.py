@@ -7,8 +7,13 @@ from pathlib import Path
 from isthmus import state, stored
 
 
-def read(results: Path) -> dict:
-    """What the records beside models, data and checkpoints say: versions, origins, hashes, time spent."""
+def read(experiment, results: Path) -> dict:
+    """What the records beside models, data and checkpoints say: versions, origins, hashes, time spent.
+
+    Args:
+        experiment: the typed config, which says which models are rungs of one pre-training.
+        results: the experiment's folder.
+    """
     from importlib.metadata import version
 
     models = {path.parent.name: _record(path) for path in sorted((results / "models").glob("*/model.json"))}
@@ -16,7 +21,8 @@ def read(results: Path) -> dict:
     runs: dict[Path, list[dict]] = {}
     for path in sorted((results / "checkpoints").glob("*/*/seed*/step*/checkpoint.json")):
         runs.setdefault(path.parents[1], []).append(_record(path))
-    last = [max(records, key=lambda record: record["step"]) for records in runs.values()]
+    ends = {run: max(records, key=lambda record: record["step"]) for run, records in runs.items()}
+    last = list(ends.values())
     drawing = {name: version(name) for name in ("matplotlib", "pandas", "seaborn")}
     return {
         "python": platform.python_version(),
@@ -36,9 +42,13 @@ def read(results: Path) -> dict:
             "page made on": f"{platform.platform(terse=True)}, {platform.machine()}, {os.cpu_count()} cores",
         },
         "time spent": {
-            "pre-training": _spent(models.values()),
-            "fine-tuning": _spent([*last, *(record["trunk"] for record in last if "trunk" in record)]),
-            "measuring": _spent([{"spent": state.spent_measuring(results / "journal")}]),
+            "pre-training": _spent((_pretraining(experiment, name), one) for name, one in models.items()),
+            "fine-tuning": _spent(
+                ((run.parent, part.get("identity", run)), part)
+                for run, record in ends.items()
+                for part in (record, record.get("trunk", {}))
+            ),
+            "measuring": _spent([("all", {"spent": state.spent_measuring(results / "journal")})]),
             "jobs": sum(1 for _ in (results / "benchmarks").rglob("*.tsv")),
         },
     }
@@ -97,9 +107,24 @@ def _versions(records):
     return {name: list(values) for name, values in sorted(found.items())}
 
 
+def _pretraining(experiment, name):
+    """The pre-training that a model is a rung of, which rungs share; the model itself where it is none."""
+    model = experiment.models.get(name)
+    return ("pre-training", model.pretraining) if model and model.pretraining else ("model", name)
+
+
 def _spent(records):
-    """Time by device, CPU hours and the number of attempts; failed ones count, shared ones once."""
-    spent = list({r.get("identity", n): r["spent"] for n, r in enumerate(records) if "spent" in r}.values())
+    """Time by device, CPU hours and the number of attempts; failed ones count, shared ones once.
+
+    Args:
+        records: pairs of what was trained and a record of it. What one training took stands in several: each
+            has what had been spent when it was written, so the one with the most is counted.
+    """
+    most: dict = {}
+    for what, record in records:
+        if "spent" in record:
+            most.setdefault(what, []).append(record["spent"])
+    spent = [max(ones, key=lambda one: (one["attempts"], one["cpu_seconds"])) for ones in most.values()]
     attempts = sum(one["attempts"] for one in spent)
     if not attempts:
         return "none recorded"

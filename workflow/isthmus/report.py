@@ -6,14 +6,23 @@ paper found the same. `page` makes the HTML file around it.
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import nan
 
 from isthmus import figures, tables
 from isthmus.tables import interval, number
 
+# In nats: the gap that matters. It takes 2 % off the probability of the right label (exp(-0.02) = 0.98). To
+# lie above 0 is no criterion: a gap is a maximum, which chance lifts, so that the percentile interval stays
+# clear of 0 for most straight curves too, whatever the number of examples.
+NEGLIGIBLE = 0.02
+
 
 @dataclass(frozen=True)
 class Gap:
-    """CG of a cell at one step, or its change: mean over pairs, interval, range, number of pairs; in nats."""
+    """CG of a cell at one step, or its change: mean over pairs, interval, range, number of pairs; in nats.
+
+    Where the interval is over seeds, `examples` is the one over evaluation examples.
+    """
 
     mean: float
     low: float
@@ -22,6 +31,7 @@ class Gap:
     most: float
     pairs: int
     over_seeds: bool
+    examples: tuple[float, float] = (nan, nan)
 
     def __str__(self) -> str:
         return f"{number(self.mean, 3)} {interval(self.low, self.high, 3)}".strip()
@@ -30,6 +40,26 @@ class Gap:
     def range(self) -> str:
         """The smallest and the largest value over pairs, or nothing for a single pair."""
         return f"{number(self.least, 3)} to {number(self.most, 3)}" if self.pairs > 1 else ""
+
+    @property
+    def surely(self) -> float:
+        """What a gap is at least: the lowest end of its intervals; NaN where there is none over examples.
+
+        Each also counts as mirrored at the mean: chance lifts a maximum, and in the replicates once more, so
+        that the interval as it is lies too high; its mirror image lies as much too low.
+        """
+        lowest = [min(low, 2 * self.mean - high) for low, high in self._intervals]
+        return nan if any(end != end for end in lowest) else min(lowest)
+
+    @property
+    def at_most(self) -> float:
+        """The highest end of its intervals; NaN where there is none over examples."""
+        highest = [high for _, high in self._intervals]
+        return nan if any(end != end for end in highest) else max(highest)
+
+    @property
+    def _intervals(self) -> list[tuple[float, float]]:
+        return [(self.low, self.high), *([self.examples] if self.over_seeds else [])]
 
     @property
     def moved(self) -> str:
@@ -58,16 +88,22 @@ class Cell:
     accuracy: float
     majority: float
     loss: float  # of the ends: the mean test loss of the checkpoints at `to_step`
+    failed: tuple[int, ...] = ()  # runs whose test accuracy at the end does not beat the majority class
+    start_skilled: bool = True  # as `skilled`, at `from_step`
 
     @property
     def skilled(self) -> bool:
-        """Whether the mean test accuracy at the end beats the majority class."""
-        return tables.learnt(self.accuracy, self.majority)
+        """Whether the test accuracy at the end beats the majority class, in each run and in the mean."""
+        return tables.learnt(self.accuracy, self.majority) and not self.failed
 
     @property
     def warning(self) -> str:
         """What to say where the model has not learnt its task."""
-        return f"{self.model}, step {self.to_step:,}: {tables.no_skill(self.accuracy, self.majority)}"
+        where = f"{self.model}, step {self.to_step:,}"
+        if not tables.learnt(self.accuracy, self.majority):
+            return f"{where}: {tables.no_skill(self.accuracy, self.majority)}"
+        runs = f"seed{'s' if len(self.failed) > 1 else ''} {', '.join(map(str, self.failed))}"
+        return f"{where}: the test accuracy of {runs} does not beat the majority baseline; {tables.NO_SKILL}."
 
 
 # ---------------------------------------------------------------------------------------------- the answer
@@ -88,7 +124,8 @@ def cells(experiment, metrics, deltas, evaluations) -> list[Cell]:
         last = int(mine["step"].max())
         start, end = moved[["from_step", "to_step"]].iloc[0].tolist() if len(moved) else (last, last)
         steps = {step: _gap(mine[mine["step"] == step]) for step in (0, start, end)}
-        scores = scores[(scores["set"] == "test") & (scores["step"] == end)]
+        scores = scores[scores["set"] == "test"]
+        first, scores = (scores[scores["step"] == step] for step in (start, end))
         found.append(
             Cell(
                 *(dataset, model, start, end, steps[0], steps[start], steps[end]),
@@ -97,6 +134,8 @@ def cells(experiment, metrics, deltas, evaluations) -> list[Cell]:
                 accuracy=float(scores["accuracy"].mean()),
                 majority=float(scores["majority"].mean()),
                 loss=float(scores["loss"].mean()),
+                failed=tuple(scores.loc[scores["accuracy"] <= scores["majority"], "seed"].tolist()),
+                start_skilled=not (first["accuracy"] <= first["majority"]).any(),
             )
         )
     return found
@@ -104,22 +143,30 @@ def cells(experiment, metrics, deltas, evaluations) -> list[Cell]:
 
 def connection(found: list[Cell]) -> str:
     """Whether the seeds of one data set's cells end linearly connected, a clause a model."""
-    clauses = []
-    for cell in found:
-        if cell.end.mean != cell.end.mean:
-            clauses.append(f"{cell.model}: not measured at step {cell.to_step:,}")
-        elif tables.floored(cell.end.mean) == 0:
-            clauses.append(f"{cell.model}: yes, the test loss has no gap beyond rounding")
-        elif tables.floored(cell.end.low) == 0:
-            clauses.append(f"{cell.model}: a gap of {cell.end} nats, which cannot be told from none")
-        else:
-            share = (
-                f", {100 * cell.end.mean / cell.loss:.0f} % of the ends’ own test loss"
-                if cell.loss > 0
-                else ""
-            )
-            clauses.append(f"{cell.model}: no, there is a gap of {cell.end} nats{share}")
-    return "; ".join(clauses) + "."
+    return "; ".join(f"{cell.model}: {_connected(cell)}" for cell in found) + "."
+
+
+def _connected(cell: Cell) -> str:
+    """The answer for one model: no only where the gap surely matters, and none where nothing was learnt."""
+    gap, said = cell.end, f"a gap of {cell.end} nats"
+    if gap.mean != gap.mean:
+        return f"not measured at step {cell.to_step:,}"
+    if cell.accuracy != cell.accuracy:
+        return f"{said}; whether its runs have learnt the task is not known yet"
+    if not cell.skilled:
+        return f"{said}, which says nothing: not all of its runs have learnt the task"
+    if tables.floored(gap.mean) == 0:
+        return "yes, the test loss has no gap beyond rounding"
+    if gap.surely != gap.surely:
+        return f"{said} without an interval over examples, so it cannot be told from none"
+    if tables.floored(gap.low) == 0:
+        return f"{said}, which cannot be told from none"
+    if gap.at_most < NEGLIGIBLE:
+        return f"yes, but for {said}, less than the {NEGLIGIBLE:g} that matter"
+    if not gap.surely > NEGLIGIBLE:
+        return f"{said}, which is not clearly more than the {NEGLIGIBLE:g} that matter"
+    share = f", {100 * gap.mean / cell.loss:.0f} % of the ends’ own test loss" if cell.loss > 0 else ""
+    return f"no, there is {said}{share}"
 
 
 def over_finetuning(cell: Cell) -> str:
@@ -130,6 +177,8 @@ def over_finetuning(cell: Cell) -> str:
             "so nothing can be said about its course over fine-tuning."
         )
     spread = f", range over {cell.change.pairs} pairs {cell.change.range}" if cell.change.pairs > 1 else ""
+    if cell.start.pairs != cell.end.pairs:
+        spread += f"; of {cell.start.pairs} pairs at the start and {cell.end.pairs} at the end"
     return (
         f"{cell.model}: CG {cell.change.moved}, from {cell.start} at step {cell.from_step:,} "
         f"to {cell.end} at step {cell.to_step:,} (change {_signed(cell.change)}{spread})."
@@ -138,14 +187,19 @@ def over_finetuning(cell: Cell) -> str:
 
 def claim_finetuning(found: list[Cell]) -> str:
     """The first hypothesis against one data set's cells: does the gap fall over fine-tuning?"""
-    moves = [cell.change.moved for cell in found if cell.change]
-    if not moves:
+    changed = [cell for cell in found if cell.change and cell.change.mean == cell.change.mean]
+    if not changed:
         return ""
     said = "The source paper reports a fall for each of its models"
+    out = ", ".join(cell.model for cell in changed if not cell.skilled)
+    left = f" Left out, since not above the majority class: {out}." if out else ""
+    moves = [cell.change.moved for cell in changed if cell.skilled]
+    if not moves:
+        return f"{said}; here no model has learnt its task, so this is not tested.{left}"
     if all(move == "fell" for move in moves):
-        return f"{said}; so it is here."
+        return f"{said}; so it is here.{left}"
     counts = ", ".join(f"{word} for {moves.count(word)}" for word in dict.fromkeys(moves))
-    return f"{said}; here the gap {counts} of {len(moves)} model{'s' if len(moves) > 1 else ''}."
+    return f"{said}; here the gap {counts} of {len(moves)} model{'s' if len(moves) > 1 else ''}.{left}"
 
 
 def over_pretraining(experiment, found: list[Cell], dataset: str) -> list[str]:
@@ -225,10 +279,12 @@ def what(found: list[Cell]) -> str:
     """What the value and the brackets are, for this experiment."""
     gaps = [cell.end for cell in found]
     mean = "mean over pairs" if any(gap.pairs > 1 for gap in gaps) else "one pair of seeds"
-    if all(gap.low != gap.low for gap in gaps):
+    over = {gap.over_seeds for gap in gaps if gap.low == gap.low}
+    if not over:
         return mean
-    over = "seeds" if any(gap.over_seeds for gap in gaps) else "evaluation examples"
-    return f"{mean}, 95 % interval over {over}"
+    if len(over) > 1:
+        return f"{mean}, 95 % interval over seeds where there are five or more, else over evaluation examples"
+    return f"{mean}, 95 % interval over {'seeds' if True in over else 'evaluation examples'}"
 
 
 def _of(frame, model, dataset):
@@ -241,7 +297,12 @@ def _gap(frame) -> Gap:
     row = tables.over_pairs(frame.assign(all=0), ["all"]).iloc[0]
     over_seeds = row["seeds_low"] == row["seeds_low"]
     ends = ("seeds_low", "seeds_high") if over_seeds else ("low", "high")
-    return Gap(*row[["mean", *ends, "min", "max"]], pairs=int(row["pairs"]), over_seeds=over_seeds)
+    return Gap(
+        *row[["mean", *ends, "min", "max"]],
+        pairs=int(row["pairs"]),
+        over_seeds=over_seeds,
+        examples=tuple(row[["low", "high"]]),
+    )
 
 
 def _signed(change: Gap) -> str:
@@ -259,9 +320,23 @@ def _ladder(experiment, ladder, rungs, when):
     values = ", ".join(f"{gap} after {amount:,}" for gap, amount in zip(gaps, amounts, strict=True))
     steps = {cell.to_step if when == "end" else cell.from_step for cell in rungs}
     at = f"at step {steps.pop():,}" if len(steps) == 1 else f"at each model's {when}"
-    least, most = gaps[0], gaps[-1]
-    if least.low <= most.high and most.low <= least.high:
-        verdict = "but the intervals of the least and the most overlap, so this is not settled"
-    else:
-        verdict = "as the source paper claims" if falls else "which is not what the source paper claims"
+    verdict = _claim_pretraining(rungs[0], rungs[-1], when, falls)
     return f"Ladder {ladder}, {at}: the gap is {course} with more pre-training ({values} updates), {verdict}."
+
+
+def _claim_pretraining(least: Cell, most: Cell, when: str, falls: bool) -> str:
+    """What the rungs with the least and the most pre-training say of the second hypothesis, as a clause."""
+    skill = {cell.model: cell.skilled if when == "end" else cell.start_skilled for cell in (least, most)}
+    if not all(skill.values()):
+        out = " and ".join(model for model, skilled in skill.items() if not skilled)
+        return f"but {out} did not beat the majority class there, so this says nothing of the claim"
+    low, high = (getattr(cell, when) for cell in (most, least))
+    if any(end != end for gap in (low, high) for end in (gap.low, gap.high)):
+        return "but without intervals this is not settled"
+    if high.low <= low.high and low.low <= high.high:
+        return "but the intervals of the least and the most overlap, so this is not settled"
+    if falls:
+        return "as the source paper claims"
+    if low.mean < high.mean:
+        return "though smaller with the most than with the least, as the source paper claims"
+    return "which is not what the source paper claims"

@@ -4,6 +4,7 @@ A value of a cell is the mean over its pairs. The numbers stay as computed in `m
 are shown, a loss under `FLOOR` is 0: rounding is no gap.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,18 @@ TABLE_FORMATS = ("csv", "md", "tex")
 FILES = ("metrics", "deltas", "means", "differences", "pairs", "evaluations")
 FLOOR = 1e-6  # nats; what rounding alone makes of the gap of a convex float32 path
 SEEDS_FOR_INTERVAL = 5  # resampling fewer seeds says more of the resampling than of the seeds
+TEXT = (
+    "experiment",
+    "model",
+    "model_a",
+    "model_b",
+    "dataset",
+    "set",
+    "quantity",
+    "metric",
+    "subject",
+    "note",
+)
 METRICS = {"BH_nested": "BH", "CG_nested": "CG", "ICG_nested": "ICG", "CG": "CG, exact"}
 STATISTICS = ("mean", "low", "high", "median", "min", "max", "seeds_low", "seeds_high")
 NO_SKILL = "a barrier between two models that learnt nothing means nothing"
@@ -29,6 +42,8 @@ _LATEX = str.maketrans(
         **{"−": "$-$", "†": r"$^\dagger$", "–": "--"},
     }
 )
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_MARKS = re.compile(r"[\\`*~$|]|(?<![^\W_])_|_(?![^\W_])|(?<=\])[(\[:]")
 
 
 @dataclass(frozen=True)
@@ -48,8 +63,7 @@ def names(experiment) -> list[str]:
 
 def read(path: Path):
     """One of the tidy CSV files as a frame; only empty cells are missing, and names stay text."""
-    text = dict.fromkeys(("experiment", "model", "dataset", "set", "quantity", "metric"), str)
-    return stored.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
+    return stored.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
 
 
 def write(experiment, metrics, deltas, evaluations, folder: Path) -> None:
@@ -85,7 +99,7 @@ def with_intervals(frame, means):
     step = "to_step" if changes else "step"
     means = means.rename(columns={"step": step, "low": "mean_low", "high": "mean_high"})
     keys = ["model", "dataset", step, "set", "quantity", "metric"]
-    return frame.merge(means[[*keys, "mean_low", "mean_high"]], on=keys, how="left")
+    return frame.merge(means[[*keys, "mean_low", "mean_high"]], on=keys, how="left", validate="many_to_one")
 
 
 def over_pairs(frame, by: list[str]):
@@ -228,7 +242,9 @@ def _facts(metrics, evaluations, dataset, model, ends):
     """One model's rows that belong to no metric."""
     cell = (evaluations["dataset"] == dataset) & (evaluations["model"] == model)
     end = evaluations[cell & (evaluations["set"] == "test") & (evaluations["step"] == ends[1])]
-    pairs = metrics.loc[metrics["model"] == model, ["seed_a", "seed_b"]].drop_duplicates()
+    pairs = metrics.loc[
+        (metrics["model"] == model) & (metrics["step"] == ends[1]), ["seed_a", "seed_b"]
+    ].drop_duplicates()
     facts = {"from_step": ends[0], "to_step": ends[1], "pairs": len(pairs)}
     facts |= {"accuracy": end["accuracy"].mean(), "majority": end["majority"].mean()}
     return {("test", "", None, key): float(value) for key, value in facts.items()}
@@ -310,8 +326,9 @@ def markdown(title: str, blocks: list[Block]) -> str:
     parts = [f"# {title}"] if title else []
     for block in blocks:
         ruler = ["---", *["---:"] * (len(block.header) - 1)]
-        lines = [[cell.replace("|", "\\|") for cell in row] for row in (block.header, ruler, *block.rows)]
-        parts += [block.caption, "\n".join(f"| {' | '.join(line)} |" for line in lines), *block.notes]
+        header, *rows = ([_markdown(cell) for cell in row] for row in (block.header, *block.rows))
+        table = "\n".join(f"| {' | '.join(line)} |" for line in (header, ruler, *rows))
+        parts += [_markdown(block.caption), table, *map(_markdown, block.notes)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -320,9 +337,18 @@ def latex(blocks: list[Block]) -> str:
     return "\n\n".join(map(_latex_table, blocks)) + "\n"
 
 
+def _markdown(text):
+    """A text as Markdown shows it: no HTML, no mark-up, one line. An underscore in a word is none."""
+    return _MARKS.sub(r"\\\g<0>", " ".join(text.split()).translate(_HTML))
+
+
+def _latex(text):
+    return " ".join(text.split()).translate(_LATEX)
+
+
 def _latex_table(block):
-    caption = " ".join([block.caption, *block.notes]).translate(_LATEX)
-    cells = [[cell.translate(_LATEX) for cell in row] for row in (block.header, *block.rows)]
+    caption = _latex(" ".join([block.caption, *block.notes]))
+    cells = [[_latex(cell) for cell in row] for row in (block.header, *block.rows)]
     header, *rows = (rf"{' & '.join(row)} \\" for row in cells)
     lines = [
         r"\begin{table}",

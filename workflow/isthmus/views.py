@@ -42,6 +42,12 @@ def pairs(experiment) -> list[tuple[int, int]]:
     return list(combinations(seeds(experiment), 2))
 
 
+def _places(experiment) -> dict[tuple[int, int], int]:
+    """The place of each pair in `pairs`, whichever end is first: cells may order their runs otherwise."""
+    order = {pair: place for place, pair in enumerate(pairs(experiment))}
+    return {pair[::-1]: place for pair, place in order.items()} | order
+
+
 def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -> dict[str, Any]:
     """Everything but the curves: what there is, statistics over pairs, gaps and distances, training.
 
@@ -67,6 +73,7 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
                 "ends": _ends(experiment, ends, steps),
                 "runs": _runs(experiment, scores, steps, runs.get((model, dataset), {})),
                 "order": _order(experiment, basins, model, dataset),
+                "turned": _turned(experiment, model, dataset),
             }
         )
     shown = figures.training_run(experiment)
@@ -88,7 +95,7 @@ def curves(experiment, rows: Iterable[Path], metrics) -> dict[int, dict]:
     A path has its alphas and for each set loss and error with their 95 % bands, and where BH and CG lie.
     """
     places = {cell: place for place, cell in enumerate(experiment.cell_list())}
-    order = {pair: place for place, pair in enumerate(pairs(experiment))}
+    order = _places(experiment)
     gaps = _gap_rows(metrics)
     found: dict[int, dict] = {}
     for row in rows:
@@ -176,8 +183,8 @@ def _statistics(metrics, steps):
 
 def _by_step_and_pair(experiment, frame, steps, column):
     """A column as a list a step of a value a pair; null for a step that has none."""
-    order = {pair: place for place, pair in enumerate(pairs(experiment))}
-    lists = [[None] * len(order) for _ in steps]
+    order = _places(experiment)
+    lists = [[None] * len(pairs(experiment)) for _ in steps]
     for step, a, b, value in zip(*(frame[c] for c in ("step", "seed_a", "seed_b", column)), strict=True):
         if step in steps and (a, b) in order:
             lists[steps.index(step)][order[a, b]] = _digits(value)
@@ -225,9 +232,16 @@ def _order(experiment, basins, model, dataset):
     if "step" in mine and len(mine):
         mine = mine[mine["step"] == mine["step"].max()]
     basin = dict(zip(mine["seed"], mine["basin"], strict=True))
-    known = sorted({str(value) for value in basin.values()})
-    rank = {seed: known.index(str(value)) for seed, value in basin.items()}
+    known = sorted({value for value in basin.values() if value == value})
+    rank = {seed: known.index(value) for seed, value in basin.items() if value == value}
     return sorted(places, key=lambda place: rank.get(runs[place], len(known)))
+
+
+def _turned(experiment, model, dataset):
+    """The places of the pairs whose paths begin at the later seed of `seeds` in this cell."""
+    order = dict.fromkeys(pairs(experiment))
+    places = _places(experiment)
+    return [places[pair] for pair in experiment.cell_pairs(model, dataset) if pair not in order]
 
 
 def _thinned(frame):

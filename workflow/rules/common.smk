@@ -106,6 +106,13 @@ def start(wildcards):
     return [checkpoint(*cell, wildcards.seed, 0)] if 0 in STEPS[cell] else []
 
 
+def other_starts(wildcards):
+    """What the seeds before this one began from, where that may be another body: with checkpoints of others."""
+    cell = wildcards.model, wildcards.dataset
+    known = cell[0] in ADOPTED and 0 in STEPS[cell]
+    return [checkpoint(*cell, seed, 0) for seed in other_ends(wildcards)] if known else []
+
+
 def adopted(wildcards):
     """The settings of a checkpoint that others trained."""
     return EXPERIMENT.models[wildcards.model].runs()[int(wildcards.seed)][int(wildcards.step)]

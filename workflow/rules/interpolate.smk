@@ -37,6 +37,7 @@ rule interpolate:
         weights=f"{CHECKPOINT}/model.safetensors",
         others=lambda w: [checkpoint(w.model, w.dataset, seed, w.step) for seed in other_ends(w)],
         start=start,
+        starts=other_starts,
         tokens=token_files,
     output:
         points=results("paths/{model}/{dataset}/step{step}/seed{seed}.parquet"),
@@ -59,6 +60,7 @@ rule interpolate:
         evaluation=evaluation_params,
         bootstrap={"replicates": EXPERIMENT.evaluation.replicates, "seed": EXPERIMENT.evaluation.seed},
         numerics=NUMERICS,
-        version=1,
+        # 2: each end's distance from its own start, which is another one only with checkpoints of others
+        version=lambda w: 2 if w.model in ADOPTED else 1,
     script:
         "../scripts/interpolate.py"

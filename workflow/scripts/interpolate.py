@@ -12,6 +12,8 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
     files = dict(zip(snakemake.params.sets, map(Path, snakemake.input.tokens), strict=True))
     results = Path("results", config.load(snakemake.config).experiment)
     others = zip(snakemake.params.seeds, snakemake.input.others, strict=True)
+    # Where these are not given, all began from one body.
+    starts = zip(snakemake.params.seeds, snakemake.input.starts, strict=bool(snakemake.input.starts))
     paths.interpolate(
         row=paths.Row(
             End.read(seed, Path(snakemake.input.weights).parent),
@@ -23,6 +25,7 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
             results / "journal" / model / dataset / f"step{step}",
         ),
         others=[End.read(other, Path(weights).parent) for other, weights in others],
+        starts=[End.read(other, Path(weights).parent) for other, weights in starts],
         sampler=snakemake.params.sampler,
         labels={"model": model, "dataset": dataset, "step": int(step)},
         out=Path(snakemake.output.points),

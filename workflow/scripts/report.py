@@ -16,7 +16,7 @@ with logged(snakemake.log[0]):
             [Path(path) for path in snakemake.input.histories],
             lacking=[],
         )
-    origins = provenance.read(out.parent)
+    origins = provenance.read(experiment, out.parent)
     page.write(experiment, found.frames, out, origins, found.rows, found.histories, found.lacking)
     shown = (found.frames[name] for name in ("metrics", "deltas", "evaluations"))
     Path(snakemake.output.summary).write_text(report.summary(experiment, *shown))

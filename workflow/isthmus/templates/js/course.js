@@ -65,7 +65,7 @@ function drawLadder(choice) {
         x: points.map((p) => p.amount), y: points.map((p) => p.mean), mode: "lines+markers",
         name: `${ladders.length > 1 ? `${plain(ladder)}, ` : ""}step ${thousands(step)}`,
         line: { color: colour, width: 2 }, marker: { size: 8, symbol: i % 30, color: colour },
-        error_y: { type: "data", symmetric: false, array: points.map((p) => p.high - p.mean), arrayminus: points.map((p) => p.mean - p.low), thickness: 1.2, width: 4, visible: known(points[0].low) },
+        error_y: { type: "data", symmetric: false, array: points.map((p) => known(p.high) ? p.high - p.mean : 0), arrayminus: points.map((p) => known(p.low) ? p.mean - p.low : 0), thickness: 1.2, width: 4, visible: points.some((p) => known(p.low)) },
         customdata: points.map(pointWords),
         hovertemplate: `after %{x:,} updates of pre-training, step ${thousands(step)}<br>%{customdata}<extra></extra>`,
       });

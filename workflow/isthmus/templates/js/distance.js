@@ -15,7 +15,7 @@ function drawFar() {
     cell.steps.forEach((at, i) => {
       if (step !== "all" && Number(step) !== at) return;
       const [far, gaps] = [cell.ends[x]?.[i], cell.gaps[set]?.[quantity]?.[i]];
-      if (far && gaps) PAIRS.forEach((_, pair) => { if (known(far[pair]) && known(gaps[pair])) points.push([far[pair], gaps[pair], `seeds ${pairName(pair)}, step ${thousands(at)}`]); });
+      if (far && gaps) PAIRS.forEach((_, pair) => { if (known(far[pair]) && known(gaps[pair])) points.push([far[pair], gaps[pair], `seeds ${pairName(pair, cell)}, step ${thousands(at)}`]); });
     });
     const range = (k) => `${number(Math.min(...points.map((p) => p[k])), 3)} to ${number(Math.max(...points.map((p) => p[k])), 3)}`;
     if (points.length) words.push(`${cell.model}: ${points.length} pairs, from ${range(0)}, CG from ${range(1)}.`);

@@ -4,6 +4,7 @@ const chosen = { cell: 0, step: 0, pair: 0 };
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 let playing = null; // what stops the slider's play
 let animation = 0; // the newest animation; older ones end
+let named = null; // the cell whose pairs the switch names
 
 /** A path's measured points on a set: [{alpha, value, low, high}]. */
 function pointsOf(path, set, quantity) {
@@ -116,7 +117,7 @@ const pathLayout = (range, view) => ({
 });
 
 function pathWords(path, view) {
-  const where = `${view.cell.model} on ${view.cell.dataset}, step ${thousands(view.step)}, seeds ${pairName(view.pair)}`;
+  const where = `${view.cell.model} on ${view.cell.dataset}, step ${thousands(view.step)}, seeds ${pairName(view.pair, view.cell)}`;
   if (!path?.sets[view.set]) return `No path was measured here: ${where}, set ${view.set}.`;
   const points = pointsOf(path, view.set, view.quantity);
   const [gap, barrier] = ["CG", "BH"].map((metric) => gapOf(path, view.set, view.quantity, metric));
@@ -200,6 +201,8 @@ function syncPath() {
   fill($("path-model"), same(cellsOn(cell.dataset).map((c) => c.model)));
   $("path-model").value = cell.model;
   fill($("path-set"), same(setsOf([cell])), "test");
+  if (named !== cell) fill($("path-pair"), PAIRS.map((_, i) => [i, pairName(i, cell)]));
+  named = cell;
   $("path-pair").value = String(chosen.pair);
   chosen.step = Math.min(chosen.step, cell.steps.length - 1);
   $("path-step").max = cell.steps.length - 1;
@@ -237,7 +240,6 @@ function play() {
 function startExplorer() {
   fill($("path-dataset"), same(datasets));
   fill($("path-quantity"), Object.entries(QUANTITY), "loss");
-  fill($("path-pair"), PAIRS.map((_, i) => [i, pairName(i)]));
   const measured = (cell) => Object.keys(cell.stats).length > 0;
   chosen.cell = Math.max(0, data.cells.findIndex(measured));
   const gaps = Object.values(data.cells[chosen.cell].gaps)[0]?.loss ?? [];

@@ -13,7 +13,8 @@ const cellOf = (dataset, model) => data.cells.findIndex((c) => c.dataset === dat
 const cellsOn = (dataset) => data.cells.filter((c) => c.dataset === dataset);
 const datasets = [...new Set(data.cells.map((c) => c.dataset))];
 const setsOf = (cells) => [...new Set(cells.flatMap((c) => Object.keys(c.stats)))];
-const pairName = (pair) => PAIRS[pair].map((i) => data.seeds[i]).join(" and ");
+// A path begins at the seed that is named first; cells may list their runs in other orders.
+const pairName = (pair, cell) => (cell.turned.includes(pair) ? [...PAIRS[pair]].reverse() : PAIRS[pair]).map((i) => data.seeds[i]).join(" and ");
 const thousands = (step) => step.toLocaleString("en-US");
 const known = (value) => value !== null && value !== undefined;
 // The library reads a little HTML in its texts; names are shown as they are.

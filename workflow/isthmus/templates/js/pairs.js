@@ -10,10 +10,10 @@ function drawMap(id, cell, step, set, quantity, top, framed) {
   const shown = (values ?? []).filter(known);
   const names = (places) => places.map((place) => `${data.seeds[cell.order[place]]}`);
   const words = shown.length
-    ? `CG of ${shown.length} pairs of seeds of ${cell.model} at step ${thousands(cell.steps[step])}, ${set} ${QUANTITY[quantity]}: ${PAIRS.length > 10 ? `${number(Math.min(...shown))} to ${number(Math.max(...shown))}` : values.map((v, pair) => `${pairName(pair)}: ${number(v)}`).join("; ")}.`
+    ? `CG of ${shown.length} pairs of seeds of ${cell.model} at step ${thousands(cell.steps[step])}, ${set} ${QUANTITY[quantity]}: ${PAIRS.length > 10 ? `${number(Math.min(...shown))} to ${number(Math.max(...shown))}` : values.map((v, pair) => `${pairName(pair, cell)}: ${number(v)}`).join("; ")}.`
     : `No pair of ${cell.model} was measured at step ${thousands(cell.steps[step])}.`;
   const trace = {
-    type: "heatmap", x: columns, y: rows, z: pick((pair) => values?.[pair] ?? null), customdata: pick((pair) => [pair, pairName(pair)]),
+    type: "heatmap", x: columns, y: rows, z: pick((pair) => values?.[pair] ?? null), customdata: pick((pair) => [pair, pairName(pair, cell)]),
     zmin: 0, zmax: (top ?? Math.max(...shown)) || 1, colorscale: "Cividis", xgap: 1, ygap: 1, hoverongaps: false,
     colorbar: { thickness: 10, len: 0.9, title: { text: "CG", side: "top" }, tickfont: { size: 11 } },
     hovertemplate: "seeds %{customdata[1]}<br>CG %{z:.4f}<extra></extra>",
@@ -73,7 +73,7 @@ function drawSpread() {
       if (!known(value)) return;
       x.push(thousands(cell.steps[i]));
       y.push(value);
-      names.push(pairName(pair));
+      names.push(pairName(pair, cell));
     }));
     if (y.length) words.push(`${cell.model}: ${y.length} values from ${number(Math.min(...y))} to ${number(Math.max(...y))}.`);
     return {
