@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from isthmus.metrics import (
     barrier_height,
@@ -224,3 +224,17 @@ def test_nested_needs_two_intervals(k):
 def test_one_curve_is_not_many():
     with pytest.raises(ValueError, match=r"losses \(2, 3\); allowed: two sequences"):
         convexity_gap([0, 0.5, 1], np.zeros((2, 3)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(3, 12), st.integers(0, 2**32))
+def test_barrier_is_not_above_the_gap_where_only_rounding_bends_a_line(n, seed):
+    """A straight line with one bump: rounding alone makes vertices of its other points, and chords over parts
+    of it then lie above the whole one by a few ulp."""
+    alphas, rng = np.arange(n) / (n - 1), np.random.default_rng(seed)
+    start, slope = rng.uniform(-1, 1, (2, 400, 1))
+    stack = start + slope * alphas
+    stack[np.arange(400), rng.integers(1, n - 1, 400)] += rng.uniform(0, 1, 400)
+    assert (barrier_heights(alphas, stack) <= convexity_gaps(alphas, stack)).all()
+    for losses in stack:
+        assert barrier_height(alphas, losses).value <= convexity_gap(alphas, losses).value
