@@ -13,7 +13,6 @@ import importlib.util
 import json
 import os
 import random
-import resource
 import signal
 import sys
 import tempfile
@@ -24,11 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
 
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "workflow/isthmus"
 FAST = ("metrics", "bootstrap", "sampling", "tokens", "journal", "connectivity")
-# Tests of other modules that are meant for this one, too.
-MORE_TESTS = {"evaluation": ("journal", "paths"), "state": ("training",)}
 
 # ------------------------------------------------------------------------------------------ the mistakes
 
@@ -117,12 +117,14 @@ def _of_call(node: ast.Call) -> Iterator[ast.AST]:
 
 
 def _places(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
-    """Where mistakes can be: parent, field, position in it, node. Not in annotations and not in what is said."""
+    """Where mistakes can be, as parent, field, position, node: not in annotations or in what is said."""
     for field, value in ast.iter_fields(node):
         if field in ("annotation", "returns", "decorator_list", "type_params", "bases"):
             continue
         for position, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
-            if not isinstance(child, ast.AST) or isinstance(child, ast.JoinedStr | ast.Import | ast.ImportFrom):
+            if not isinstance(child, ast.AST) or isinstance(
+                child, ast.JoinedStr | ast.Import | ast.ImportFrom
+            ):
                 continue
             if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
                 continue
@@ -176,7 +178,11 @@ class _Finder:
         self.name, self.path, self.code = f"isthmus.{module}", LIBRARY / f"{module}.py", code
 
     def find_spec(self, name, path=None, target=None):
-        return importlib.util.spec_from_file_location(name, self.path, loader=self) if name == self.name else None
+        return (
+            importlib.util.spec_from_file_location(name, self.path, loader=self)
+            if name == self.name
+            else None
+        )
 
     def create_module(self, spec):
         return None
@@ -185,11 +191,22 @@ class _Finder:
         exec(self.code, module.__dict__)
 
 
+class _Limit:
+    """A pytest plugin: a test that takes much longer than without a mistake ends the process."""
+
+    def __init__(self, seconds: dict[str, float]):
+        self.seconds = seconds
+
+    def pytest_runtest_logstart(self, nodeid, location):
+        signal.setitimer(signal.ITIMER_PROF, 5 + self.seconds[nodeid])  # of CPU
+
+
 class _Watch:
-    """A pytest plugin: which lines of a file each test reaches, and how long it takes."""
+    """A pytest plugin: which lines of a file each test reaches, with its fixtures, and how long it takes."""
 
     def __init__(self, path: Path):
         self.path, self.lines, self.seconds = str(path), {}, {}
+        self.fixtures: dict[str, set[int]] = {}
         self.reached: set[int] = set()
 
     def _trace(self, frame, event, _):
@@ -198,21 +215,28 @@ class _Watch:
         self.reached.add(frame.f_lineno)
         return self._trace
 
-    def pytest_runtest_logstart(self, nodeid, location):
-        self.reached = self.lines.setdefault(nodeid, set())
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        own = self.reached = set()
         sys.settrace(self._trace)
-
-    def pytest_runtest_logfinish(self, nodeid, location):
+        result = yield
         sys.settrace(None)
+        self.lines[item.nodeid] = own.union(*(self.fixtures.get(name, ()) for name in item.fixturenames))
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef):
+        outer, self.reached = self.reached, self.fixtures.setdefault(fixturedef.argname, set())
+        try:
+            return (yield)
+        finally:
+            self.reached = outer
 
     def pytest_runtest_logreport(self, report):
         self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
 
 
 def _pytest(arguments: list[str], plugins=()) -> int:
-    import pytest
-    from hypothesis import HealthCheck, Phase, settings
-
     # The same examples each time, and a failing one is enough: no shorter one is looked for.
     settings.register_profile(
         "mutants", derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck),
@@ -222,16 +246,14 @@ def _pytest(arguments: list[str], plugins=()) -> int:
     return pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments], list(plugins))
 
 
-def _forked(task, seconds: float, quiet=True) -> tuple[int, float]:
-    """Run a function in a process of its own; its exit status (or 128 + signal) and CPU seconds."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def _forked(task, seconds: float, quiet=True) -> int:
+    """Run a function in a process of its own, for so long at most; its exit status."""
     pid = os.fork()
     if pid == 0:
         status = 99
         with suppress(BaseException):
             os.setsid()
-            signal.alarm(int(20 * seconds) + 60)  # where it waits for ever
-            resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1, int(seconds) + 2))
+            signal.alarm(int(seconds))
             if quiet:
                 null = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(null, 1)
@@ -241,18 +263,16 @@ def _forked(task, seconds: float, quiet=True) -> tuple[int, float]:
     _, status = os.waitpid(pid, 0)
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)  # what the tests may have left running
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return os.waitstatus_to_exitcode(status) % 256, spent
+    return os.waitstatus_to_exitcode(status)
 
 
-def _baseline(files: list[str], path: Path) -> tuple[dict, float]:
-    """Run all tests without a mistake: what they reach, and CPU seconds. What they import stays imported."""
+def _baseline(tests: str, path: Path) -> dict:
+    """Run all tests without a mistake: lines that they reach, seconds. What they import stays so."""
     with tempfile.NamedTemporaryFile("r+") as said:
 
         def watched() -> int:
             watch = _Watch(path)
-            status = _pytest(files, [watch])
+            status = _pytest([tests], [watch])
             ours = tuple(str(ROOT / folder) for folder in ("workflow", "tests"))
             loaded = [
                 name
@@ -260,10 +280,12 @@ def _baseline(files: list[str], path: Path) -> tuple[dict, float]:
                 if not (getattr(module, "__file__", None) or "").startswith(ours)
             ]
             lines = {test: sorted(reached) for test, reached in watch.lines.items()}
-            Path(said.name).write_text(json.dumps({"lines": lines, "seconds": watch.seconds, "loaded": loaded}))
+            Path(said.name).write_text(
+                json.dumps({"lines": lines, "seconds": watch.seconds, "loaded": loaded})
+            )
             return status
 
-        status, _ = _forked(watched, 3000, quiet=False)
+        status = _forked(watched, 3000, quiet=False)
         if status:
             sys.exit(f"the tests fail without a mistake (status {status})")
         found = json.load(said)
@@ -271,16 +293,16 @@ def _baseline(files: list[str], path: Path) -> tuple[dict, float]:
         with suppress(BaseException):
             if not name.startswith(("isthmus", "tests", "conftest", "test_", "__m")):
                 importlib.import_module(name)
-    status, spent = _forked(lambda: _pytest(list(found["lines"])), 3000)
-    if status:
-        sys.exit(f"the tests fail when they run by name (status {status})")
-    return found, spent
+    if _forked(lambda: _pytest(["--collect-only", *found["lines"]]), 3000):
+        sys.exit("the tests are not found by their names")
+    return found
 
 
-def tested(module: str, chosen: list[Mutant], files: list[str]) -> list[Mutant]:
+def tested(module: str, chosen: list[Mutant]) -> list[Mutant]:
     """The mistakes that no test notices, printed as they are found."""
     path = LIBRARY / f"{module}.py"
-    found, whole = _baseline(files, path)
+    found = _baseline(f"tests/unit/test_{module}.py", path)
+    limit = 60 + 3 * sum(found["seconds"].values())
     order = sorted(found["lines"], key=found["seconds"].get)
     survivors = []
     for mutant in chosen:
@@ -288,9 +310,9 @@ def tested(module: str, chosen: list[Mutant], files: list[str]) -> list[Mutant]:
 
         def run(mutant=mutant, tests=tests) -> int:
             sys.meta_path.insert(0, _Finder(module, mutant.code))
-            return _pytest(tests)
+            return _pytest(tests, [_Limit(found["seconds"])])
 
-        if _forked(run, 5 * whole + 10)[0] == 0:
+        if _forked(run, limit) == 0:
             survivors.append(mutant)
             print(f"{module}.py:{mutant.line}: {mutant.what}", flush=True)
     return survivors
@@ -316,12 +338,11 @@ def main() -> None:
         if arguments.list:
             print("\n".join(f"{module}.py:{mutant.line}: {mutant.what}" for mutant in chosen))
             continue
-        files = [f"tests/unit/test_{name}.py" for name in (module, *MORE_TESTS.get(module, ()))]
         began = time.monotonic()
-        survivors = tested(module, chosen, files)
+        survivors = tested(module, chosen)
         print(
-            f"{module}: {len(chosen)} of {len(every)} mistakes planted, {len(chosen) - len(survivors)} noticed, "
-            f"{len(survivors)} not; {time.monotonic() - began:.0f} s",
+            f"{module}: {len(chosen)} of {len(every)} mistakes planted, "
+            f"{len(chosen) - len(survivors)} noticed, {len(survivors)} not; {time.monotonic() - began:.0f} s",
             flush=True,
         )
 

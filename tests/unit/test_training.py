@@ -745,7 +745,7 @@ def test_pretraining_in_segments_gives_the_same_bits(tmp_path):
     assert hashes[0] == hashes[1]
 
 
-# ------------------------------------------------------------------------- what is drawn anew, and what is not
+# ------------------------------------------------------------------------ what is drawn anew, and what is not
 
 
 def test_each_epoch_and_each_seed_has_an_order_of_its_own():
