@@ -324,6 +324,7 @@ def test_records_stand_in_the_file_as_they_always_did(tmp_path):
         (framed(1, arrays(1))[:-1] + b"?", False),
         (b"\0" * 500, False),
     ],
+    ids=map(str, range(12)),
 )
 def test_only_the_beginning_of_a_record_is_a_torn_one(tmp_path, rest, torn):
     path = written(tmp_path, 1)
