@@ -351,3 +351,8 @@ def test_a_record_is_on_disk_when_it_has_been_put(tmp_path, monkeypatch):
     for number in range(3):
         journal.put(key(number), arrays(number))
     assert synced == [size, 2 * size, 3 * size]
+
+
+def test_folders_of_any_depth_are_made(tmp_path):
+    Journal(tmp_path / "cell/step/seed").put(key(0), arrays(0))
+    assert known(tmp_path / "cell/step/seed", 1) == [0]
