@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run plan report status test bench lint docs
+.PHONY: help install run plan report status test bench lint docs mutants
 
 # Set on the command line; the shell's environment is not looked at.
 EXPERIMENT = config.yaml
@@ -14,6 +14,8 @@ GPUS =
 TFLOPS =
 PYTHON =
 PARTIAL =
+MODULES =
+SAMPLE =
 
 INSTALLED := .venv/.installed
 # The tools of .venv go before those of the machine, also for what they start.
@@ -41,6 +43,7 @@ help:
 	@echo "make lint     check style: ruff, snakefmt, snakemake --lint"
 	@echo "make docs     write docs/settings.md and envs/environment.yaml anew"
 	@echo "make install  make .venv and nothing else"
+	@echo "make mutants  plant mistakes in the library: which do its tests not notice? MODULES=metrics SAMPLE=50"
 	@echo "All of them first make .venv, once, with Python 3.11 or later (PYTHON=/path/to/python to choose it)."
 
 install: $(INSTALLED)
@@ -69,6 +72,10 @@ envs/environment.yaml: envs/requirements.txt
 	@printf '%s\n' "# Made from requirements.txt by \`make docs\`: the same pins for \`snakemake --software-deployment-method conda\`." \
 	  "name: isthmus" "channels:" "  - conda-forge" "  - nodefaults" "dependencies:" "  - python=3.11" "  - pip" "  - pip:" > $@
 	@sed -n 's/^\([A-Za-z].*\)/      - \1/p' $< >> $@
+
+# Takes from minutes to hours, so it is no part of `make test`.
+mutants: $(INSTALLED)
+	python tests/mutants.py $(MODULES) $(if $(SAMPLE),--sample $(SAMPLE))
 
 # The stamp is the last thing written, so that an interrupted installation starts anew.
 $(INSTALLED): envs/requirements.txt

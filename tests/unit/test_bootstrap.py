@@ -103,3 +103,67 @@ def test_intervals_cover_the_truth():
     for gap in found.values():
         assert 0.86 <= gap.share <= 0.995
         assert abs(gap.bias) < 0.15 * gap.width
+
+
+@given(st.integers(0, 2**32))
+def test_order_of_summation_cannot_matter_where_sums_cancel(seed):
+    """Here a rounding of any partial sum is as large as the result; the largest value is a negative one."""
+    rng = np.random.default_rng(seed)
+    large = rng.uniform(1e12, 1e15, 5)
+    values = np.concatenate([large, [-large.sum()], rng.normal(size=4)])
+    bootstrap = Bootstrap(10, 1, 0)
+    bootstrap.counts = np.ones((1, 10), np.uint8)
+    found = {float(bootstrap.replicate_means(values[rng.permutation(10)])[0]) for _ in range(20)}
+    assert len(found) == 1
+
+
+def test_a_row_does_not_depend_on_much_larger_companions():
+    values = np.random.default_rng(0).exponential(size=(2, 30)) * [[1], [1e15]]
+    bootstrap = Bootstrap(30, 50, 0)
+    assert np.array_equal(bootstrap.replicate_means(values)[0], bootstrap.replicate_means(values[0]))
+    assert np.array_equal(bootstrap.replicate_means(values[::-1])[1], bootstrap.replicate_means(values[0]))
+
+
+def test_single_precision_and_whole_numbers_are_taken_as_they_are():
+    values, bootstrap = np.random.default_rng(0).exponential(size=(3, 40)), Bootstrap(40, 50, 0)
+    for given_values in (values.astype(np.float32), (9 * values).astype(int)):
+        expected = given_values.astype(np.float64) @ bootstrap.counts.T / 40
+        assert bootstrap.replicate_means(given_values) == pytest.approx(expected, rel=1e-7)
+
+
+def test_the_largest_seed():
+    assert Bootstrap(30, 9, 2**64 - 1).counts.sum() == 270
+    assert not np.array_equal(Bootstrap(30, 9, 2**64 - 1).counts, Bootstrap(30, 9, 2**64 - 2).counts)
+    with pytest.raises(ValueError, match="allowed are n >= 1"):
+        Bootstrap(30, 9, 2**64)
+
+
+def test_a_single_number_is_no_set_of_examples():
+    with pytest.raises(ValueError, match=r"shape \(\); allowed is \(..., 1\)"):
+        Bootstrap(1, 2, 0).replicate_means(1.0)
+
+
+@pytest.mark.parametrize("block", [1, 25, 1000])
+def test_blocks_change_nothing(monkeypatch, block):
+    values, plain = np.random.default_rng(0).exponential(size=(3, 10)), Bootstrap(10, 7, 0)
+    expected = plain.replicate_means(values)
+    monkeypatch.setattr("isthmus.bootstrap._BLOCK", block)
+    assert np.array_equal(plain.replicate_means(values), expected)
+
+
+def test_intervals_of_many_dimensions_and_of_single_precision():
+    samples = np.random.default_rng(0).normal(size=(2, 3, 4, 50)).astype(np.float32)
+    found, empty = percentile_interval(samples), percentile_interval(samples[..., :0])
+    for bounds in (*found, *empty):
+        assert bounds.shape == (2, 3, 4)
+        assert bounds.dtype == np.float64
+    assert np.array_equal(
+        found, np.quantile(samples.astype(np.float64), [(1 - 0.95) / 2, (1 + 0.95) / 2], axis=-1)
+    )
+    assert np.isnan(empty).all()
+
+
+@pytest.mark.parametrize("level", [0, 1, 1.5, -0.1])
+def test_a_level_is_a_share(level):
+    with pytest.raises(ValueError, match=f"level is {level}; allowed"):
+        percentile_interval([1.0, 2.0], level)

@@ -221,3 +221,18 @@ def test_train_is_sampled_to_the_size_of_test_unless_told(tmp_path):
         }
         assert found["train"].digest == tokens.sample(made["train"], expected, 0).digest
         assert found["test"].digest == made["test"].digest
+
+
+def test_the_sample_of_train_is_that_of_its_seed(tmp_path):
+    tokens.write(tiny.examples(30, seed=1), tmp_path / "train")
+    tokens.write(tiny.examples(8, seed=2), tmp_path / "test")
+    files = {name: tmp_path / name for name in ("train", "test")}
+    rows = [evaluation.read_sets(files, None, seed)["train"].rows.tolist() for seed in (0, 1, 0)]
+    assert rows[0] == rows[2] != rows[1]
+
+
+def test_records_stand_where_paths_look_for_them(checkpoints, sets, tmp_path):
+    """A row of paths shares the ends' records with the evaluation: the same folder, the same kind."""
+    evaluate(checkpoints["bert"], sets, tmp_path)
+    files = sorted(tmp_path.glob("journal/*.journal"))
+    assert [path.name.startswith("checkpoint-") for path in files] == [True]

@@ -33,6 +33,7 @@ OTHER = {
     float: lambda x: x / 2,
     bool: lambda x: not x,
     dict: lambda x: {**x, "more": 1},
+    tuple: lambda x: x[::-1],
     type(None): lambda _: Resampling(7, 7),
 }
 

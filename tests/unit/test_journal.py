@@ -1,6 +1,8 @@
 """The journal: what was measured outlives any death, damage is noticed, and no other key ever answers."""
 
+import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from isthmus import hashing, identity
@@ -280,3 +283,74 @@ def test_a_change_of_anything_is_another_question(name, value):
 
 def test_ends_in_the_other_order_are_another_path():
     assert keys(**PARTS)[1] != keys(**PARTS | {"a": PARTS["b"], "b": PARTS["a"]})[1]
+
+
+# ------------------------------------------------------------------------------------------------- the file
+
+
+def framed(name, arrays):
+    """A record as the module's docstring has it."""
+    payload, raw = safetensors.numpy.save(arrays), bytes.fromhex(key(name))
+    checksum = hashlib.sha256(raw + payload).digest()
+    return b"isth" + len(payload).to_bytes(8, "little") + raw + checksum + payload
+
+
+def test_records_stand_in_the_file_as_they_always_did(tmp_path):
+    """What was measured years ago is read, and who reads it then reads what is written now."""
+    path = written(tmp_path / "new", 3)
+    assert path.read_bytes() == b"".join(framed(number, arrays(number)) for number in range(3))
+    assert re.fullmatch(r"records-[0-9a-f]{32}\.journal", path.name)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/records-1.journal").write_bytes(framed(0, arrays(0)) + framed(1, arrays(1)))
+    (tmp_path / "old/records-2.journal").write_bytes(framed(0, arrays(5)) + framed(2, arrays(2)))
+    assert known(tmp_path / "old", 4) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("rest", "torn"),
+    [
+        (b"i", True),
+        (b"ist", True),
+        (b"isth", True),
+        (framed(1, arrays(1))[:40], True),
+        (framed(1, arrays(1))[: HEAD.size], True),
+        (framed(1, arrays(1))[: HEAD.size + 1], True),
+        (framed(1, arrays(1))[:-1], True),
+        (b"x", False),
+        (b"isti", False),
+        (b"x" + framed(1, arrays(1))[1:-1], False),
+        (framed(1, arrays(1))[:-1] + b"?", False),
+        (b"\0" * 500, False),
+    ],
+    ids=map(str, range(12)),
+)
+def test_only_the_beginning_of_a_record_is_a_torn_one(tmp_path, rest, torn):
+    path = written(tmp_path, 1)
+    path.write_bytes(path.read_bytes() + rest)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert known(tmp_path, 2) == [0]
+    assert [str(one.message) for one in said] == (
+        [] if torn else [f"{path}: damaged from byte {len(framed(0, arrays(0)))} on; that is not used"]
+    )
+
+
+def test_damage_is_named_by_its_bytes_and_all_after_it_is_read(tmp_path):
+    path, size = written(tmp_path, 3), len(framed(0, arrays(0)))
+    path.write_bytes(path.read_bytes()[:size] + b"isth, or nothing" + path.read_bytes()[size:])
+    with pytest.warns(UserWarning, match=rf"bytes {size} to {size + 16} are damaged"):
+        assert known(tmp_path, 3) == [0, 1, 2]
+
+
+def test_a_record_is_on_disk_when_it_has_been_put(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("os.fsync", lambda number: synced.append(os.fstat(number).st_size))
+    journal, size = Journal(tmp_path), len(framed(0, arrays(0)))
+    for number in range(3):
+        journal.put(key(number), arrays(number))
+    assert synced == [size, 2 * size, 3 * size]
+
+
+def test_folders_of_any_depth_are_made(tmp_path):
+    Journal(tmp_path / "cell/step/seed").put(key(0), arrays(0))
+    assert known(tmp_path / "cell/step/seed", 1) == [0]

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from isthmus import metrics
 from isthmus.metrics import (
     barrier_height,
     barrier_heights,
@@ -224,3 +225,73 @@ def test_nested_needs_two_intervals(k):
 def test_one_curve_is_not_many():
     with pytest.raises(ValueError, match=r"losses \(2, 3\); allowed: two sequences"):
         convexity_gap([0, 0.5, 1], np.zeros((2, 3)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(3, 12), st.integers(0, 2**32))
+def test_barrier_is_not_above_the_gap_where_only_rounding_bends_a_line(n, seed):
+    """A straight line with one bump: rounding alone makes vertices of its other points, and chords over parts
+    of it then lie above the whole one by a few ulp."""
+    alphas, rng = np.arange(n) / (n - 1), np.random.default_rng(seed)
+    start, slope = rng.uniform(-1, 1, (2, 400, 1))
+    stack = start + slope * alphas
+    stack[np.arange(400), rng.integers(1, n - 1, 400)] += rng.uniform(0, 1, 400)
+    assert (barrier_heights(alphas, stack) <= convexity_gaps(alphas, stack)).all()
+    for losses in stack:
+        assert barrier_height(alphas, losses).value <= convexity_gap(alphas, losses).value
+
+
+@given(grids(8), st.data())
+def test_many_curves_give_the_same_bits_as_one_where_points_are_in_line(alphas, data):
+    """Few different losses, so that many points stand exactly on the chord of two others, or nearly."""
+    n = len(alphas)
+    tenths = data.draw(st.lists(st.integers(0, 3), min_size=20 * n, max_size=20 * n))
+    stack = np.array(tenths).reshape(20, n) / 10
+    stack = np.concatenate([stack, stack + 0.7 * alphas])
+    assert np.array_equal(convexity_gaps(alphas, stack), [convexity_gap(alphas, row).value for row in stack])
+
+
+@pytest.mark.parametrize("block", [1, 200, 2**20])
+def test_blocks_of_curves_change_nothing(monkeypatch, block):
+    stack = np.random.default_rng(0).normal(size=(25, 9))
+    alphas = np.arange(9) / 8
+    monkeypatch.setattr(metrics, "_BLOCK", block)
+    for k in (2, 3):
+        expected = [nested_by_definition(alphas, losses, k) for losses in stack]
+        assert nested_many(alphas, stack, k) == pytest.approx(np.array(expected), abs=1e-12)
+
+
+@pytest.mark.parametrize("function", [barrier_height, convexity_gap, lambda *curve: nested(*curve, 2)])
+def test_no_gap_of_one_curve_takes_many(function):
+    with pytest.raises(ValueError, match=r"losses \(2, 3\); allowed: two sequences"):
+        function([0, 0.5, 1], np.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"losses \(1, 3\); allowed: two sequences"):
+        function([0, 0.5, 1], np.zeros((1, 3)))
+
+
+@given(st.integers(0, 2**32))
+def test_nested_takes_measured_points_to_the_bit(seed):
+    losses = np.random.default_rng(seed).lognormal(size=(5, 11))
+    chords = losses[:, :1] + (losses[:, -1:] - losses[:, :1]) * (np.arange(11) / 10)
+    expected = np.maximum((losses - chords)[:, 1:-1].max(axis=1), 0)
+    assert np.array_equal(nested_many(np.arange(11) / 10, losses, 10)[:, 0], expected)
+
+
+def test_single_precision_is_left_before_anything_is_computed():
+    rng = np.random.default_rng(0)
+    alphas, losses = np.arange(9, dtype=np.float32) / 8, rng.normal(size=(20, 9)).astype(np.float32)
+    for many in (barrier_heights, convexity_gaps, lambda *curves: nested_many(*curves, 3)):
+        found = many(alphas, losses)
+        assert found.dtype == np.float64
+        assert np.array_equal(found, many(alphas.astype(np.float64), losses.astype(np.float64)))
+    thirds = np.array([0, 1 / 3, 1], np.float32)  # no chord is rounded to the precision of the alphas
+    assert np.array_equal(
+        barrier_heights(thirds, losses[:, :3]), barrier_heights(thirds.tolist(), losses[:, :3])
+    )
+
+
+@pytest.mark.parametrize(("alphas", "losses"), [([[0, 1]], [0, 1]), (0, [0]), ([0, 1], 0)])
+def test_what_is_no_curve_is_named(alphas, losses):
+    for function in (barrier_heights, convexity_gaps):
+        with pytest.raises(ValueError, match="allowed: a sequence of alphas and an array"):
+            function(alphas, losses)

@@ -1,12 +1,14 @@
 """The adaptive alphas: few, repeatable, and right to the tolerance where curves are as smooth as assumed."""
 
 from bisect import insort
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from isthmus.metrics import convexity_gap
+from isthmus import sampling
+from isthmus.metrics import barrier_height, convexity_gap
 from isthmus.sampling import gap_errors, next_alpha, start_grid, uniform
 
 from tests.benchmarks.sampler_study import SLACK, TOLERANCE, enough, generated, grid_errors, narrow, sample
@@ -128,3 +130,87 @@ def test_errors_say_what_is_wrong():
     for function in (gap_errors, lambda *points: next_alpha(*points, tolerance=1e-3, max_alphas=41)):
         with pytest.raises(ValueError, match="not sorted"):
             function([0, 0.5, 0.4, 1], [0, 0, 0, 0])
+
+
+# ---------------------------------------------------------------------------------- what it asks for, by hand
+
+
+def test_three_points_by_hand():
+    """Both intervals have one parabola, 4a(1 - a); the band reaches as far beyond it as it is from its chord,
+    so up to 6a - 8a**2 = 1.125 at 3/8, a point of the grid, and down to the chord."""
+    errors = gap_errors([0, 0.5, 1], [0, 1, 0])
+    assert (errors.convexity_gap, errors.barrier_height) == (0.125, 0.125)
+    assert next_alpha([0, 0.5, 1], [0, 1, 0], tolerance=0.125, max_alphas=4) == 0.375
+    assert next_alpha([0, 0.5, 1], [0, 1, 0], tolerance=0.1251, max_alphas=4) is None
+    assert next_alpha([0, 0.5, 1], [0, 1, 0], tolerance=0.1, max_alphas=3) is None
+
+
+def peak(alpha, centre, width):
+    """Divisions and products only, which are the same bits everywhere."""
+    return 1 / (1 + ((alpha - centre) / width) * ((alpha - centre) / width))
+
+
+def two_peaks(alpha):
+    return peak(alpha, 0.3, 0.05) + 0.4 * peak(alpha, 0.8, 0.1) + alpha
+
+
+def valley(alpha):
+    return 1 / (0.05 + alpha) - peak(alpha, 0.55, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("curve", "start", "gap", "barrier", "asked"),
+    [
+        (two_peaks, start_grid(10), 0.0635351332107078, 0.03132647576401315,
+         [18842, 21299, 19354, 9011, 30310, 19546, 19866, 1638]),
+        (two_peaks, [0, 0.1, 0.5, 0.6, 1], 0.022136270547139514, 0.022136270547139514,
+         [19661, 18023, 24576, 15156, 9780, 25600, 19252, 20890]),
+        (two_peaks, [0, 0.3, 1], 0.6947690223413577, 0.6947690223413577,
+         [36864, 14746, 26112, 7373, 21274, 18432, 31488, 10138]),
+        (valley, start_grid(10), 0.9767556589927257, 0.0,
+         [10650, 9114, 5734, 5017, 4390, 3841, 3361, 2941]),
+        (valley, [0, 0.1, 0.5, 0.6, 1], 8.761410912061821, 0.0,
+         [22938, 16794, 12954, 10554, 9054, 5734, 5017, 4390]),
+        (valley, [0, 0.3, 1], 0.7422555192711311, 0.0,
+         [25395, 17203, 12902, 11289, 9878, 8643, 7563, 6618]),
+    ],
+)  # fmt: skip
+def test_asks_for_what_it_always_asked_for(curve, start, gap, barrier, asked):
+    """Another alpha is another measurement: finished grids would be measured again."""
+    errors = gap_errors(start, curve(np.array(start)))
+    assert errors.convexity_gap == pytest.approx(gap, rel=1e-9)
+    assert errors.barrier_height == pytest.approx(barrier, rel=1e-9)
+    found = follow(curve, start, max_alphas=len(start) + 8)
+    assert [alpha * 2**16 for alpha in found] == asked
+
+
+def lowest_chords(at, curve, points):
+    """For each of the points the lowest of all chords over it."""
+    low, high = np.triu_indices(len(at), 1)
+    slope = (curve[high] - curve[low]) / (at[high] - at[low])
+    return [
+        (curve[low] + slope * (at[point] - at[low]))[(low <= point) & (point <= high)].min()
+        for point in points
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-5, 5), min_size=3, max_size=6), st.booleans(), st.data())
+def test_the_error_is_the_largest_gap_of_a_curve_in_the_band(losses, equal, data):
+    """Against all curves that are high in one interval, where their maximiser is, and low in the others."""
+    n = len(losses)
+    inner = data.draw(st.sets(st.integers(1, 255), min_size=n - 2, max_size=n - 2))
+    alphas = np.array(start_grid(n - 1) if equal else [0, *(x / 256 for x in sorted(inner)), 1])
+    at, low, high = sampling._band(alphas, np.array(losses))
+    largest = 0.0
+    for left, right in pairwise(alphas):
+        inside = np.flatnonzero((at >= left) & (at < right))
+        curve = low.copy()
+        curve[inside] = high[inside]
+        largest = max(largest, (curve[inside] - lowest_chords(at, curve, inside)).max())
+    found = gap_errors(alphas, losses)
+    expected = max(largest - convexity_gap(alphas, losses).value, 0)
+    assert found.convexity_gap == pytest.approx(expected, abs=1e-9)
+    rise = (high - np.interp(at, [0, 1], [losses[0], losses[-1]])).max()
+    expected = max(rise - barrier_height(alphas, losses).value, 0)
+    assert found.barrier_height == pytest.approx(expected, abs=1e-9)

@@ -398,3 +398,65 @@ def test_giving_up(tmp_path, monkeypatch):
         check()
     monkeypatch.delenv("ISTHMUS_CALL")  # not under Snakemake
     check()
+
+
+# ---------------------------------------------------------------------------------------- sums, and patience
+
+
+def note(folder, number, **values):
+    """An attempt's record as an earlier process left it."""
+    (folder / "attempts").mkdir(parents=True, exist_ok=True)
+    text = json.dumps(asdict(attempt(**values)))
+    (folder / "attempts" / f"{number:06d}-{number:08x}.json").write_text(text)
+
+
+def test_what_a_run_took_is_the_sum_of_its_attempts(tmp_path):
+    note(tmp_path, 1, seconds=1.5, cpu_seconds=3.0)
+    note(tmp_path, 2, seconds=2.25, cpu_seconds=0.5, failure="no memory")
+    note(tmp_path, 3, seconds=10.0, cpu_seconds=1.0, device="cuda", done=True)
+    note(tmp_path, 4, seconds=99.0, cpu_seconds=99.0, identity="b")
+    expected = {"attempts": 3, "seconds": {"cpu": 3.75, "cuda": 10.0}, "cpu_seconds": 4.5}
+    assert state.spent(tmp_path, "a") == expected
+    for folder in ("step1/seed1", "step2/seed1"):
+        note(tmp_path / "journal" / folder, 1, seconds=1.0004, cpu_seconds=2.0)
+    measured = {"attempts": 2, "seconds": {"cpu": 2.001}, "cpu_seconds": 4.0}
+    assert state.spent_measuring(tmp_path / "journal") == measured
+
+
+def test_the_time_of_an_attempt_is_that_of_its_block(tmp_path):
+    one = attempt()
+    with state.recorded(tmp_path, one):
+        time.sleep(0.2)
+    spent = state.spent(tmp_path, "a")
+    assert spent["seconds"]["cpu"] == round(one.seconds, 3) >= 0.2
+    assert 0 <= spent["cpu_seconds"] == round(one.cpu_seconds, 3)
+
+
+def test_only_the_last_two_attempts_of_this_call_count_for_giving_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("ISTHMUS_CALL", "one")
+
+    def hopeless(start=4):
+        try:
+            state.check_worth_trying(tmp_path, "a", start, 10)
+        except errors.GivenUp:
+            return True
+        return False
+
+    note(tmp_path, 1, start=0, failure="no memory")
+    note(tmp_path, 2, start=0)
+    assert not hopeless()  # a later attempt failed otherwise
+    note(tmp_path, 3, start=4)
+    assert not hopeless()  # the one before it brought the run from 0 to 4
+    note(tmp_path, 4, start=4, done=True)
+    assert not hopeless()  # it came to its end; its state was lost since
+    note(tmp_path, 5, start=5)
+    assert not hopeless()
+    note(tmp_path, 6, start=4)
+    assert hopeless()
+    assert not hopeless(start=5)
+    note(tmp_path, 7, start=4, call="two")
+    note(tmp_path, 8, start=4, end=20)
+    note(tmp_path, 9, start=4, identity="b", failure="no memory")
+    assert hopeless()
+    note(tmp_path, 10, start=4, failure="no memory")
+    assert hopeless(start=9)

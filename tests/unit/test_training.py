@@ -756,3 +756,37 @@ def test_pretraining_in_segments_gives_the_same_bits(tmp_path):
             )
         hashes.append(training.hashing.of_file(out / models.WEIGHTS))
     assert hashes[0] == hashes[1]
+
+
+# ------------------------------------------------------------------------ what is drawn anew, and what is not
+
+
+def test_each_epoch_and_each_seed_has_an_order_of_its_own():
+    orders = [tuple(training.batch_at(t, 50, 50, seed)) for seed in (0, 1, 2, 7) for t in range(4)]
+    assert len(set(orders)) == len(orders)
+
+
+def test_each_micro_batch_has_a_dropout_mask_of_its_own():
+    """Masks are drawn anew for each micro-batch, update and seed, and again the same when asked for again."""
+
+    class Task:
+        masks: list[bytes]
+
+        def micro_batches(self, t):
+            return [training.Micro({}, None, 1)] * 3
+
+        def loss(self, model, micro):
+            self.masks.append(torch.nn.functional.dropout(torch.ones(200), 0.5).numpy().tobytes())
+            return model.weight.sum()
+
+    def masks(dropout_seed, t):
+        model, task = torch.nn.Linear(2, 2), Task()
+        task.masks = []
+        training.update(
+            model, training.make_optimizer(model, recipe()), task, recipe(), dropout_seed, t, numeric()
+        )
+        return task.masks
+
+    drawn = [mask for seed in (1, 2) for t in (0, 1, 2) for mask in masks(seed, t)]
+    assert len(drawn) == len(set(drawn)) == 18
+    assert masks(2, 1) == drawn[12:15]
