@@ -16,7 +16,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from isthmus import errors, models, numerics, pretraining, state, stored, tokens, toy, training
+from isthmus import errors, identity, models, numerics, pretraining, state, stored, tokens, toy, training
 from isthmus.config import Training
 from isthmus.data import Rows
 from isthmus.errors import Damaged
@@ -126,10 +126,14 @@ def made(tmp_path_factory):
     weights = models.load_weights(start / models.WEIGHTS)
     body_only = {name: tensor for name, tensor in weights.items() if name.startswith("bert.")}
     models.save_weights(body_only, body / models.WEIGHTS)
+    other_heads = shutil.copytree(start, folder / "other_heads")  # the same weights, another function
+    settings = json.loads((start / "config.json").read_text())
+    (other_heads / "config.json").write_text(json.dumps(settings | {"num_attention_heads": 4}))
     return SimpleNamespace(
         start=start,
         body=body,
         other_start=write_start(folder / "other_start", seed=1),
+        other_heads=other_heads,
         examples=folder / "train.safetensors",
         other_examples=folder / "other.safetensors",
     )
@@ -550,6 +554,7 @@ def test_a_state_of_another_recipe_data_or_start_is_not_used(made, run, capsys):
         {"threads": 2},
         {"examples": made.other_examples},
         {"start": made.other_start},
+        {"start": made.other_heads},
         {"seed": 43},
     ):
         one, fresh = run(), run(**other)
@@ -559,7 +564,9 @@ def test_a_state_of_another_recipe_data_or_start_is_not_used(made, run, capsys):
         shutil.copytree(one.cache, changed.cache)
         capsys.readouterr()
         assert changed.to(6) == expected
-        assert "from step 0 to 6" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "from step 0 to 6" in said
+        assert said.count(f"{changed.cache} holds states of other settings or of an earlier version; ") == 1
         # what another recipe spent is not this run's
         assert json.loads((changed.folder / "step6/checkpoint.json").read_text())["spent"]["attempts"] == 1
 
@@ -742,6 +749,62 @@ def test_two_attempts_without_progress_are_enough_for_one_call(run, monkeypatch)
     monkeypatch.setenv("ISTHMUS_CALL", "two")
     with pytest.raises(RuntimeError, match="cable"):
         one.to(STEPS)
+
+
+def test_a_published_checkpoint_is_known_by_what_it_is(made, run):
+    one = run(fork_at=4)
+    records = []
+    for step in (3, 6):
+        one.to(step)
+        records.append(json.loads((one.folder / f"step{step}" / "checkpoint.json").read_text()))
+    for step, record in zip((3, 6), records, strict=True):
+        found = identity.anchor(one.folder / f"step{step}")
+        assert found == identity.Anchor(record["sha256"], identity.anchor(made.start).architecture)
+        assert record["identity"] == training.hashing.of_data(record["identity_of"])
+        assert record["identity_of"]["recipe"]["batch_size"] == 8
+    assert records[1]["identity_of"]["fork"] == {"is": "Fork", "at": 4, "trunk": records[0]["identity"]}
+
+
+@pytest.mark.parametrize("change", [{}, {"heads": 4}, {"masked": 0.3}, {"seed": 1}, {"rows": 61}])
+def test_a_pretraining_of_other_settings_begins_anew(tmp_path, capsys, change):
+    wanted = {"layers": 1, "width": 16, "heads": 2, "rows": 60, "seed": 0, "masked": 0.2}
+    for number, settings_of in enumerate((wanted, wanted | change)):
+        pretraining.pretrain(
+            settings=settings_of,
+            recipe=recipe(steps=6),
+            step=2,
+            numerics=numeric(),
+            cache=training.Cache(tmp_path / "state", frozenset({2}), 10.0),
+            out=tmp_path / str(number),
+        )
+    said = capsys.readouterr().out
+    assert ("step 2 is in the cache" in said) == (change == {})
+    assert ("holds states of other settings" in said) == (change != {})
+
+
+def test_a_pretraining_whose_body_is_drawn_otherwise_begins_anew(tmp_path, capsys, monkeypatch):
+    from transformers import BertForMaskedLM
+
+    wanted = {"layers": 1, "width": 16, "heads": 2, "rows": 60, "seed": 0, "masked": 0.2}
+    cache = training.Cache(tmp_path / "state", frozenset({2}), 10.0)
+    arguments = {
+        "settings": wanted,
+        "recipe": recipe(steps=6),
+        "step": 2,
+        "numerics": numeric(),
+        "cache": cache,
+    }
+    pretraining.pretrain(**arguments, out=tmp_path / "a")
+    original = BertForMaskedLM.__init__
+
+    def drawn_otherwise(self, config):
+        original(self, config)
+        with torch.no_grad():
+            self.bert.embeddings.word_embeddings.weight.mul_(2)
+
+    monkeypatch.setattr(BertForMaskedLM, "__init__", drawn_otherwise)
+    pretraining.pretrain(**arguments, out=tmp_path / "b")
+    assert "step 2 is in the cache" not in capsys.readouterr().out
 
 
 def test_pretraining_in_segments_gives_the_same_bits(tmp_path):

@@ -311,7 +311,7 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
         state[name].copy_(drawn[name])
     out.mkdir(parents=True, exist_ok=True)
     _write_config(folder, settings, model, out / "config.json")
-    save_weights(distinct(model), out / WEIGHTS)
+    save_weights(distinct(model), out / WEIGHTS, architecture=_architecture(out))
     return hashing.of_file(out / WEIGHTS)
 
 
@@ -359,7 +359,7 @@ def adopt(folder: Path, origin: str, out: Path) -> str:
         )
     out.mkdir(parents=True, exist_ok=True)
     _write_config(folder, {}, model, out / "config.json")
-    save_weights(distinct(model), out / WEIGHTS)
+    save_weights(distinct(model), out / WEIGHTS, architecture=_architecture(out))
     return hashing.of_file(out / WEIGHTS)
 
 
@@ -435,6 +435,17 @@ def _write_config(folder: Path, settings: dict[str, Any], model, path: Path) -> 
         shutil.copyfile(Path(temporary, "config.json"), path)
 
 
+def _architecture(folder: Path) -> str:
+    """The key of a folder's architecture, which the weights that begin a chain carry.
+
+    The DAG knows a checkpoint by its weights, and Snakemake passes over a small file that was made again with
+    the same bytes.
+    """
+    from isthmus import identity  # reads folders through this module
+
+    return identity.key(identity.architecture(folder))
+
+
 def distinct(model) -> dict[str, Any]:
     """A model's state by name, each tied tensor once."""
     seen: set[int] = set()
@@ -450,12 +461,13 @@ def distinct(model) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------- read and write
 
 
-def save_weights(state: dict[str, Any], path: Path) -> None:
-    """Write tensors as safetensors by rename, with one metadata key: equal tensors give equal bytes."""
+def save_weights(state: dict[str, Any], path: Path, **metadata: str) -> None:
+    """Write tensors as safetensors by rename: equal tensors and metadata give equal bytes."""
     from safetensors.torch import save_file
 
     with stored.replacing(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in state.items()}, temporary, {"format": "pt"})
+        tensors = {name: tensor.contiguous() for name, tensor in state.items()}
+        save_file(tensors, temporary, {"format": "pt", **metadata})
 
 
 def load_weights(path: Path, sha256: str | None = None) -> dict[str, Any]:
