@@ -1,5 +1,6 @@
 """The experiment, the names of files, and what jobs ask for. Nothing here looks at results."""
 
+import shlex
 import sys
 import uuid
 from pathlib import Path
@@ -8,6 +9,11 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from isthmus import data, figures, hashing, inputs, models, page, tables
 from isthmus.errors import ConfigError
+
+# Snakemake puts this path into the shell's commands of its jobs as it is, which a folder with spaces would break.
+# A path that needs no quotes stays as it is.
+if sys.executable and not sys.executable.startswith("'"):
+    sys.executable = shlex.quote(sys.executable) if re.search(r"\s", sys.executable) else sys.executable
 
 # Retries belong to the call that makes them; jobs on other hosts inherit the name of the first process.
 os.environ.setdefault("ISTHMUS_CALL", uuid.uuid4().hex)
