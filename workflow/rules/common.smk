@@ -19,7 +19,7 @@ if sys.executable and not sys.executable.startswith("'"):
 os.environ.setdefault("ISTHMUS_CALL", uuid.uuid4().hex)
 # Where Snakemake, or the line of progress, shows a failed job's log, the job itself need not.
 if workflow.output_settings.show_failed_logs or "isthmus" in workflow.output_settings.log_handler_settings:
-    os.environ["ISTHMUS_SHOWS_LOGS"] = "1"
+    os.environ.update(ISTHMUS_SHOWS_LOGS="1")
 
 
 def read_experiment():
