@@ -100,8 +100,8 @@ def test_several_files_merge_as_snakemake_merges_them(tmp_path):
             "datasets: {d: {source: {kind: files, paths: [n.tsv]}, text: [t], label: l, labels: [a, b]}}",
             "n.tsv",
         ),
-        ("[1, 2]", "found list"),
-        ("a: [", "cannot be read"),
+        ("[1, 2]", "found a list"),
+        ("a: [", "no YAML"),
     ],
 )
 def test_what_a_run_would_refuse_status_refuses(tmp_path, text, said):

@@ -102,6 +102,7 @@ def place(nano, clone):
     shutil.copytree(nano.directory, clone.folder, dirs_exist_ok=True)
     (clone.folder / "nano.yaml").write_text(yaml.safe_dump(NANO, sort_keys=False))
     (clone.folder / "results/nano/evaluations/tiny/toy/seed2/step120.parquet").unlink()
+    (clone.folder / "results/nano/evaluations.csv").unlink()  # else Snakemake would not miss it
     script = clone.folder / "workflow/scripts/evaluate.py"
     head, colon, rest = script.read_text().partition("):\n")
     script.write_text(f"{head}{colon}{textwrap.indent(GATE, '    ')}{rest}")

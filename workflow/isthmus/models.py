@@ -468,6 +468,17 @@ def save_weights(state: dict[str, Any], path: Path, **metadata: str) -> None:
     with stored.replacing(path) as temporary:
         tensors = {name: tensor.contiguous() for name, tensor in state.items()}
         save_file(tensors, temporary, {"format": "pt", **metadata})
+        _sort_metadata(temporary)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Put the metadata of a safetensors file in order, in place: its writer leaves them in any."""
+    mark = b'{"__metadata__":'
+    with open(path, "r+b") as file:
+        header = file.read(8 + int.from_bytes(file.read(8), "little"))
+        metadata, _ = json.JSONDecoder().raw_decode(header[len(mark) :].decode())
+        file.seek(8 + len(mark))
+        file.write(json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode())
 
 
 def load_weights(path: Path, sha256: str | None = None) -> dict[str, Any]:

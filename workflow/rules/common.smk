@@ -1,16 +1,22 @@
 """The experiment, the names of files, and what jobs ask for. Nothing here looks at results."""
 
+import shlex
 import uuid
 from pathlib import Path
 
 from isthmus import data, experiment_files, figures, folders, hashing, inputs, page, tables
 from isthmus.errors import ConfigError
 
+# Snakemake puts this path into the shell's commands of its jobs as it is, which a folder with spaces would break.
+# A path that needs no quotes stays as it is.
+if sys.executable and not sys.executable.startswith("'"):
+    sys.executable = shlex.quote(sys.executable) if re.search(r"\s", sys.executable) else sys.executable
+
 # Retries belong to the call that makes them; jobs on other hosts inherit the name of the first process.
 os.environ.setdefault("ISTHMUS_CALL", uuid.uuid4().hex)
 # Where Snakemake, or the line of progress, shows a failed job's log, the job itself need not.
 if workflow.output_settings.show_failed_logs or "isthmus" in workflow.output_settings.log_handler_settings:
-    os.environ["ISTHMUS_SHOWS_LOGS"] = "1"
+    os.environ.update(ISTHMUS_SHOWS_LOGS="1")
 
 
 def read_experiment():
