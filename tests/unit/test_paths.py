@@ -4,6 +4,7 @@ import itertools
 import shutil
 import threading
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -184,7 +185,7 @@ def test_each_end_s_distance_is_that_from_its_own_start(tmp_path):
     state["classifier.weight"] += 1
     models.save_weights(state, tmp_path / "head" / models.WEIGHTS)
     sha256 = tiny.hashing.of_file(tmp_path / "head" / models.WEIGHTS)
-    head = paths.End(1, tmp_path / "head", sha256)
+    head = paths.End(1, tmp_path / "head", replace(cell.start.anchor, weights=sha256))
     same = cell.interpolate("head", UNIFORM, journal="one", starts=[head])
     assert same.pairs.iloc[0].to_dict() == common.to_dict()
     assert same.count == 0

@@ -475,7 +475,7 @@ def _sort_metadata(path: Path) -> None:
     """Put the metadata of a safetensors file in order, in place: its writer leaves them in any."""
     mark = b'{"__metadata__":'
     with open(path, "r+b") as file:
-        header = file.read(8 + int.from_bytes(file.read(8), "little"))
+        header = file.read(int.from_bytes(file.read(8), "little"))
         metadata, _ = json.JSONDecoder().raw_decode(header[len(mark) :].decode())
         file.seek(8 + len(mark))
         file.write(json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode())
