@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from isthmus import hashing, models, numerics, pretraining, state, stored, tokens, toy, training
+from isthmus import hashing, identity, models, numerics, pretraining, state, tokens, toy, training
 from isthmus.config import Training
 from isthmus.data import Rows
 from pyarrow import parquet
@@ -162,7 +162,8 @@ def made(tmp_path_factory):
     model.config.save_pretrained(start)
     models.save_weights(models.distinct(model), start / models.WEIGHTS)
     sha256 = hashing.of_file(start / models.WEIGHTS)
-    stored.write_json(start / "checkpoint.json", {"model": "m", "dataset": "d", "seed": 42, "sha256": sha256})
+    record = {"model": "m", "dataset": "d", "seed": 42, "sha256": sha256}
+    models.write_record(start / "checkpoint.json", record | identity.described(start))
     arguments = {"start": start, "examples": folder / "train.safetensors"}
     whole = Job(folder / "log", {"folder": folder, **arguments})
     assert whole.end() == 0, whole.said()
@@ -424,7 +425,8 @@ def test_a_real_encoder_on_real_pairs_gives_the_same_bits(tmp_path):
     tokens.write(tokens.tokenize(models.open_tokenizer(model), rows, [0, 1], 128), examples)
     begin = tmp_path / "start"
     sha256 = models.initialize(model, ["no", "yes"], 0, 42, begin)
-    stored.write_json(begin / "checkpoint.json", {"model": "m", "dataset": "d", "seed": 42, "sha256": sha256})
+    record = {"model": "m", "dataset": "d", "seed": 42, "sha256": sha256}
+    models.write_record(begin / "checkpoint.json", record | identity.described(begin))
     recipe = Training(steps=100, learning_rate=1e-4, warmup_steps=2).recipe()
     hashes = []
     for name, steps in (("whole", [6]), ("cut", [2, 3, 6])):
