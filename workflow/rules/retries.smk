@@ -12,7 +12,7 @@ def unless_final(kind):
 
 
 # Snakemake tries a failed job again whatever it failed of, and offers no place to say otherwise; it asks for this
-# number after each failure, and only there (tests/workflow/test_retries.py notices when that changes).
+# number after each failure, and only there (tests/long/test_retries.py notices when that changes).
 for kind in (Job, GroupJob):
     kind.restart_times = unless_final(kind)
 
