@@ -236,6 +236,26 @@ def checkpoint(folders, tmp_path):
     return tmp_path / "step0"
 
 
+def test_weights_that_begin_a_chain_have_bytes_that_their_tensors_and_architecture_alone_decide(
+    folders, tmp_path
+):
+    from safetensors import safe_open
+
+    names = [f"again{number}" for number in range(6)]
+    first = {models.initialize(folders["bert"], ["no", "yes"], 0, 0, tmp_path / name) for name in names}
+    assert len(first) == 1
+    changed = with_settings(folders["bert"], tmp_path / "changed", {"num_attention_heads": 1})
+    (changed / models.WEIGHTS).symlink_to(folders["bert"] / models.WEIGHTS)
+    other = models.initialize(changed, ["no", "yes"], 0, 0, tmp_path / "other")
+    assert {other}.isdisjoint(first)
+    for name in ("again0", "other"):
+        with safe_open(tmp_path / name / models.WEIGHTS, "pt") as file:
+            assert file.metadata()["format"] == "pt"
+            assert file.metadata()["architecture"] == identity.described(tmp_path / name)["architecture"]
+    a, b = (models.load_weights(tmp_path / name / models.WEIGHTS) for name in ("again0", "other"))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
 def test_an_edited_configuration_is_noticed(checkpoint):
     before = identity.anchor(checkpoint)
     assert before == Anchor(
