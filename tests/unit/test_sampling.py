@@ -214,3 +214,22 @@ def test_the_error_is_the_largest_gap_of_a_curve_in_the_band(losses, equal, data
     rise = (high - np.interp(at, [0, 1], [losses[0], losses[-1]])).max()
     expected = max(rise - barrier_height(alphas, losses).value, 0)
     assert found.barrier_height == pytest.approx(expected, abs=1e-9)
+
+
+def test_two_points_are_a_grid():
+    assert sampling.uniform(2) == [0, 1]
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 9])
+def test_a_mirrored_curve_has_the_same_barrier_error(n):
+    rng = np.random.default_rng(n)
+    for _ in range(20):
+        inner = np.sort(rng.choice(np.arange(1, 64), n - 2, replace=False)) / 64
+        alphas, losses = np.array([0, *inner, 1]), rng.normal(size=n)
+        one = sampling.gap_errors(alphas, losses)
+        other = sampling.gap_errors(1 - alphas[::-1], losses[::-1])
+        assert one.barrier_height == pytest.approx(other.barrier_height, abs=1e-9)
+
+
+def test_the_lattice_reaches_up_to_a_point_that_is_not_on_it():
+    assert sampling._on_lattice(0.09999, [0, 0.1, 1]) * 2**16 == 6553

@@ -133,3 +133,13 @@ def test_digest_speaks_of_all_that_is_evaluated(name):
 def test_digest_passes_over_the_examples_names():
     made = tiny.examples(5)
     assert replace(made, rows=made.rows + 1, truncated=9).digest == made.digest
+
+
+def test_a_full_batch_is_no_fuller_than_its_budget_and_no_emptier():
+    assert [batch.tolist() for batch in tokens.batches(np.array([5, 5, 5]), 10)] == [[0, 1], [2]]
+
+
+def test_examples_of_one_length_keep_their_order():
+    lengths = np.tile([7, 3], 500)
+    expected = [*range(1, 1000, 2), *range(0, 1000, 2)]
+    assert np.concatenate(tokens.batches(lengths, 70)).tolist() == expected
