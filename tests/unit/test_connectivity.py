@@ -355,3 +355,21 @@ def test_evaluations_have_a_row_a_checkpoint_and_set(collected):
     expected = evaluation.scores(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), 2)
     for name, value in expected.items():
         assert float(row[name]) == value
+
+
+def test_the_order_of_the_files_does_not_matter(cell):
+    """A change is from the earlier step to the last one, whichever file is named first."""
+    files, _, deltas, _ = cell
+    turned = connectivity.cell(files[::-1], k=4, delta_from=100).deltas
+    keys = ["from_step", "to_step", *connectivity.DELTA_KEYS]
+    one, other = (frame.sort_values(keys).reset_index(drop=True) for frame in (deltas, turned))
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_breakdown_is_of_the_data_set_that_its_folder_names(tmp_path):
+    for name in ("one", "two"):
+        file = tmp_path / "far" / "away" / "data" / name / "breakdown" / "_main.parquet"
+        file.parent.mkdir(parents=True)
+        pd.DataFrame({"set": ["test"], "id": [1], "part": [name]}).to_parquet(file)
+    found = connectivity._breakdowns(sorted(tmp_path.rglob("*.parquet")))
+    assert {name: frame["part"].tolist() for name, frame in found.items()} == {"one": ["one"], "two": ["two"]}

@@ -136,6 +136,14 @@ def test_a_job_stops_at_ends_of_different_spaces(tmp_path):
         tiny.Cell(tmp_path / "cell").interpolate()
 
 
+def test_a_job_stops_at_a_start_of_another_architecture(tmp_path):
+    cell = tiny.Cell(tmp_path / "cell")
+    path = cell.start.folder / "config.json"
+    path.write_text(path.read_text().replace('"num_attention_heads": 2', '"num_attention_heads": 4'))
+    with pytest.raises(MismatchedEnds, match=r"num_attention_heads: found 4 and 2"):
+        tiny.Cell(tmp_path / "cell").interpolate()
+
+
 # -------------------------------------------------------------------------------------------------- distances
 
 

@@ -460,3 +460,12 @@ def test_only_the_last_two_attempts_of_this_call_count_for_giving_up(tmp_path, m
     assert hopeless()
     note(tmp_path, 10, start=4, failure="no memory")
     assert hopeless(start=9)
+
+
+def test_taking_a_lock_clears_up_what_killed_processes_left_and_not_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(state.Lock, "beat", lambda _: None)  # which would make a lost one again
+    for leftover in (".lock-1-abc.tmp", "lock-1.free"):
+        (tmp_path / leftover).write_text("")
+    with state.lock(tmp_path) as held:
+        assert names(tmp_path) == ["lock-2"]
+        assert held.path.name == "lock-2"
