@@ -233,3 +233,12 @@ def test_a_mirrored_curve_has_the_same_barrier_error(n):
 
 def test_the_lattice_reaches_up_to_a_point_that_is_not_on_it():
     assert sampling._on_lattice(0.09999, [0, 0.1, 1]) * 2**16 == 6553
+
+
+def test_a_gap_without_room_does_not_keep_the_other_from_its_alpha(monkeypatch):
+    """The larger error may be where no alpha is left between two points; the other is asked for then."""
+    near = sampling._Forecast(error=1.0, target=2.0**-17)
+    far = sampling._Forecast(error=0.5, target=0.5)
+    monkeypatch.setattr(sampling, "_forecasts", lambda *_: (near, far))
+    alphas = [0, 2.0**-16, 1]
+    assert next_alpha(alphas, [0, 0, 0], tolerance=1e-3, max_alphas=9) == 0.5
