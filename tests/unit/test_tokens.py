@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from isthmus import tokens
+from isthmus import tokens, toy
+from isthmus.data import Rows
 
 from tests.unit import tiny
 
@@ -143,3 +144,26 @@ def test_examples_of_one_length_keep_their_order():
     lengths = np.tile([7, 3], 500)
     expected = [*range(1, 1000, 2), *range(0, 1000, 2)]
     assert np.concatenate(tokens.batches(lengths, 70)).tolist() == expected
+
+
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=4),
+    limit=st.integers(3, 20),
+)
+def test_a_template_is_filled_and_its_longer_text_is_cut_first(lengths, limit):
+    """Word by word, by hand: two special tokens and the word between are there besides."""
+    tokenizer, words = tiny.tokenizer("roberta"), sorted(toy.vocabulary())
+    firsts = [[words[(7 * i + j) % len(words)] for j in range(a)] for i, (a, _) in enumerate(lengths)]
+    seconds = [[words[(11 * i + 3 * j) % len(words)] for j in range(b)] for i, (_, b) in enumerate(lengths)]
+    n = len(lengths)
+    rows = Rows(
+        np.arange(n), [" ".join(a) for a in firsts], [" ".join(b) for b in seconds], np.zeros(n, np.int64)
+    )
+    made = tokens.tokenize(tokenizer, rows, [0], limit, "{a} then {b}")
+    too_long = sum(len(a) + len(b) + 3 > limit for a, b in zip(firsts, seconds, strict=True))
+    for i, (a, b) in enumerate(zip(firsts, seconds, strict=True)):
+        while len(a) + len(b) + 3 > limit:
+            (a if len(a) >= len(b) else b).pop()
+        expected = tokenizer(f"{' '.join(a)} then {' '.join(b)}")["input_ids"]
+        assert made.ids[made.offsets[i] : made.offsets[i + 1]].tolist() == expected
+    assert made.truncated == too_long
