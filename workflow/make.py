@@ -31,8 +31,8 @@ def asked_for() -> list[str]:
     They are read once here, since Snakemake reads them less strictly, and says less of what it cannot read.
     """
     given = os.environ.get("EXPERIMENT", "")
-    files = [given] if Path(given).is_file() else given.split()
-    lacking = [file for file in files if not Path(file).is_file()]
+    files = [given] if given and Path(given).exists() else given.split()
+    lacking = [file for file in files if not Path(file).exists()]
     if lacking or not files:
         there = " ".join(sorted(map(str, Path("experiments").glob("*.yaml"))))
         raise Stop(
