@@ -204,6 +204,7 @@ def start(made, tmp_path):
 # ------------------------------------------------------------------------------------------- killed, stopped
 
 
+@pytest.mark.long
 def test_killed_twenty_times_at_random_moments(made, start, tmp_path):
     rng = random.Random(0)
     hit = {"training": 0, "saving": 0, "publishing": 0}
@@ -270,6 +271,7 @@ def test_a_signal_while_the_model_opens_ends_the_job_at_once(start, tmp_path):
     assert [path.name for path in (tmp_path / "state").glob("lock-*")] == ["lock-1.free"]
 
 
+@pytest.mark.long
 def test_the_cache_deleted_while_it_trains(made, start, tmp_path):
     one = start(slow=("update",))
     one.wait_for("saved the state")
@@ -368,6 +370,7 @@ def test_a_waiting_job_takes_over_from_a_killed_one(made, start, tmp_path):
     assert bits(tmp_path) == made.bits
 
 
+@pytest.mark.long
 def test_a_waiting_job_dies_of_a_signal_and_leaves_the_lock(made, start, tmp_path):
     first = start(slow=("update",))
     first.wait_for("from step 0")

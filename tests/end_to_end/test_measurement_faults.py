@@ -69,6 +69,7 @@ def job(cell, *arguments):
     )
 
 
+@pytest.mark.long
 def test_killed_at_any_measurement_and_run_again(undisturbed):
     cell, measured = undisturbed
     deaths = [0, 1, 3, 8, 13, measured.count - 1]
@@ -95,6 +96,7 @@ def test_killed_from_outside(undisturbed):
     assert last.bytes == measured.bytes
 
 
+@pytest.mark.long
 def test_two_processes_that_measure_at_once(undisturbed):
     cell, measured = undisturbed
     both = [job(cell, "both", "wait", f"both{number}") for number in (0, 1)]

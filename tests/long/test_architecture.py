@@ -9,6 +9,8 @@ from safetensors import safe_open
 
 from tests.workflow.lab import NANO, Lab
 
+pytestmark = pytest.mark.long
+
 STEPS = (0, 20)
 CELLS = {f"dataset=toy model=own seed={seed} step={step}" for seed in (1, 2) for step in STEPS}
 RECIPE = {"steps": 40, "checkpoints": [20], "learning_rate": 1e-2, "warmup_steps": 4}

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 CELL = "tiny/toy"
 RUN = f"checkpoints/{CELL}/seed1/step60"
 

@@ -14,6 +14,8 @@ import yaml
 
 from tests.workflow.lab import NANO, ROOT, copy_workflow
 
+pytestmark = pytest.mark.long
+
 GATE = "import time\nfrom pathlib import Path\nwhile Path('closed').exists():\n    time.sleep(0.1)\n"
 ODD = [
     "a'b.yaml",

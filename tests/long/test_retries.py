@@ -5,6 +5,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 STEP60 = "results/nano/checkpoints/tiny/toy/seed1/step60/model.safetensors"
 EVALUATION = "results/nano/evaluations/tiny/toy/seed1/step60.parquet"
 

@@ -1,5 +1,9 @@
 """`keep: last`, run: weights that nothing needs any more go."""
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 LAST = {"keep": "last"}
 
 

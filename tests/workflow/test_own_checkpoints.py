@@ -115,6 +115,7 @@ def bodies(repository, nano, tmp_path_factory):
     return lab, folder
 
 
+@pytest.mark.long
 def test_each_run_s_distance_is_from_its_own_start(bodies):
     lab, folder = bodies
 
@@ -133,6 +134,7 @@ def test_each_run_s_distance_is_from_its_own_start(bodies):
         assert np.isnan(pair["cosine"])
 
 
+@pytest.mark.long
 def test_a_changed_start_of_one_run_measures_the_rows_again(bodies):
     lab, folder = bodies
     path = folder / "run2/step0/config.json"

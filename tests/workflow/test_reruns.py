@@ -199,6 +199,7 @@ def test_conda_switched_on_runs_nothing(nano, conda):
     assert nano.dry_run(None, "--software-deployment-method", "conda", PATH=conda) == {}
 
 
+@pytest.mark.long
 def test_one_model_s_learning_rate_runs_that_model_from_its_segments_on(nano_copy):
     two = {"models.other": TINY}
     for path in sorted(nano_copy.results.rglob("*tiny*")):
@@ -300,6 +301,7 @@ def test_a_fresh_run_measures_each_thing_once(nano):
     assert len(known(nano)) == points + pairs + checkpoints
 
 
+@pytest.mark.long
 def test_changed_alphas_measure_the_new_ones_and_changed_back_give_the_same_bytes(nano, nano_copy):
     before = {step: alphas(nano, step) for step in STEPS}
     rows = [f"paths/tiny/toy/step{step}/seed2.parquet" for step in STEPS]
@@ -321,6 +323,7 @@ def test_changed_alphas_measure_the_new_ones_and_changed_back_give_the_same_byte
         assert (nano_copy.results / name).read_bytes() == (nano.results / name).read_bytes()
 
 
+@pytest.mark.long
 def test_a_further_set_is_all_that_is_measured(nano, nano_copy):
     before, row = known(nano_copy), "paths/tiny/toy/step120/seed2.parquet"
     evaluation = "evaluations/tiny/toy/seed2/step120.parquet"
@@ -334,6 +337,7 @@ def test_a_further_set_is_all_that_is_measured(nano, nano_copy):
         assert rows is None or len(new) == len(old) + rows
 
 
+@pytest.mark.long
 def test_a_checkpoint_between_two_gives_the_same_bits_and_measures_nothing_after_it(nano, nano_copy):
     shutil.rmtree(nano_copy.results / "state/tiny/toy/seed2")  # this run starts over; the other one goes on
     before = known(nano_copy)
