@@ -764,7 +764,7 @@ def test_a_published_checkpoint_is_known_by_what_it_is(made, run):
         assert record["identity"] == training.hashing.of_data(record["identity_of"])
         assert record["identity_of"]["recipe"]["batch_size"] == 8
     assert records[1]["identity_of"]["fork"] == {"is": "Fork", "at": 4, "trunk": records[0]["identity"]}
-    # What the trunk took is said of every run that leaves it: two calls trained it, to step 3 and on to the fork.
+    # What the trunk took is said of every run that leaves it: two calls trained it, to step 3 and to 4.
     assert records[1]["trunk"]["identity"] == records[0]["identity"]
     assert records[1]["trunk"]["spent"]["attempts"] == 2
 
