@@ -396,6 +396,7 @@ def test_two_threads_give_the_same_bits_on_one_core(start, tmp_path):
     assert bits(tmp_path) == bits(tmp_path, "one_core")
 
 
+@pytest.mark.long
 def test_publishing_does_not_import_what_only_training_needs(start, tmp_path, made):
     assert start().end() == 0
     shutil.rmtree(tmp_path / "out")

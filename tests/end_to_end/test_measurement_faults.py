@@ -130,6 +130,7 @@ def test_a_flipped_bit_costs_one_measurement(undisturbed, seed):
     assert again.bytes == measured.bytes
 
 
+@pytest.mark.long
 def test_a_journal_that_is_deleted_under_a_job(undisturbed):
     cell, measured = undisturbed
     process = job(cell, "deleted", "wait", "deleted")

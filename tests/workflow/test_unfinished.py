@@ -33,6 +33,7 @@ def test_a_page_of_what_is_there_names_what_is_not(broken):
     assert not (broken.results / "metrics.csv").exists()
 
 
+@pytest.mark.long
 def test_a_whole_page_replaces_one_of_what_is_there(nano_copy):
     assert nano_copy.dry_run() == {}
     _partial(nano_copy)
