@@ -2,7 +2,8 @@
 
     python tests/benchmarks/dag.py [SEEDS ...]     by default 2, 20, 50 and 100, which takes some minutes
 
-At 100 seeds 150 s and 1.6 GB are allowed: the exit status says whether that holds. Nothing is fetched.
+Machines differ in speed, so the exit status says only whether 1.6 GB are enough at 100 seeds. Two quiet cores took some
+two and a half minutes there. Nothing is fetched.
 """
 
 import os
@@ -14,7 +15,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS, BYTES = 150, 1.6e9  # at 100 seeds
+BYTES = 1.6e9  # at 100 seeds
 
 
 def measure(seeds: int) -> tuple[int, float, float]:
@@ -40,13 +41,13 @@ def measure(seeds: int) -> tuple[int, float, float]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table for the numbers of seeds given; 1 where 100 seeds take more than is allowed."""
+    """Print the table for the numbers of seeds given; 1 where 100 seeds take more memory than is allowed."""
     print("| seeds | jobs | seconds | GB |\n| --- | --- | --- | --- |")
     within = True
     for seeds in map(int, arguments or (2, 20, 50, 100)):
         jobs, seconds, size = measure(seeds)
         print(f"| {seeds} | {jobs} | {seconds:.1f} | {size / 1e9:.2f} |", flush=True)
-        within = within and (seeds != 100 or (seconds <= SECONDS and size <= BYTES))
+        within = within and (seeds != 100 or size <= BYTES)
     return 0 if within else 1
 
 
