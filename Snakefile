@@ -12,7 +12,7 @@ from snakemake.utils import min_version
 min_version("9.10")
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from isthmus import experiment_files
+from isthmus.experiment import experiment_files
 
 # Snakemake would merge a given experiment with a default one; so a default is named only where none was given.
 if not workflow.overwrite_configfiles:

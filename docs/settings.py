@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from isthmus import config, wording
+from isthmus.experiment import config, wording
 
 PAGE = Path(__file__).with_suffix(".md")
 HEAD = """\
 # Settings
 
-Made by `make docs` from `workflow/isthmus/config.py`, which also checks every experiment file against it.
-An experiment file is whole in itself: what it does not say has the default below, and nothing is taken from
-`config.yaml`. `$NAME` in a path is an environment variable.
+Made by `make docs` from `workflow/isthmus/experiment/config.py`, which also checks every experiment file
+against it. An experiment file is whole in itself: what it does not say has the default below, and nothing is
+taken from `config.yaml`. `$NAME` in a path is an environment variable.
 
 """
 

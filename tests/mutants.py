@@ -28,6 +28,13 @@ from hypothesis import HealthCheck, Phase, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "workflow/isthmus"
+
+
+def file_of(module: str) -> Path:
+    """A module of the library by its own name, whichever folder it stands in."""
+    return next(LIBRARY.rglob(f"{module}.py"))
+
+
 FAST = ("metrics", "bootstrap", "sampling", "tokens", "journal", "connectivity")
 
 # ------------------------------------------------------------------------------------------ the mistakes
@@ -175,7 +182,9 @@ class _Finder:
     """Gives a module's place to code with a mistake in it."""
 
     def __init__(self, module: str, code: CodeType):
-        self.name, self.path, self.code = f"isthmus.{module}", LIBRARY / f"{module}.py", code
+        self.path = file_of(module)
+        self.name = ".".join(("isthmus", *self.path.relative_to(LIBRARY).with_suffix("").parts))
+        self.code = code
 
     def find_spec(self, name, path=None, target=None):
         return (
@@ -300,7 +309,7 @@ def _baseline(tests: str, path: Path) -> dict:
 
 def tested(module: str, chosen: list[Mutant]) -> list[Mutant]:
     """The mistakes that no test notices, printed as they are found."""
-    path = LIBRARY / f"{module}.py"
+    path = file_of(module)
     found = _baseline(f"tests/unit/test_{module}.py", path)
     limit = 60 + 3 * sum(found["seconds"].values())
     order = sorted(found["lines"], key=found["seconds"].get)
@@ -328,7 +337,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.chdir(ROOT)
     for module in arguments.modules:
-        path = LIBRARY / f"{module}.py"
+        path = file_of(module)
         every = chosen = mutants(path.read_text(), path)
         if arguments.line:
             chosen = [mutant for mutant in every if mutant.line in arguments.line]

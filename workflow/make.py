@@ -11,8 +11,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from isthmus import experiment_files, running, status
 from isthmus.errors import ConfigError
+from isthmus.experiment import experiment_files
+from isthmus.machine import running
+from isthmus.showing import status
 
 GOES_ON = "What was trained and measured until then is saved; the same command goes on from there."
 

@@ -16,7 +16,8 @@ KEPT = TemporaryDirectory()  # the two good checkpoints, made once
 def checkpoints() -> tuple[Path, Path]:
     """Two checkpoints of one very small BERT, with two heads."""
     import torch
-    from isthmus import hashing, models
+    from isthmus import hashing
+    from isthmus.models import models
     from transformers import BertConfig, BertForSequenceClassification
 
     size = {"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "intermediate_size": 8}
@@ -33,7 +34,11 @@ def checkpoints() -> tuple[Path, Path]:
 def joined(change: dict[str, Any], folder: Path) -> str:
     """A row of two such checkpoints, one of them with some settings of its config.json changed."""
     import numpy as np
-    from isthmus import hashing, models, numerics, paths, tokens
+    from isthmus import hashing
+    from isthmus.data import tokens
+    from isthmus.machine import numerics
+    from isthmus.measuring import paths
+    from isthmus.models import models
 
     one, other = checkpoints()
     changed = shutil.copytree(other, folder / "other")

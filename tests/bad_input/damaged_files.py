@@ -7,7 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from isthmus import connectivity, data, models, stored, tables, tokens
+from isthmus import stored
+from isthmus.data import data, tokens
+from isthmus.models import models
+from isthmus.showing import tables
+from isthmus.statistics import connectivity
 
 from tests.bad_input.case import Case, refusal
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from isthmus import experiment_files
+from isthmus.experiment import experiment_files
 
 from tests.bad_input.case import Case, refusal
 
@@ -27,7 +27,7 @@ def beforehand(given: str, folder: Path) -> str:
     """As make asks, before Snakemake starts: a process with its message and status."""
     path = folder / "some.yaml"
     path.write_text(given)
-    call = [sys.executable, "-m", "isthmus.experiment_files", str(path)]
+    call = [sys.executable, "-m", "isthmus.experiment.experiment_files", str(path)]
     library = Path(experiment_files.__file__).parents[1]
     done = subprocess.run(call, cwd=library, capture_output=True, text=True)
     assert done.returncode != 0

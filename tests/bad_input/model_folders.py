@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from isthmus import folders, models
-from isthmus.config import Checkpoint, Model, load
+from isthmus.experiment import folders
+from isthmus.experiment.config import Checkpoint, Model, load
+from isthmus.models import models
 
 from tests.bad_input import good_folders as good
 from tests.bad_input.case import Case, refusal

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from isthmus.config import load
+from isthmus.experiment.config import load
 
 from tests.bad_input.case import Case, refusal
 from tests.workflow.lab import NANO, changed

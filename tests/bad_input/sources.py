@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 from isthmus import __main__ as command
-from isthmus import config, data
-from isthmus.config import Dataset
+from isthmus.data import data
+from isthmus.experiment import config
+from isthmus.experiment.config import Dataset
 
 from tests.bad_input.case import Case, refusal
 from tests.workflow.lab import NANO, changed

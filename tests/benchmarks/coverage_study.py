@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 
 from isthmus import metrics
 from isthmus.bootstrap import Bootstrap, percentile_interval
-from isthmus.sampling import uniform
+from isthmus.space.sampling import uniform
 
 GAPS = {"BH": metrics.barrier_heights, "CG": metrics.convexity_gaps}
 

@@ -21,10 +21,14 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
-from isthmus import metrics, models, numerics, sampling, tokens, toy
-from isthmus.data import Rows
-from isthmus.evaluation import Examples
-from isthmus.paths import Line
+from isthmus import metrics
+from isthmus.data import tokens, toy
+from isthmus.data.data import Rows
+from isthmus.machine import numerics
+from isthmus.measuring.evaluation import Examples
+from isthmus.measuring.paths import Line
+from isthmus.models import models
+from isthmus.space import sampling
 
 KEYS = ["model", "dataset", "step", "seed_a", "seed_b"]
 GRIDS, TOLERANCE, BUDGET = (11, 21, 51, 101, 201), 1e-3, 1024

@@ -28,10 +28,13 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 import torch
-from isthmus import data, models, numerics, pretraining, tokens, toy
 from isthmus.bootstrap import Bootstrap
-from isthmus.evaluation import Examples
-from isthmus.paths import Line
+from isthmus.data import data, tokens, toy
+from isthmus.machine import numerics
+from isthmus.measuring.evaluation import Examples
+from isthmus.measuring.paths import Line
+from isthmus.models import models
+from isthmus.training import pretraining
 from torch.nn import functional
 
 LABELS = ["different", "paraphrase"]

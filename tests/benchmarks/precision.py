@@ -15,9 +15,12 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 import torch
-from isthmus import metrics, models, numerics, tokens
-from isthmus.evaluation import Examples
-from isthmus.paths import Line
+from isthmus import metrics
+from isthmus.data import tokens
+from isthmus.machine import numerics
+from isthmus.measuring.evaluation import Examples
+from isthmus.measuring.paths import Line
+from isthmus.models import models
 
 BUDGET = 1024
 

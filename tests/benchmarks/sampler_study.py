@@ -18,7 +18,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 
-from isthmus import metrics, sampling
+from isthmus import metrics
+from isthmus.space import sampling
 
 Curve = Callable[[np.ndarray], np.ndarray]
 START, TOLERANCE, MAX_ALPHAS = 10, 1e-3, 41

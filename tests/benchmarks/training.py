@@ -34,9 +34,13 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 
-from isthmus import hashing, models, numerics, pretraining, stored, tokens, toy, training
-from isthmus.config import Training
-from isthmus.data import Rows
+from isthmus import hashing, stored
+from isthmus.data import tokens, toy
+from isthmus.data.data import Rows
+from isthmus.experiment.config import Training
+from isthmus.machine import numerics
+from isthmus.models import models
+from isthmus.training import pretraining, training
 
 ROOT = Path(__file__).parents[2]
 BATCH, DROPOUT, SEED = 32, 0.1, 7
@@ -253,8 +257,11 @@ def peak():
 sys.path.insert(0, sys.argv[1])
 start, examples, threads, budget, out = sys.argv[2:]
 from pathlib import Path
-from isthmus import models, numerics, tokens, training
-from isthmus.config import Training
+from isthmus.data import tokens
+from isthmus.machine import numerics
+from isthmus.models import models
+from isthmus.training import training
+from isthmus.experiment.config import Training
 part("the library, with its settings")
 import torch
 part("PyTorch")

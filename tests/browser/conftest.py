@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from isthmus import page as pages
+from isthmus.showing import page as pages
 
 from tests.unit.synthetic import PROVENANCE, Results, experiment
 

@@ -18,9 +18,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from isthmus import hashing, identity, models, numerics, pretraining, state, tokens, toy, training
-from isthmus.config import Training
-from isthmus.data import Rows
+from isthmus import hashing
+from isthmus.caches import identity, state
+from isthmus.data import tokens, toy
+from isthmus.data.data import Rows
+from isthmus.experiment.config import Training
+from isthmus.machine import numerics
+from isthmus.models import models
+from isthmus.training import pretraining, training
 from pyarrow import parquet
 
 STEPS = 240

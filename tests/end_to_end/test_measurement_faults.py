@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 JOB = """
 import os, signal, sys
 from pathlib import Path
-from isthmus import evaluation
+from isthmus.measuring import evaluation
 from tests.unit import tiny
 
 cell, journal, mode = tiny.Cell(Path(sys.argv[1])), sys.argv[2], sys.argv[3]

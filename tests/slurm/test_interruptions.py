@@ -47,7 +47,7 @@ def uninterrupted(repository, tmp_path_factory) -> Lab:
 def sleepy(repository, tmp_path_factory) -> Path:
     """A copy of the workflow whose training sleeps at each update."""
     copy = copy_workflow(repository, tmp_path_factory.mktemp("sleepy"))
-    path = copy / "workflow" / "isthmus" / "training.py"
+    path = copy / "workflow" / "isthmus" / "training" / "training.py"
     text = path.read_text()
     start = "    total, count = 0.0, 0\n    for number, micro in"
     assert text.count(start) == 1

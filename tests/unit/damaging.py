@@ -9,24 +9,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from isthmus import (
-    basins,
-    config,
-    connectivity,
-    data,
-    evaluation,
-    figures,
-    journal,
-    models,
-    pretraining,
-    state,
-    stored,
-    tables,
-    tokens,
-    training,
-    views,
-)  # fmt: skip
-from isthmus.paths import End, Row, interpolate
+from isthmus import stored
+from isthmus.caches import journal, state
+from isthmus.data import data, tokens
+from isthmus.experiment import config
+from isthmus.measuring import evaluation
+from isthmus.measuring.paths import End, Row, interpolate
+from isthmus.models import models
+from isthmus.showing import figures, tables, views
+from isthmus.statistics import basins, connectivity
+from isthmus.training import pretraining, training
 
 from tests.unit import tiny
 

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import torch
-from isthmus import models, toy
-from isthmus.config import Model
+from isthmus.data import toy
+from isthmus.experiment.config import Model
+from isthmus.models import models
 
 from tests.unit import tiny
 

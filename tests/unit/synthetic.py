@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from isthmus import basins, generalisation, tables
 from isthmus import metrics as curves
-from isthmus.config import load
+from isthmus.experiment.config import load
+from isthmus.showing import tables
+from isthmus.statistics import basins, generalisation
 
 ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0])
 KEYS = ["experiment", "model", "pretraining_steps", "dataset", "step", "seed_a", "seed_b", "set", "quantity"]
@@ -234,7 +235,7 @@ class Results:
         )
 
     def _histories(self, folder):
-        from isthmus import figures
+        from isthmus.showing import figures
 
         paths = []
         for model, dataset, seed in figures.training_runs(self.experiment):

@@ -7,11 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from isthmus import connectivity, evaluation, models, paths, stored, tokens, training
-from isthmus.config import Training
+from isthmus import stored
+from isthmus.data import tokens
 from isthmus.errors import ConfigError
-from isthmus.evaluation import Examples
-from isthmus.paths import End, Row
+from isthmus.experiment.config import Training
+from isthmus.measuring import evaluation, paths
+from isthmus.measuring.evaluation import Examples
+from isthmus.measuring.paths import End, Row
+from isthmus.models import models
+from isthmus.statistics import connectivity
+from isthmus.training import training
 
 from tests.unit import families, tiny
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from isthmus import basins
+from isthmus.statistics import basins
 
 HOW = {"linkage": "average", "cut": None}
 

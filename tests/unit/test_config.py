@@ -5,8 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from isthmus import config, wording
 from isthmus.errors import ConfigError
+from isthmus.experiment import config, wording
 
 BASE = {
     "experiment": "x",

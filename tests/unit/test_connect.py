@@ -13,7 +13,8 @@ import pandas as pd
 import pytest
 import torch
 from isthmus import __main__ as command
-from isthmus import metrics, toy
+from isthmus import metrics
+from isthmus.data import toy
 
 from tests.unit import families, tiny
 

@@ -3,8 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from isthmus import connectivity, evaluation, metrics, paths, sampling
+from isthmus import metrics
 from isthmus.bootstrap import percentile_interval
+from isthmus.measuring import evaluation, paths
+from isthmus.space import sampling
+from isthmus.statistics import connectivity
 
 from tests.unit import tiny
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from isthmus import data, toy
-from isthmus.config import Columns, Dataset, FurtherSet, HubSource
+from isthmus.data import data, toy
 from isthmus.errors import ConfigError
+from isthmus.experiment.config import Columns, Dataset, FurtherSet, HubSource
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("ISTHMUS_DATA") or ROOT.parent / "shared" / "data")
@@ -656,7 +656,7 @@ def test_rows_that_do_not_do(tmp_path, rows, options, parts):
 def test_importing_is_cheap():
     """The module is imported where Snakemake parses its rules, for each job anew."""
     heavy = ("numpy", "pandas", "pyarrow", "datasets", "torch")
-    code = f"import sys, isthmus.data; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, isthmus.data.data; print([name for name in {heavy} if name in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from isthmus import devices
 from isthmus.errors import ConfigError
+from isthmus.machine import devices
 
 HOLDER = """
 import sys
 from pathlib import Path
-from isthmus import devices
+from isthmus.machine import devices
 import os
 with devices.claimed(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])):
     print("holds", os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
@@ -157,5 +157,5 @@ def test_asking_for_more_than_there_is_says_so(machine):
 
 
 def test_importing_takes_no_torch():
-    code = "import sys, isthmus.devices; sys.exit('torch' in sys.modules)"
+    code = "import sys, isthmus.machine.devices; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": os.pathsep.join(sys.path)})

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import snakemake
 import yaml
-from isthmus.config import load
+from isthmus.experiment.config import load
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from isthmus.dropout import cheap, dropout, mask
+from isthmus.training.dropout import cheap, dropout, mask
 from torch.nn import functional
 
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from isthmus import evaluation, models, tokens
+from isthmus.data import tokens
 from isthmus.errors import Damaged
-from isthmus.evaluation import Examples, scores
+from isthmus.measuring import evaluation
+from isthmus.measuring.evaluation import Examples, scores
+from isthmus.models import models
 
 from tests.unit import tiny
 

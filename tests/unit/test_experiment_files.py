@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from isthmus import experiment_files
+from isthmus.experiment import experiment_files
 
 ROOT = Path(__file__).parents[2]
 

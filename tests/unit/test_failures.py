@@ -4,7 +4,8 @@ import errno
 
 import pytest
 import torch
-from isthmus import errors, failures
+from isthmus import errors
+from isthmus.machine import failures
 
 ALLOCATOR = (
     "[enforce fail at alloc_cpu.cpp:118] err == 0. DefaultCPUAllocator: can't allocate memory: you tried"

@@ -5,7 +5,7 @@ import sys
 
 import pandas as pd
 import pytest
-from isthmus import figures
+from isthmus.showing import figures
 
 from tests.unit.synthetic import Results, experiment
 
@@ -37,7 +37,7 @@ def test_names_follow_from_the_config():
 
 def test_naming_figures_imports_nothing_heavy():
     code = (
-        "import sys; from isthmus import figures, tables, report; "
+        "import sys; from isthmus.showing import figures, tables, report; "
         "print({'matplotlib', 'seaborn', 'pandas', 'numpy', 'jinja2', 'torch'} & set(sys.modules))"
     )
     folder = figures.Path(figures.__file__).parents[1]

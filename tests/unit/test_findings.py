@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from isthmus import findings, tables
-from isthmus.config import load
-from isthmus.findings import CONTRADICTED, SUPPORTED, UNDECIDED
+from isthmus.experiment.config import load
+from isthmus.showing import tables
+from isthmus.statistics import findings
+from isthmus.statistics.findings import CONTRADICTED, SUPPORTED, UNDECIDED
 
 STEPS = [0, 100, 200, 400]
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from isthmus.first_token import FAMILY, spare_the_rest
+from isthmus.models.first_token import FAMILY, spare_the_rest
 
 
 def made(family: str, attention: str):

@@ -5,9 +5,10 @@ import shutil
 
 import pytest
 import torch
-from isthmus import fitting, folders, models
-from isthmus.config import Checkpoint, Model
 from isthmus.errors import ConfigError
+from isthmus.experiment import folders
+from isthmus.experiment.config import Checkpoint, Model
+from isthmus.models import fitting, models
 from safetensors.torch import load_file, save_file
 
 from tests.unit import families, tiny

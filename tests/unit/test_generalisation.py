@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from isthmus import generalisation as g
+from isthmus.statistics import generalisation as g
 from scipy import stats
 
 numbers = st.lists(st.integers(0, 5), min_size=4, max_size=12)

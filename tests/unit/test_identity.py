@@ -8,10 +8,22 @@ from dataclasses import fields, make_dataclass, replace
 import numpy as np
 import pytest
 import torch
-from isthmus import hashing, identity, models, stored
+from isthmus import hashing, stored
+from isthmus.caches import identity
+from isthmus.caches.identity import (
+    Anchor,
+    Architecture,
+    Distances,
+    Fork,
+    Measurement,
+    Point,
+    Resampling,
+    Run,
+    Task,
+)
 from isthmus.errors import Damaged
-from isthmus.identity import Anchor, Architecture, Distances, Fork, Measurement, Point, Resampling, Run, Task
-from isthmus.numerics import NOT_COUNTED, Numerics, not_counted
+from isthmus.machine.numerics import NOT_COUNTED, Numerics, not_counted
+from isthmus.models import models
 
 from tests.conftest import ROOT
 from tests.unit import families, tiny
@@ -283,7 +295,8 @@ def test_knowing_a_checkpoint_opens_no_transformers(checkpoint):
     code = f"""
 import sys
 from pathlib import Path
-from isthmus import evaluation, identity, paths
+from isthmus.caches import identity
+from isthmus.measuring import evaluation, paths
 identity.key(identity.anchor(Path({str(checkpoint)!r})))
 assert not {{"transformers", "torch"}} & set(sys.modules), "heavy"
 """

@@ -16,10 +16,11 @@ import pytest
 import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from isthmus import hashing, identity
-from isthmus.evaluation import measurement
-from isthmus.identity import Anchor, Point, Resampling
-from isthmus.journal import HEAD, Journal
+from isthmus import hashing
+from isthmus.caches import identity
+from isthmus.caches.identity import Anchor, Point, Resampling
+from isthmus.caches.journal import HEAD, Journal
+from isthmus.measuring.evaluation import measurement
 
 from tests.unit import tiny
 
@@ -142,7 +143,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from isthmus import hashing
-from isthmus.journal import Journal
+from isthmus.caches.journal import Journal
 journal, first, n = Journal(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
 for number in range(first, first + n):
     values = np.arange(number, number + 5, dtype=np.float32)

@@ -5,8 +5,8 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from isthmus import labels
 from isthmus.errors import ConfigError
+from isthmus.experiment import labels
 
 
 def origin(row):

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from isthmus import folders, hashing, models, stored
-from isthmus.config import Model
+from isthmus import hashing, stored
 from isthmus.errors import ConfigError, Damaged
-from isthmus.evaluation import Examples
+from isthmus.experiment import folders
+from isthmus.experiment.config import Model
+from isthmus.measuring.evaluation import Examples
+from isthmus.models import models
 from safetensors.torch import load_file, save_file
 
 from tests.unit import tiny
@@ -80,7 +82,7 @@ def test_same_seed_gives_the_same_bytes_in_another_process(tmp_path):
     model = tiny.pretrained(tmp_path / "model")
     expected = models.initialize(model, tiny.LABELS, 0, 1, tmp_path / "here")
     code = (
-        "import sys; from pathlib import Path; from isthmus import models; "
+        "import sys; from pathlib import Path; from isthmus.models import models; "
         f"print(models.initialize(Path(sys.argv[1]), {tiny.LABELS}, 0, 1, Path(sys.argv[2])))"
     )
     command = [sys.executable, "-c", code, model, tmp_path / "elsewhere"]

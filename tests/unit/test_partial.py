@@ -2,7 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from isthmus import connectivity, partial
+from isthmus.showing import partial
+from isthmus.statistics import connectivity
 
 from tests.unit.synthetic import experiment
 

@@ -11,10 +11,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from isthmus import metrics, models, paths, sampling, stored
+from isthmus import metrics, stored
 from isthmus.errors import Damaged, MismatchedEnds
-from isthmus.evaluation import Examples
-from isthmus.paths import Line, Row, check_same_space, distances, replay
+from isthmus.measuring import paths
+from isthmus.measuring.evaluation import Examples
+from isthmus.measuring.paths import Line, Row, check_same_space, distances, replay
+from isthmus.models import models
+from isthmus.space import sampling
 from torch import nn
 
 from tests.unit import tiny
@@ -260,7 +263,7 @@ def test_rows_have_the_columns_that_others_lean_on(shared):
 
 
 def test_ends_are_those_of_an_evaluation(shared, tmp_path):
-    from isthmus import evaluation
+    from isthmus.measuring import evaluation
 
     cell, measured = shared
     for end, alpha in zip(cell.ends, (0.0, 1.0), strict=True):
@@ -526,7 +529,7 @@ def test_rows_of_one_step_share_the_ends(tmp_path):
 
 def test_gaps_of_a_three_class_model_on_a_two_class_set(shared, tmp_path):
     """Probabilities are added before the loss, at each alpha, and the gaps are those of that loss."""
-    from isthmus import connectivity
+    from isthmus.statistics import connectivity
     from torch.nn.functional import softmax
 
     cell, _ = shared

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from isthmus import plan
-from isthmus.config import load
-from isthmus.plan import Job
+from isthmus.experiment.config import load
+from isthmus.showing import plan
+from isthmus.showing.plan import Job
 
 RAW = {
     "experiment": "e",
@@ -143,5 +143,5 @@ def test_assumptions_are_named(tmp_path):
 
 
 def test_no_torch():
-    code = "import sys, isthmus.plan; sys.exit('torch' in sys.modules)"
+    code = "import sys, isthmus.showing.plan; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})

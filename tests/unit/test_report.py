@@ -11,9 +11,11 @@ from math import nan
 import numpy as np
 import pandas as pd
 import pytest
-from isthmus import bootstrap, connectivity, figures, provenance, report, tables, views
-from isthmus import page as pages
-from isthmus.findings import COLUMNS as FINDINGS
+from isthmus import bootstrap
+from isthmus.showing import figures, provenance, report, tables, views
+from isthmus.showing import page as pages
+from isthmus.statistics import connectivity
+from isthmus.statistics.findings import COLUMNS as FINDINGS
 
 from tests.unit.synthetic import PROVENANCE, Results, experiment
 

@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from isthmus import running
-from isthmus.processes import Owner
+from isthmus.machine import running
+from isthmus.machine.processes import Owner
 
 BOOT = next(line.split()[1] for line in Path("/proc/stat").read_text().splitlines() if "btime" in line)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from isthmus import sampling
 from isthmus.metrics import barrier_height, convexity_gap
-from isthmus.sampling import gap_errors, next_alpha, start_grid, uniform
+from isthmus.space import sampling
+from isthmus.space.sampling import gap_errors, next_alpha, start_grid, uniform
 
 from tests.benchmarks.sampler_study import SLACK, TOLERANCE, enough, generated, grid_errors, narrow, sample
 

@@ -11,7 +11,9 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
-from isthmus import errors, processes, state
+from isthmus import errors
+from isthmus.caches import state
+from isthmus.machine import processes
 from safetensors import SafetensorError
 
 ELSEWHERE = state.Owner("other-host", "another boot", 1, "1")

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 import snakemake_logger_plugin_isthmus as progress
 import yaml
-from isthmus import experiment_files, partial, status
+from isthmus.experiment import experiment_files
+from isthmus.showing import partial, status
 from snakemake.utils import update_config
 from snakemake_interface_logger_plugins.common import LogEvent
 

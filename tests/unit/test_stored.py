@@ -8,8 +8,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from isthmus import models, stored, tables
+from isthmus import stored
 from isthmus.errors import Damaged
+from isthmus.models import models
+from isthmus.showing import tables
 
 from tests.unit import damaging
 

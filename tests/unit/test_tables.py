@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from isthmus import tables
+from isthmus.showing import tables
 from markdown_it import MarkdownIt
 
 from tests.unit.synthetic import Results, experiment

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from isthmus import toy
+from isthmus.data import toy
 
 TASKS = sorted(toy.TASKS)
 SETS = [(task, shifted) for task in TASKS for shifted in (False, True)]

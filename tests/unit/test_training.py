@@ -16,10 +16,15 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from isthmus import errors, identity, models, numerics, pretraining, state, stored, tokens, toy, training
-from isthmus.config import Training
-from isthmus.data import Rows
+from isthmus import errors, stored
+from isthmus.caches import identity, state
+from isthmus.data import tokens, toy
+from isthmus.data.data import Rows
 from isthmus.errors import Damaged
+from isthmus.experiment.config import Training
+from isthmus.machine import numerics
+from isthmus.models import models
+from isthmus.training import pretraining, training
 from pyarrow import parquet
 from torch.nn.functional import cross_entropy
 

@@ -6,9 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from isthmus import hashing, models, numerics, paths, pretraining, stored, tokens, toy
-from isthmus.data import Rows
-from isthmus.paths import End, Row
+from isthmus import hashing, stored
+from isthmus.data import tokens, toy
+from isthmus.data.data import Rows
+from isthmus.machine import numerics
+from isthmus.measuring import paths
+from isthmus.measuring.paths import End, Row
+from isthmus.models import models
+from isthmus.training import pretraining
 
 LABELS = ["entailment", "neutral", "contradiction"]
 SAMPLER = {"grid": "adaptive", "intervals": 4, "tolerance": 1e-3, "max_alphas": 9}

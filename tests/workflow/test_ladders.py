@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from isthmus import config
+from isthmus.experiment import config
 
 from tests.workflow.lab import NANO, Lab, changed, planned, snakemake
 

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
-from isthmus import config
+from isthmus.experiment import config
 from safetensors.numpy import load_file
 
 from tests.workflow.lab import NANO, Lab

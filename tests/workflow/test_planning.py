@@ -7,8 +7,8 @@ import sys
 
 import pytest
 import yaml
-from isthmus import plan
-from isthmus.config import load
+from isthmus.experiment.config import load
+from isthmus.showing import plan
 
 from tests.workflow.lab import NANO, Lab, changed, planned, snakemake
 

@@ -2,8 +2,8 @@
 
 import pytest
 import yaml
-from isthmus.config import load
 from isthmus.errors import ConfigError
+from isthmus.experiment.config import load
 
 from tests.bad_input.settings import files
 from tests.bad_input.sources import write

@@ -9,8 +9,8 @@ from itertools import product
 
 import pandas as pd
 import pytest
-from isthmus import tables
-from isthmus.journal import Journal
+from isthmus.caches.journal import Journal
+from isthmus.showing import tables
 
 REDUCTIONS = {
     "connectivity": {"dataset=toy model=tiny"},
@@ -244,7 +244,7 @@ def with_comments(text):
 def test_comments_in_code_that_trains_and_measures_run_nothing(nano, tmp_path):
     lab = nano.elsewhere(tmp_path / "repository")
     for name in MODULES:
-        path = lab.repository / "workflow/isthmus" / f"{name}.py"
+        path = next((lab.repository / "workflow/isthmus").rglob(f"{name}.py"))
         rewrite(path, with_comments(path.read_text()))
     for path in [lab.repository / "Snakefile", *lab.repository.glob("workflow/*/*.smk")]:
         rewrite(path, f"{path.read_text()}\n\n# The end.\n")
@@ -267,7 +267,7 @@ def test_touched_code_and_pins_run_nothing(nano, conda, tmp_path):
 
 def test_changed_library_code_runs_reductions_at_most(nano, tmp_path):
     lab = nano.elsewhere(tmp_path / "repository")
-    for path in lab.repository.glob("workflow/isthmus/*.py"):
+    for path in lab.repository.glob("workflow/isthmus/**/*.py"):
         rewrite(path, f"{path.read_text()}\n\nCHANGED = True\n")
     assert lab.dry_run() == REDUCTIONS
 

@@ -8,8 +8,8 @@ from typing import get_args
 
 from pydantic import ValidationError, create_model
 
-from isthmus import config, wording
 from isthmus.errors import ConfigError, UserError
+from isthmus.experiment import config, wording
 
 EXAMPLE = """\
 example:

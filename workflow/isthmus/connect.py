@@ -10,24 +10,19 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from isthmus import (
-    config,
-    connectivity,
-    data,
-    figures,
-    folders,
-    identity,
-    models,
-    numerics,
-    paths,
-    stored,
-    tokens,
-    wording,
-)
+from isthmus import stored
 from isthmus.bootstrap import percentile_interval
+from isthmus.caches import identity
+from isthmus.data import data, tokens
 from isthmus.errors import ConfigError, MismatchedEnds
-from isthmus.labels import check_names
-from isthmus.paths import SAMPLER_SET, End, Row
+from isthmus.experiment import config, folders, wording
+from isthmus.experiment.labels import check_names
+from isthmus.machine import numerics
+from isthmus.measuring import paths
+from isthmus.measuring.paths import SAMPLER_SET, End, Row
+from isthmus.models import models
+from isthmus.showing import figures
+from isthmus.statistics import connectivity
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class Connection:
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
-        from isthmus.tables import NO_SKILL, interval, learnt, number
+        from isthmus.showing.tables import NO_SKILL, interval, learnt, number
 
         rows = self.metrics.set_index("metric")
         losses = self.points["loss"].iloc[[0, -1]].tolist()

@@ -4,7 +4,10 @@ import shlex
 import uuid
 from pathlib import Path
 
-from isthmus import data, experiment_files, figures, folders, hashing, inputs, page, tables
+from isthmus import hashing
+from isthmus.data import data
+from isthmus.experiment import experiment_files, folders, inputs
+from isthmus.showing import figures, page, tables
 from isthmus.errors import ConfigError
 
 # Snakemake puts this path into the shell's commands of its jobs as it is, which a folder with spaces would break.

@@ -21,7 +21,7 @@ rule connectivity:
     params:
         k=EXPERIMENT.paths.intervals,
         delta_from=lambda w: EXPERIMENT.cell_delta_from(w.model, w.dataset),
-        code=hashing.of_sources("connectivity.py", "metrics.py", "bootstrap.py", "sampling.py", "stored.py"),
+        code=hashing.of_code("statistics.connectivity"),
     script:
         "../scripts/connectivity.py"
 
@@ -56,6 +56,6 @@ rule collect:
         runtime=30,
     params:
         pretraining_steps={name: model.pretraining_steps for name, model in EXPERIMENT.models.items()},
-        code=hashing.of_sources("connectivity.py", "evaluation.py", "stored.py"),
+        code=hashing.of_code("statistics.connectivity"),
     script:
         "../scripts/collect.py"

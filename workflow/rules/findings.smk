@@ -20,7 +20,7 @@ rule basins:
         seeds=lambda w: SEEDS[w.model, w.dataset],
         step=lambda w: STEPS[w.model, w.dataset][-1],
         how=EXPERIMENT.basins.model_dump(),
-        code=hashing.of_sources("basins.py", "metrics.py", "stored.py"),
+        code=hashing.of_code("statistics.basins"),
     script:
         "../scripts/basins.py"
 
@@ -47,6 +47,6 @@ rule findings:
     params:
         ladders=[list(ladder) for ladder in figures.ladder_panels(EXPERIMENT)],
         delta_from=EXPERIMENT.delta_from,
-        code=hashing.of_sources("findings.py", "generalisation.py", "tables.py", "bootstrap.py", "stored.py"),
+        code=hashing.of_code("statistics.findings", "statistics.generalisation"),
     script:
         "../scripts/findings.py"

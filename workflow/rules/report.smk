@@ -21,7 +21,7 @@ rule tables:
         runtime=30,
     params:
         cells=list(STEPS),
-        code=hashing.of_sources("tables.py", "bootstrap.py", "stored.py"),
+        code=hashing.of_code("showing.tables"),
     script:
         "../scripts/tables.py"
 
@@ -45,7 +45,7 @@ rule figures:
         runtime=30,
     params:
         shown=SHOWN,
-        code=hashing.of_sources("figures.py", "tables.py", "bootstrap.py", "stored.py"),
+        code=hashing.of_code("showing.figures"),
     script:
         "../scripts/figures.py"
 
@@ -81,6 +81,6 @@ rule report:
     params:
         shown=SHOWN,
         partial=PARTIAL,
-        code=hashing.of_sources(*page.SOURCES),
+        code=hashing.of_code(*page.SOURCES),
     script:
         "../scripts/report.py"

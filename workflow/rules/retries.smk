@@ -2,7 +2,7 @@
 
 from snakemake.jobs import GroupJob, Job
 
-from isthmus import failures, running
+from isthmus.machine import failures, running
 
 
 def unless_final(kind):

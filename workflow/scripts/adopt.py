@@ -4,7 +4,10 @@ with logged(snakemake.log[0], offline=False):
     import tempfile
     from pathlib import Path
 
-    from isthmus import config, identity, models, stored
+    from isthmus import stored
+    from isthmus.caches import identity
+    from isthmus.experiment import config
+    from isthmus.models import models
 
     model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))
     settings = config.load(snakemake.config).models[model]

@@ -3,7 +3,8 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import basins, stored
+    from isthmus import stored
+    from isthmus.statistics import basins
 
     frame = basins.cell(
         [Path(path) for path in snakemake.input.rows],

@@ -3,7 +3,8 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import config, connectivity
+    from isthmus.experiment import config
+    from isthmus.statistics import connectivity
 
     outputs = dict(snakemake.output.items())
     connectivity.collect(

@@ -3,7 +3,8 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import connectivity, stored
+    from isthmus import stored
+    from isthmus.statistics import connectivity
 
     files = [Path(path) for path in snakemake.input]
     reduced = connectivity.cell(files, snakemake.params.k, snakemake.params.delta_from)

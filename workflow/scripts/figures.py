@@ -3,7 +3,8 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import config, figures
+    from isthmus.experiment import config
+    from isthmus.showing import figures
 
     figures.write(
         config.load(snakemake.config),

@@ -3,7 +3,9 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import config, findings, generalisation, tables
+    from isthmus.experiment import config
+    from isthmus.showing import tables
+    from isthmus.statistics import findings, generalisation
 
     experiment = config.load(snakemake.config)
     frames = tables.load(Path(snakemake.input.metrics).parent)

@@ -3,7 +3,9 @@ from job import gpus, logged
 with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
-    from isthmus import config, numerics, training
+    from isthmus.experiment import config
+    from isthmus.machine import numerics
+    from isthmus.training import training
 
     experiment = config.load(snakemake.config)
     model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))

@@ -3,7 +3,8 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import config, data
+    from isthmus.data import data
+    from isthmus.experiment import config
 
     name, dataset = snakemake.wildcards.set, snakemake.wildcards.dataset
     whole = config.load(snakemake.config).datasets[dataset]

@@ -3,7 +3,10 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import identity, models, stored, training
+    from isthmus import stored
+    from isthmus.caches import identity
+    from isthmus.models import models
+    from isthmus.training import training
 
     model, dataset, seed = (snakemake.wildcards[key] for key in ("model", "dataset", "seed"))
     out = Path(snakemake.output.weights).parent

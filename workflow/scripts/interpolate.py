@@ -3,8 +3,10 @@ from job import gpus, logged
 with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
-    from isthmus import config, evaluation, numerics, paths
-    from isthmus.paths import End
+    from isthmus.experiment import config
+    from isthmus.machine import numerics
+    from isthmus.measuring import evaluation, paths
+    from isthmus.measuring.paths import End
 
     model, dataset, step = (snakemake.wildcards[key] for key in ("model", "dataset", "step"))
     seed = int(snakemake.wildcards.seed)

@@ -11,8 +11,8 @@ from pathlib import Path
 # The library stands beside the scripts and need not be installed where a job runs.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from isthmus import devices, failures
 from isthmus.errors import Interrupted
+from isthmus.machine import devices, failures
 
 PAUSE = 60  # seconds until a job that found the disk full is tried once more
 AGAIN = "ISTHMUS_TRIED_AGAIN"  # the log of a job that is

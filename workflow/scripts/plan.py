@@ -2,8 +2,9 @@ import sys
 from pathlib import Path
 
 import job  # noqa: F401 - finds the library
-from isthmus import config, plan
 from isthmus.errors import UserError
+from isthmus.experiment import config
+from isthmus.showing import plan
 
 experiment = config.load(snakemake.config)
 jobs = [plan.Job(rule, wildcards, Path(file)) for rule, wildcards, file in snakemake.params.jobs]

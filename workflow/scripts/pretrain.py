@@ -3,8 +3,10 @@ from job import gpus, logged
 with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
-    from isthmus import config, numerics, pretraining
-    from isthmus.training import Cache
+    from isthmus.experiment import config
+    from isthmus.machine import numerics
+    from isthmus.training import pretraining
+    from isthmus.training.training import Cache
 
     experiment = config.load(snakemake.config)
     name = experiment.models[snakemake.wildcards.model].pretraining

@@ -3,7 +3,8 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import config, page, partial, provenance, report, tables
+    from isthmus.experiment import config
+    from isthmus.showing import page, partial, provenance, report, tables
 
     experiment = config.load(snakemake.config)
     out = Path(snakemake.output.page)

@@ -3,7 +3,8 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import config, data
+    from isthmus.data import data
+    from isthmus.experiment import config
 
     name = snakemake.wildcards.dataset
     dataset = config.load(snakemake.config).datasets[name]

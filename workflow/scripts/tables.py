@@ -3,7 +3,8 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import config, tables
+    from isthmus.experiment import config
+    from isthmus.showing import tables
 
     frames = tables.load(Path(snakemake.input.metrics).parent)
     shown = (frames[name] for name in ("metrics", "deltas", "evaluations"))

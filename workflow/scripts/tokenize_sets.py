@@ -3,7 +3,10 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import data, folders, models, stored, tokens
+    from isthmus import stored
+    from isthmus.data import data, tokens
+    from isthmus.experiment import folders
+    from isthmus.models import models
 
     folder = Path(snakemake.input.tokenizer).parent
     models.read_record(folder)

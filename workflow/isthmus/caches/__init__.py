@@ -1,0 +1,1 @@
+"""What is expensive, kept by content: training states and measurements."""

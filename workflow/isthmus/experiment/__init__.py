@@ -1,0 +1,1 @@
+"""What is asked for: the settings and what is said of them. Nothing here computes."""

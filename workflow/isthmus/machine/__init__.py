@@ -1,0 +1,1 @@
+"""Where it runs: devices, numbers and processes of a machine."""

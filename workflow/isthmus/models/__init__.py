@@ -1,0 +1,1 @@
+"""Model folders: fetched, checked, opened, saved."""

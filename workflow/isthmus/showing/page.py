@@ -1,0 +1,277 @@
+"""The page: one HTML file that needs no other, no network and no server.
+
+The template and its parts stand in `templates/`; the plotting library is taken from its package when the page
+is made.
+"""
+
+from pathlib import Path
+
+from isthmus.showing import provenance, report, tables, views
+from isthmus.showing.tables import interval, number
+
+TEMPLATES = Path(__file__).parent / "templates"
+PUBLISHED = Path(__file__).parents[3] / "experiments" / "paper_published.csv"
+FILES = ("metrics", "deltas", "pairs", "evaluations")
+SCRIPTS = ("page", "course", "explorer", "pairs", "training", "distance", "start")
+# What a page depends on, for the rule that makes it again when that changes.
+SOURCES = [
+    "showing.page",
+    "showing.partial",
+    *sorted(f"showing/{path.relative_to(TEMPLATES.parent)}" for path in TEMPLATES.rglob("*.*")),
+]
+SECTIONS = {
+    "answer": "Answer",
+    "course": "Over fine-tuning",
+    "explorer": "Path explorer",
+    "pairs": "Pairs",
+    "training": "Training",
+    "tables": "Tables",
+    "distances": "How far",
+    "methods": "Methods",
+    "provenance": "Provenance",
+    "missing": "Missing",
+}
+
+
+class Copies:
+    """The texts behind the copy buttons; a table's place in them is what its buttons name."""
+
+    def __init__(self):
+        self.blocks = []
+
+    def place(self, block: tables.Block) -> int:
+        self.blocks.append(block)
+        return len(self.blocks) - 1
+
+    def texts(self) -> list[dict[str, str]]:
+        return [
+            {"csv": tables.plain_csv(block), "md": tables.markdown("", [block]), "tex": tables.latex([block])}
+            for block in self.blocks
+        ]
+
+
+def write(experiment, frames: dict, page: Path, origins: dict, rows=(), histories=(), lacking=()) -> None:
+    """Write the report to `page`.
+
+    Args:
+        frames: the tidy files by their names, `FILES`.
+        origins: what was used, by name: versions, hardware, hashes, times. Values may be nested.
+        rows: the files of `paths/`.
+        histories: `history.parquet` files.
+        lacking: what else to name as missing.
+    """
+    metrics, deltas, pairs, evaluations = (frames[name] for name in FILES)
+    found = report.cells(experiment, metrics, deltas, evaluations)
+    basins, findings = (_optional(page.parent / f"{name}.csv") for name in ("basins", "findings"))
+    shown = views.overview(experiment, frames, histories, basins)
+    curves = views.curves(experiment, rows, metrics)
+    copies = Copies()
+    content = {
+        "sections": list(SECTIONS.items()),
+        "what": report.what(found),
+        "answers": report.answers(experiment, deltas, found),
+        "colours": {name: look["colour"] for name, look in shown["models"].items()},
+        "top": _highest(found),
+        "ladders": bool(shown["ladders"]),
+        "findings": _findings_block(findings),
+        "basins": basins is not None,
+        "papers": _papers(experiment, metrics, deltas, evaluations),
+        "evaluations": tables.evaluation_blocks(tables.evaluations_table(evaluations)),
+        "distances": distances(experiment, pairs),
+        "missing": [*lacking, *missing(experiment, metrics, evaluations)],
+        "provenance": provenance.lines(origins),
+    }
+    page.write_text(_render(experiment, content, shown, curves, copies), encoding="utf-8")
+
+
+def _render(experiment, content, shown, curves, copies):
+    import jinja2
+    import yaml
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+
+    def data():  # called at the page's end: the tables have taken their places by then
+        return Markup(views.as_json(shown | {"tables": copies.texts()}))
+
+    return environment.get_template("report.html.j2").render(
+        **content,
+        experiment=experiment,
+        copies=copies,
+        k=experiment.paths.intervals,
+        floor=f"{tables.FLOOR:g}",
+        negligible=report.NEGLIGIBLE,
+        essentials=essentials(experiment),
+        settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        script=Markup("\n".join((TEMPLATES / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)),
+        library=views.packed(get_plotlyjs()),
+        blocks=[(place, views.packed(views.as_json(cell))) for place, cell in sorted(curves.items())],
+        data=data,
+    )
+
+
+def missing(experiment, metrics, evaluations) -> list[str]:
+    """What the config asks for and the results lack, a line each, and intervals where there are none."""
+    gaps = metrics[(metrics["metric"] == "CG") & (metrics["quantity"] == "loss")]
+    lines = []
+    for model, dataset in experiment.cell_list():
+        paths, scores = (report._of(frame, model, dataset) for frame in (gaps, evaluations))
+        runs = len(experiment.cell_runs(model, dataset))
+        pairs = len(experiment.cell_pairs(model, dataset))
+        for step in experiment.cell_steps(model, dataset):
+            for part in ("train", "test", *experiment.datasets[dataset].sets):
+                where = f"{model} on {dataset}, step {step}, set {part}"
+                for frame, whole, what in (
+                    (paths, pairs, "paths"),
+                    (scores, runs, "evaluations"),
+                ):
+                    there = int(((frame["step"] == step) & (frame["set"] == part)).sum())
+                    if there < whole:
+                        lines.append(f"{where}: {whole - there} of {whole} {what}")
+    if metrics["low"].isna().all():
+        lines.append("intervals: no bootstrap replicates were kept, so values stand without them")
+    return lines
+
+
+def essentials(experiment) -> tables.Block:
+    """The settings that matter most, as a table; all of them stand below it on the page."""
+    training, paths = experiment.training, experiment.paths
+    alphas = (
+        f"{paths.points} equally spaced"
+        if paths.grid == "uniform"
+        else f"adaptive, {paths.max_alphas} at most, until CG is known to {paths.tolerance:g}"
+    )
+    own = sum(bool(part.training) for part in [*experiment.models.values(), *experiment.datasets.values()])
+    seeds, varied = (", ".join(map(str, values)) for values in (experiment.seeds, training.vary))
+    count = len(experiment.seeds)
+    parting = f", from step {training.fork_at:,} on" if training.fork_at else ""
+    pairs = experiment.pairs if isinstance(experiment.pairs, str) else f"{len(experiment.pairs)} listed"
+    warmup = f"{training.warmup_steps:,} updates of warm-up, decay of power {training.power:g}"
+    numerics = (experiment.device, f"precision {experiment.precision}", f"attention {experiment.attention}")
+    rows = {
+        "seeds": f"{count} ({seeds}); they vary {varied}{parting}" if count else "those of the checkpoints",
+        "pairs": {"all": "all", "first": "each seed with the first"}.get(pairs, pairs),
+        "updates": f"{training.steps:,}, batches of {training.batch_size}",
+        "learning rate": f"{training.learning_rate:g}, {warmup}",
+        "regularisation": f"weight decay {training.weight_decay:g}, dropout {training.dropout:g}",
+        "exceptions": f"{own} models or data sets have training settings of their own" if own else "none",
+        "alphas": alphas,
+        "bootstrap": f"{experiment.evaluation.replicates:,} replicates over evaluation examples",
+        "computing": ", ".join(numerics),
+    }
+    rows = [list(row) for row in rows.items()]
+    return tables.Block("The same for all cells, but for exceptions.", ["setting", "value"], rows)
+
+
+def distances(experiment, pairs) -> list[tables.Block]:
+    """How far the ends of a path are apart, a block a data set: what tells connected from hardly moved."""
+    blocks = []
+    for dataset in dict.fromkeys(name for _, name in experiment.cell_list()):
+        mine = pairs[pairs["dataset"] == dataset]
+        said = [name for name in mine if name.startswith("disagreement_") and mine[name].notna().any()]
+        columns = ["distance", "distance_a", "distance_b", "cosine", *said]
+        rows = [
+            [model, f"{step:,}", *(_mean_of_known(group[column]) for column in columns)]
+            for (model, step), group in mine.groupby(["model", "step"], sort=False)
+        ]
+        header = [
+            "model",
+            "step",
+            "between the ends",
+            "start to first end",
+            "start to second end",
+            "cosine of the updates",
+        ]
+        header += [f"disagreement, {name.removeprefix('disagreement_')}" for name in said]
+        blocks.append(tables.Block(f"{dataset}: mean over pairs of seeds.", header, rows))
+    return blocks
+
+
+def _mean_of_known(values):
+    """A mean over pairs; of how many, where not all have a value."""
+    known = values.notna().sum()
+    return number(values.mean(), 3) + (f" ({known} of {len(values)})" if 0 < known < len(values) else "")
+
+
+def _papers(experiment, metrics, deltas, evaluations):
+    """The tables in the source's layout, and its published values where the cells are the source's."""
+    papers = []
+    for dataset in tables.names(experiment)[:-1]:
+        if not (metrics["dataset"] == dataset).any():
+            continue
+        table = tables.paper_table(metrics, deltas, evaluations, dataset)
+        blocks = tables.paper_blocks(table, dataset)
+        published = _published(dataset, list(table.columns[4:]))
+        papers.append({"dataset": dataset, "blocks": blocks, "published": published})
+    return papers
+
+
+def _published(dataset, models):
+    """The source's own table of a data set, for those of its models that are here, or None."""
+    import pandas as pd
+
+    if not PUBLISHED.exists():  # the library used without its repository
+        return None
+    values = pd.read_csv(PUBLISHED)
+    values = values[(values["dataset"] == dataset) & values["model"].isin(models)]
+    if not len(values):
+        return None
+    table = values.pivot(index="metric", columns="model", values="value").loc[["BH", "CG", "ICG"]]
+    table = table[[model for model in models if model in table.columns]]
+    rows = [[metric, *(number(value) for value in row)] for metric, *row in table.itertuples()]
+    caption = (
+        f"Published in the source paper for {dataset}, not a result of this run: magnitude of each change."
+    )
+    return tables.Block(caption, ["", *table.columns], rows)
+
+
+def _highest(found):
+    """The right end of the answer's scale: the largest value or interval's end; never 0."""
+    values = [v for cell in found for gap in (cell.start, cell.end) for v in (gap.mean, gap.high) if v == v]
+    return max([*values, 1e-6])
+
+
+def _optional(path):
+    """A CSV file that not every experiment has, or None."""
+    return tables.read(path) if path.exists() else None
+
+
+CLAIMS = {"finetuning": "falls with fine-tuning", "pretraining": "lower with more pre-training"}
+
+
+def _findings_block(frame):
+    """The findings as a table to look at; the row over all of a kind names no data set."""
+    if frame is None or not len(frame):
+        return None
+
+    def whole(value):
+        return "–" if value != value else f"{int(value):,}"
+
+    header = ["CG is", "data set", "model or ladder", "verdict", "change (nats)", "interval over"]
+    caption = (
+        "The source paper’s two claims, judged on these results. Supported: the 95 % interval of the change "
+        "lies below 0; contradicted: above 0; undecided: neither, or a model does not beat the majority "
+        "class. From and to are updates; since: from there on, each step’s fall to the last is supported."
+    )
+    rows = [
+        [
+            CLAIMS.get(row.hypothesis, row.hypothesis),
+            *("all" if name != name else name for name in (row.dataset, row.subject)),
+            row.verdict,
+            f"{number(row.estimate, 3)} {interval(row.low, row.high, 3)}".strip(),
+            "–" if row.over != row.over else row.over,
+            *map(whole, (row.from_, row.to, row.since)),
+            "" if row.note != row.note else row.note,
+        ]
+        for row in frame.rename(columns={"from": "from_"}).itertuples()
+    ]
+    return tables.Block(caption, [*header, "from", "to", "since", "note"], rows)

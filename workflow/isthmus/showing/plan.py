@@ -1,0 +1,426 @@
+"""What an experiment costs before anything is spent: jobs, GPU hours, wall time, disk.
+
+An estimate, from the models' real shapes, the data's token counts where they are known, and a rate of
+computation that is measured (from this experiment's own finished training) or given. Whatever was assumed is
+named. Nothing is downloaded, and no PyTorch is imported.
+"""
+
+import json
+import math
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+from isthmus import stored
+from isthmus.experiment.config import Columns, Dataset, Experiment, HubSource
+from isthmus.models import models
+
+# Effective rates of one device in TFLOP/s, where nothing is measured yet: what an A100 may reach in training,
+# and one core of a processor.
+RATES = {"float32": 12.0, "tf32": 45.0, "bfloat16": 90.0}
+CPU_RATE = 0.03
+STARTUP = 20.0  # seconds of a job that runs a model before and after its work
+ALPHAS = 25  # of an adaptive path: 15 to 40 are usual
+REPLICATE_BYTES = 2 * 8  # of loss and error, for each replicate, set and alpha
+
+
+class Job(NamedTuple):
+    """A job that the workflow may run: its rule, its wildcards, and a file that is there when it is done."""
+
+    rule: str
+    wildcards: dict[str, str]
+    file: Path
+
+
+# ------------------------------------------------------------------------------------------ shapes and tokens
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a model's cost follows from.
+
+    Attributes:
+        layers, width, inner: transformer layers, hidden size, size of the feed-forward layer.
+        parameters: all of them, embeddings and classification head included.
+    """
+
+    layers: int
+    width: int
+    inner: int
+    parameters: int
+
+    def flops(self, length: float) -> float:
+        """Floating-point operations of one forward pass, per token, in examples of `length` tokens."""
+        products = 2 * self.layers * (4 * self.width**2 + 2 * self.width * self.inner)
+        return products + 4 * self.layers * length * self.width  # the second: attention
+
+
+def encoder(
+    layers: int, width: int, vocabulary: int, positions: int, types: int = 2, inner: int = 0
+) -> Shape:
+    """The shape of a BERT with a pooler (or RoBERTa's head, which is as large)."""
+    inner = inner or 4 * width
+    embeddings = (vocabulary + positions + types) * width + 2 * width
+    layer = 4 * (width**2 + width) + 2 * width * inner + inner + width + 4 * width
+    return Shape(layers, width, inner, embeddings + layers * layer + width**2 + width + 3 * width)
+
+
+KNOWN_MODELS = {
+    "bert-base-uncased": encoder(12, 768, 30522, 512),
+    "bert-base-cased": encoder(12, 768, 28996, 512),
+    "bert-large-uncased": encoder(24, 1024, 30522, 512),
+    "bert-large-cased": encoder(24, 1024, 28996, 512),
+    "distilbert-base-uncased": encoder(6, 768, 30522, 512, types=0),
+    "roberta-base": encoder(12, 768, 50265, 514, types=1),
+    "roberta-large": encoder(24, 1024, 50265, 514, types=1),
+    "distilroberta-base": encoder(6, 768, 50265, 514, types=1),
+    "multiberts-seed_0": encoder(12, 768, 30522, 512),
+    "all-MiniLM-L6-v2": encoder(6, 384, 30522, 512),
+}
+ASSUMED_MODEL = "bert-base-uncased"
+
+
+class Text(NamedTuple):
+    """A data set of the hub as it is known: labelled rows, and mean tokens an example as encoders read it."""
+
+    rows: int
+    tokens: float
+
+
+# GLUE: rows of the train split, and about so many of BERT's word pieces an example, special ones included.
+KNOWN_TEXTS = {
+    "qqp": Text(363_846, 30.3),
+    "mnli": Text(392_702, 39.2),
+    "cola": Text(8_551, 11.3),
+    "sst2": Text(67_349, 13.3),
+    "qnli": Text(104_743, 49.0),
+    "rte": Text(2_490, 70.0),
+    "mrpc": Text(3_668, 53.0),
+    "stsb": Text(5_749, 31.0),
+    "wnli": Text(635, 37.0),
+}
+TOY_TOKENS = {"entailment": 16.0, "paraphrase": 18.0}
+ASSUMED_TEXT = Text(10_000, 40.0)
+
+
+@dataclass
+class Sizes:
+    """Shapes and token counts of an experiment, and what had to be assumed for them."""
+
+    experiment: Experiment
+    results: Path
+    assumed: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.shape = cache(self._shape)
+        self.rows = cache(self._rows)
+        self.length = cache(self._length)
+
+    def _assume(self, text: str) -> None:
+        if text not in self.assumed:
+            self.assumed.append(text)
+
+    def _shape(self, name: str) -> Shape:
+        model = self.experiment.models[name]
+        if model.pretraining is not None:
+            rung = self.experiment.pretraining[model.pretraining]
+            return encoder(rung.layers, rung.width, 100, 64)
+        for folder in filter(None, (self.results / "models" / name, model.folder)):
+            if (folder / "model.json").is_file():
+                models.read_record(folder)
+            if (folder / "config.json").is_file():
+                return read_shape(folder)
+        known = (model.hub or "").rpartition("/")[2]
+        if known not in KNOWN_MODELS:
+            self._assume(f"{name}: its shape is not known before it is fetched; counted as {ASSUMED_MODEL}")
+        return KNOWN_MODELS.get(known, KNOWN_MODELS[ASSUMED_MODEL])
+
+    def _source(self, dataset: str, columns: Columns) -> Text:
+        source = columns.source
+        if source.kind == "toy":
+            return Text(source.rows, TOY_TOKENS[source.task])
+        known = KNOWN_TEXTS.get(source.config or "") if isinstance(source, HubSource) else None
+        if known:
+            self._assume(f"{dataset}: {known.rows:,} rows of some {known.tokens:.0f} tokens, as published")
+            return known
+        rows = columns.rows or ASSUMED_TEXT.rows
+        self._assume(
+            f"{dataset}: {rows:,} rows of {ASSUMED_TEXT.tokens:.0f} tokens: not known before they are read"
+        )
+        return Text(rows, ASSUMED_TEXT.tokens)
+
+    def _rows(self, dataset: str, part: str) -> int:
+        """Examples of a part of a data set that are evaluated: of `train` a sample."""
+        whole: Dataset = self.experiment.datasets[dataset]
+        if part in whole.sets:
+            return self._part(dataset, part, whole.sets[part])
+        test = self._part(dataset, "test", whole)
+        return (self.experiment.evaluation.train_examples or test) if part == "train" else test
+
+    def _part(self, dataset: str, part: str, columns: Columns) -> int:
+        name = "subset" if part == "test" else part
+        path = self.results / "data" / dataset / f"{name}.json"
+        if path.is_file():
+            found = stored.read_json(path)
+            return found["test"]["rows"] if part == "test" else found[part]["rows"]
+        rows = columns.rows or round(self._source(dataset, columns).rows * columns.fraction)
+        share = columns.test_fraction if isinstance(columns, Dataset) else 1
+        return max(1, round(rows * share))
+
+    def _length(self, model: str, dataset: str) -> float:
+        """Mean tokens of an example."""
+        path = self.results / "tokens" / model / dataset / "train.safetensors"
+        if path.is_file():
+            arrays = stored.read_arrays(path)
+            return len(arrays["ids"]) / max(1, len(arrays["offsets"]) - 1)
+        columns = self.experiment.datasets[dataset]
+        return min(self._source(dataset, columns).tokens, columns.max_length)
+
+
+def safetensors_shapes(path: Path) -> dict[str, list[int]]:
+    """The shapes of a safetensors file's tensors, from its header alone."""
+    with open(path, "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
+
+
+def read_shape(folder: Path) -> Shape:
+    """The shape of a folder in Hugging Face's layout: parameters are counted where weights are there."""
+    settings = json.loads((folder / "config.json").read_text())
+
+    def first(*names: str) -> int:
+        return next((settings[name] for name in names if settings.get(name)), 0)
+
+    layers, width = first("num_hidden_layers", "n_layer", "n_layers"), first("hidden_size", "n_embd", "dim")
+    inner = first("intermediate_size", "n_inner", "hidden_dim", "ffn_dim") or 4 * width
+    weights = folder / "model.safetensors"
+    if weights.is_file():
+        parameters = sum(math.prod(shape) for shape in safetensors_shapes(weights).values())
+        return Shape(layers, width, inner, parameters)
+    positions = first("max_position_embeddings", "n_positions")
+    return encoder(layers, width, first("vocab_size"), positions, first("type_vocab_size"), inner)
+
+
+# ----------------------------------------------------------------------------------------------------- costs
+
+
+def measured_seconds(results: Path, model: str, dataset: str) -> float | None:
+    """Seconds an update took in a cell's own training so far; None where there was none."""
+    files = (results / "checkpoints" / model / dataset).glob("seed*/step*/history.parquet")
+    seconds = [stored.read_table(path, ["seconds"])["seconds"].to_numpy().mean() for path in files]
+    return mean(seconds) if seconds else None
+
+
+@dataclass
+class Costs:
+    """Seconds on one device, of each kind of job."""
+
+    experiment: Experiment
+    results: Path
+    sizes: Sizes
+
+    def __post_init__(self) -> None:
+        self.updates = cache(self._update)
+        measured = {cell: measured_seconds(self.results, *cell) for cell in self.experiment.cell_list()}
+        self.measured = {cell: seconds for cell, seconds in measured.items() if seconds}
+        rates = [self._work(*cell) / seconds for cell, seconds in self.measured.items()]
+        self.rate = mean(rates) if rates else self._given() * 1e12
+
+    def _given(self) -> float:
+        if self.experiment.plan.tflops is not None:
+            return self.experiment.plan.tflops
+        if self.experiment.device == "cpu":
+            return CPU_RATE * self.experiment.threads
+        return RATES[self.experiment.precision]
+
+    def _work(self, model: str, dataset: str) -> float:
+        """Operations of an update: forward, and twice that backward."""
+        length = self.sizes.length(model, dataset)
+        batch = self.experiment.cell_training(model, dataset).batch_size
+        return 3 * batch * length * self.sizes.shape(model).flops(length)
+
+    def _update(self, model: str, dataset: str) -> float:
+        return self.measured.get((model, dataset)) or self._work(model, dataset) / self.rate
+
+    def _measure(self, model: str, dataset: str) -> float:
+        """One set of weights on all evaluation sets."""
+        length = self.sizes.length(model, dataset)
+        sets = ("train", "test", *self.experiment.datasets[dataset].sets)
+        examples = sum(self.sizes.rows(dataset, part) for part in sets)
+        return examples * length * self.sizes.shape(model).flops(length) / self.rate
+
+    def alphas(self) -> int:
+        paths = self.experiment.paths
+        return paths.points if paths.grid == "uniform" else min(ALPHAS, paths.max_alphas)
+
+    def of(self, job: Job) -> float:
+        """Seconds of a job on its device; 0 for those that run no model."""
+        w = job.wildcards
+        if job.rule == "pretrain":
+            return STARTUP + self._pretraining(w["model"])
+        if job.rule not in ("finetune", "evaluate", "interpolate"):
+            return 0.0
+        cell = w["model"], w["dataset"]
+        if job.rule == "finetune":
+            steps = self.experiment.cell_training(*cell).checkpoint_steps()
+            step = int(w["step"])
+            return STARTUP + (step - max(s for s in steps if s < step)) * self.updates(*cell)
+        if job.rule == "evaluate":  # from the journal, where the row has measured it
+            return STARTUP
+        rows = self.experiment.cell_rows(*cell)
+        # The row's own end is measured once, and that of the first seed by the first row.
+        pairs, ends = len(rows[int(w["seed"])]), 2 if int(w["seed"]) == next(iter(rows)) else 1
+        return STARTUP + (pairs * (self.alphas() - 2) + ends) * self._measure(*cell)
+
+    def _pretraining(self, name: str) -> float:
+        rung = self.experiment.models[name]
+        settings = self.experiment.pretraining[rung.pretraining]
+        tokens = settings.training.batch_size * 2 * TOY_TOKENS["paraphrase"] / 2
+        return rung.pretraining_steps * 3 * tokens * self.sizes.shape(name).flops(18) / self.rate
+
+
+def wall_time(costs: Costs, jobs: Iterable[Job], gpus: int) -> float:
+    """Seconds until the last job ends, at best: all work shared out evenly, or the longest run's chain.
+
+    Segments of one run follow on each other, so more GPUs than runs gain nothing.
+    """
+    total, chains, longest_row = 0.0, Counter(), 0.0
+    for job in jobs:
+        seconds = costs.of(job)
+        total += seconds
+        if job.rule == "finetune":
+            chains[job.wildcards["model"], job.wildcards["dataset"], job.wildcards["seed"]] += seconds
+        elif job.rule == "interpolate":
+            longest_row = max(longest_row, seconds)
+    return max(total / gpus, max(chains.values(), default=0.0) + longest_row)
+
+
+# ------------------------------------------------------------------------------------------------------ disk
+
+
+class Disk(NamedTuple):
+    """Bytes: what stays when all is done, and the most that may stand on the disk on the way."""
+
+    stays: float
+    peak: float
+
+
+def disk(experiment: Experiment, sizes: Sizes, alphas: int, keep: str, keep_states: str, gpus: int) -> Disk:
+    """The disk that an experiment takes from its start, caches included.
+
+    A checkpoint is the weights in float32; a state has Adam's two moments too, and stands twice while it is
+    saved. On the way, `keep: last` may hold what `keep: all` does, where one seed runs ahead of the others.
+    """
+    stays, passing, saving = 0.0, 0.0, 0.0
+    for model, dataset in experiment.cell_list():
+        weights = 4.0 * sizes.shape(model).parameters
+        seeds, steps = len(experiment.cell_runs(model, dataset)), experiment.cell_steps(model, dataset)
+        if experiment.models[model].checkpoints is not None:  # nothing is trained, and all of them stay
+            stays += seeds * weights * len(steps)
+        else:
+            kept = len(steps) if keep == "all" else min(2, len(steps))
+            states = len(steps) - 1 if keep_states == "all" else 1
+            stays += seeds * weights * (kept + 3 * states)
+            passing += seeds * weights * (len(steps) - kept)
+            saving = max(saving, 3 * weights)
+        sets = 2 + len(experiment.datasets[dataset].sets)
+        points = len(steps) * len(experiment.cell_pairs(model, dataset)) * alphas * sets
+        stays += 2 * points * REPLICATE_BYTES * experiment.evaluation.replicates  # journal and paths
+    stays += sum(4.0 * sizes.shape(model).parameters for model in dict(experiment.cell_list()))
+    return Disk(stays, stays + passing + gpus * saving)
+
+
+# ------------------------------------------------------------------------------------------------------ text
+
+
+def describe(experiment: Experiment, jobs: list[Job], results: Path) -> str:
+    """The plan of an experiment, for people to read.
+
+    Args:
+        experiment: the settings; `plan` has the number of GPUs and the rate.
+        jobs: all jobs of the experiment; those whose file is there count as done.
+        results: the folder of its results.
+    """
+    sizes = Sizes(experiment, results)
+    costs = Costs(experiment, results, sizes)
+    left = [job for job in jobs if not job.file.exists()]
+    gpus = experiment.plan.gpus
+    device = "core" if experiment.device == "cpu" else "GPU"
+    lines = [f"Plan of {experiment.experiment}", "", *_job_table(jobs, left, costs, device), ""]
+    hours = sum(map(costs.of, left)) / 3600
+    wall = wall_time(costs, left, gpus) / 3600
+    several = f"{gpus} {device}{'s' * (gpus > 1)}"
+    lines += [
+        f"{device} hours: {_number(hours)}; wall time with {several}: {_hours(wall)} or more",
+        "",
+        f"{'disk, from the start':<32} {'stays':>8} {'at most on the way':>20}",
+    ]
+    for keep in ("all", "last"):
+        for states in ("last", "all"):
+            of = disk(experiment, sizes, costs.alphas(), keep, states, gpus)
+            mark = " <- this" if (keep, states) == (experiment.keep, experiment.keep_states) else ""
+            name = f"keep: {keep}, keep_states: {states}"
+            lines.append(f"{name:<32} {_bytes(of.stays):>8} {_bytes(of.peak):>20}{mark}")
+    lines += ["", "Models:", *_models(experiment, sizes), "", "Assumptions:"]
+    lines += [f"- {text}" for text in (*_assumptions(experiment, costs, device), *sizes.assumed)]
+    return "\n".join(lines)
+
+
+def _job_table(jobs: list[Job], left: list[Job], costs: Costs, device: str) -> list[str]:
+    total, open_, seconds = Counter(j.rule for j in jobs), Counter(j.rule for j in left), Counter()
+    for job in left:
+        seconds[job.rule] += costs.of(job)
+    lines = [f"{'jobs':<17} {'all':>7} {'done':>7} {'left':>7}   {device} hours left"]
+    for rule, count in total.items():
+        hours = _number(seconds[rule] / 3600) if seconds[rule] else ""
+        lines.append(f"{rule:<17} {count:>7} {count - open_[rule]:>7} {open_[rule]:>7}   {hours}".rstrip())
+    lines.append(f"{'total':<17} {len(jobs):>7} {len(jobs) - len(left):>7} {len(left):>7}")
+    return lines
+
+
+def _models(experiment: Experiment, sizes: Sizes) -> list[str]:
+    return [
+        f"- {name}: {sizes.shape(name).parameters:,} parameters, {sizes.shape(name).layers} layers, "
+        f"width {sizes.shape(name).width}"
+        for name in dict(experiment.cell_list())
+    ]
+
+
+def _assumptions(experiment: Experiment, costs: Costs, device: str) -> list[str]:
+    rate = f"{costs.rate / 1e12:.3g} TFLOP/s for each {device}"
+    if costs.measured:
+        source = f"{rate}, measured in {len(costs.measured)} cell(s) of this experiment's own training"
+    elif experiment.plan.tflops is not None:
+        source = f"{rate}, as given (plan.tflops)"
+    else:
+        source = (
+            f"{rate}: a guess for {experiment.device} and {experiment.precision}; plan.tflops says better"
+        )
+    grid = (
+        "as configured" if experiment.paths.grid == "uniform" else "of an adaptive path: 15 to 40 are usual"
+    )
+    return [
+        source,
+        f"{costs.alphas()} alphas a path, {grid}",
+        f"{STARTUP:.0f} s for a job with a model to start and end; evaluations come from the rows' journal",
+        "no waiting in a cluster's queue, no repeated work; jobs without a model are not counted",
+        "done means that a job's file is there; `snakemake -n` says what changed settings make run again",
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours / 24:.1f} days" if hours >= 48 else f"{_number(hours)} hours"
+
+
+def _bytes(size: float) -> str:
+    power = min(4, max(1, int(math.log(max(size, 1), 1000))))
+    return f"{_number(size / 1000**power)} {('', 'kB', 'MB', 'GB', 'TB')[power]}"

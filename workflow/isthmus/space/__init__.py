@@ -1,0 +1,1 @@
+"""Where in weight space to look."""

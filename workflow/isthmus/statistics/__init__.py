@@ -1,0 +1,1 @@
+"""What the measurements say: metrics over seeds, basins, findings."""

@@ -1,0 +1,1 @@
+"""From an anchor to a checkpoint, exactly."""
