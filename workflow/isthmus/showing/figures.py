@@ -1,15 +1,11 @@
-"""The static figures: tidy files in, PNG and SVG out, the same bytes for the same numbers.
-
-`names` and `captions` follow from the config alone and import nothing heavy, since the workflow asks for them
-before it runs anything.
-"""
+"""The static figures: tidy files in, PNG and SVG out, the same bytes for the same numbers."""
 
 import math
 from pathlib import Path
 
 from isthmus import stored
+from isthmus.experiment import layout, outputs
 
-FIGURE_FORMATS = ("png", "svg")
 WIDTH = 5.4  # inches: text stays legible when a figure is set at a column's width
 PANEL = 2.2  # inches, a panel's height
 FEW = 3  # pairs or fewer: each has its chord and gap drawn
@@ -42,130 +38,62 @@ STEP = "fine-tuning step (updates)"
 GAP = "convexity gap CG,\ntest loss (nats)"
 
 
-def names(experiment) -> list[str]:
-    """The figures' base names."""
-    return list(captions(experiment))
-
-
 def captions(experiment) -> dict[str, str]:
-    """What each figure shows, by its base name; also its text alternative."""
-    found = {}
-    if training_runs(experiment):
-        model, seed = training_run(experiment)
-        found["training"] = (
+    """What each figure shows, by its name; also its text alternative."""
+    return {figure.name: _caption(experiment, *figure) for figure in outputs.figures(experiment)}
+
+
+def _caption(experiment, kind: str, dataset: str | None, model: str | None) -> str:
+    if kind == "training":
+        model, seed = outputs.training_run(experiment)
+        return (
             f"Training of {model}, seed {seed}, a line a data set: fine-tuning loss (thin: each "
             "update; thick: smoothed), and loss, F1 (of class 1 with two classes, else the mean over "
             "classes) and accuracy on the test part."
         )
-    found |= {
-        "cg-over-finetuning": "Convexity gap (test loss) against fine-tuning step, a line a model: mean over "
-        "pairs of seeds. Dark band: 95 % interval (over seeds from five seeds on, else over evaluation "
-        "examples); light band: range over pairs. Hollow marker: step 0, the baseline.",
-    }
-    if ladder_panels(experiment):
-        found["cg-over-pretraining"] = (
+    if kind == "cg-over-finetuning":
+        return (
+            "Convexity gap (test loss) against fine-tuning step, a line a model: mean over "
+            "pairs of seeds. Dark band: 95 % interval (over seeds from five seeds on, else over evaluation "
+            "examples); light band: range over pairs. Hollow marker: step 0, the baseline."
+        )
+    if kind == "cg-over-pretraining":
+        return (
             "Convexity gap (test loss) against the amount of pre-training, a line a fine-tuning step: mean "
             "over pairs of seeds. Bars: 95 % interval (over seeds from five seeds on, else over evaluation "
             "examples)."
         )
-    if fork_panels(experiment):
-        found["cg-over-fork"] = (
+    if kind == "cg-over-fork":
+        return (
             "Convexity gap (test loss) at the last step against the step up to which all seeds are trained "
             "as one: mean over pairs of seeds. Bars: 95 % interval (over seeds from five seeds on, else over "
             "evaluation examples)."
         )
-    for dataset in _datasets(experiment):
-        found[f"pairs-{dataset}"] = (
+    if kind == "pairs":
+        return (
             f"Convexity gap (test loss) between any two seeds at the last step on {dataset}, a panel a "
             "model. Where basins could be looked for, seeds stand in their order, with a line between two."
         )
-    for dataset in _datasets(experiment):
-        if _with_many_runs(experiment, dataset):
-            found[f"generalisation-{dataset}"] = (
-                f"Accuracy at the last step on {dataset} and its further sets against a run's mean convexity "
-                "gap (test loss) to the other runs; a marker a basin. Above each panel: Spearman's rank "
-                "correlation, with its p-value under permutations."
-            )
-    for model, dataset in experiment.cell_list():
-        many = len(experiment.cell_pairs(model, dataset)) > FEW
-        lines = (
-            "Thin: a pair of seeds; thick: the mean over pairs; black: the pair of median gap. "
-            if many
-            else ""
+    if kind == "generalisation":
+        return (
+            f"Accuracy at the last step on {dataset} and its further sets against a run's mean convexity "
+            "gap (test loss) to the other runs; a marker a basin. Above each panel: Spearman's rank "
+            "correlation, with its p-value under permutations."
         )
-        found[f"curves-{dataset}-{model}"] = (
-            f"Test loss along the paths between seeds of {model} on {dataset}, a panel a step. {lines}"
-            "Dashed: the chord of the convexity gap; vertical: the gap, where it is largest."
-        )
-    return found
-
-
-def training_run(experiment) -> tuple[str, int]:
-    """The model and seed of the training figure: as set, else the last model and the first seed.
-
-    Of models that are trained here; `training_runs` has no run where there are none.
-    """
-    with_cell = {model for model, _ in experiment.cell_list() if experiment.models[model].checkpoints is None}
-    if not with_cell:
-        return "", 0
-    last = [model for model in experiment.models if model in with_cell][-1]
-    seed = experiment.figures.training_seed
-    return experiment.figures.training_model or last, experiment.seeds[0] if seed is None else seed
-
-
-def training_runs(experiment) -> list[tuple[str, str, int]]:
-    """The runs of the training figure, (model, data set, seed): their histories are what `write` is given."""
-    model, seed = training_run(experiment)
-    return [(model, dataset, seed) for name, dataset in experiment.cell_list() if name == model]
-
-
-def ladder_panels(experiment) -> list[tuple[str, str, list[str]]]:
-    """(data set, ladder, models by amount of pre-training) where two or more rungs share a data set."""
-    rungs: dict[tuple[str, str], list[str]] = {}
-    for model, dataset in experiment.cell_list():
-        if ladder := experiment.models[model].ladder_name:
-            rungs.setdefault((dataset, ladder), []).append(model)
-
-    def amount(model):
-        return experiment.models[model].pretraining_steps
-
-    return [
-        (*key, sorted(models, key=amount))
-        for key, models in rungs.items()
-        if len(set(map(amount, models))) > 1
-    ]
-
-
-def fork_panels(experiment) -> list[tuple[str, list[str]]]:
-    """(data set, models by fork) where two or more models of one origin differ in when their seeds part."""
-    found: dict[tuple, list[str]] = {}
-    for model, dataset in experiment.cell_list():
-        settings = experiment.models[model]
-        if settings.checkpoints is None:
-            origin = settings.model_dump_json(exclude={"training", "ladder"})
-            found.setdefault((dataset, origin), []).append(model)
-
-    def fork(model, dataset):
-        return experiment.cell_training(model, dataset).fork_at
-
-    panels = [(key[0], sorted(models, key=lambda m: fork(m, key[0]))) for key, models in found.items()]
-    return [(name, models) for name, models in panels if len({fork(m, name) for m in models}) > 1]
-
-
-def _with_many_runs(experiment, dataset) -> list[str]:
-    """The models with enough runs on a data set to ask whether connected ones generalise alike."""
-    from isthmus.statistics.generalisation import FEWEST
-
-    cells = [cell for cell in experiment.cell_list() if cell[1] == dataset]
-    return [cell[0] for cell in cells if len(experiment.cell_runs(*cell)) >= FEWEST]
+    many = len(experiment.cell_pairs(model, dataset)) > FEW
+    lines = "Thin: a pair of seeds; thick: the mean over pairs; black: the pair of median gap. " if many else ""
+    return (
+        f"Test loss along the paths between seeds of {model} on {dataset}, a panel a step. {lines}"
+        "Dashed: the chord of the convexity gap; vertical: the gap, where it is largest."
+    )
 
 
 def write(experiment, results: Path, folder: Path, histories: list[Path], rows: list[Path]) -> None:
-    """Draw every figure of `names(experiment)`, as PNG and SVG, into `folder`.
+    """Draw every figure of the experiment, as PNG and SVG, into `folder`.
 
     Args:
         results: the folder of the CSV files, those of the findings among them.
-        histories: the `history.parquet` files of the runs of `training_runs(experiment)`.
+        histories: the `history.parquet` files of the runs of `outputs.training_runs(experiment)`.
         rows: the files of `paths/`.
     """
     import matplotlib
@@ -179,27 +107,25 @@ def write(experiment, results: Path, folder: Path, histories: list[Path], rows: 
     folder.mkdir(parents=True, exist_ok=True)
     curves = _curve_frames(rows)
     matplotlib.use("Agg")
-    for name in names(experiment):
-        with matplotlib.rc_context(RC | {"svg.hashsalt": name}):
-            if name == "training":
+    for drawn in outputs.figures(experiment):
+        kind, dataset, model = drawn
+        with matplotlib.rc_context(RC | {"svg.hashsalt": drawn.name}):
+            if kind == "training":
                 figure = training(experiment, evaluations, histories)
-            elif name == "cg-over-finetuning":
+            elif kind == "cg-over-finetuning":
                 figure = over_finetuning(experiment, gaps)
-            elif name == "cg-over-pretraining":
+            elif kind == "cg-over-pretraining":
                 figure = over_pretraining(experiment, gaps)
-            elif name == "cg-over-fork":
+            elif kind == "cg-over-fork":
                 figure = over_fork(experiment, gaps)
-            elif name.startswith("pairs-"):
-                figure = pair_heatmaps(experiment, gaps, groups, name.removeprefix("pairs-"))
-            elif name.startswith("generalisation-"):
-                figure = over_gap(
-                    experiment, groups, tests, evaluations, name.removeprefix("generalisation-")
-                )
+            elif kind == "pairs":
+                figure = pair_heatmaps(experiment, gaps, groups, dataset)
+            elif kind == "generalisation":
+                figure = over_gap(experiment, groups, tests, evaluations, dataset)
             else:
-                cell = next(c for c in experiment.cell_list() if name == f"curves-{c[1]}-{c[0]}")
-                figure = path_curves(experiment, gaps, curves.get(cell), *cell)
-            figure.savefig(folder / f"{name}.png", dpi=experiment.figures.dpi)
-            figure.savefig(folder / f"{name}.svg", dpi=experiment.figures.dpi, metadata={"Date": None})
+                figure = path_curves(experiment, gaps, curves.get((model, dataset)), model, dataset)
+            figure.savefig(folder / f"{drawn.name}.png", dpi=experiment.figures.dpi)
+            figure.savefig(folder / f"{drawn.name}.svg", dpi=experiment.figures.dpi, metadata={"Date": None})
 
 
 # --------------------------------------------------------------------------------------------- the figures
@@ -207,7 +133,7 @@ def write(experiment, results: Path, folder: Path, histories: list[Path], rows: 
 
 def training(experiment, evaluations, histories: list[Path]):
     """The source's Figure 1: fine-tuning loss, validation loss, F1 and accuracy of one seed's runs."""
-    model, seed = training_run(experiment)
+    model, seed = outputs.training_run(experiment)
     figure, axes = _panels(4)
     losses = _histories(histories)
     titles = ("fine-tuning loss (nats)", "validation loss (nats)", "F1, test part", "accuracy, test part")
@@ -266,7 +192,7 @@ def over_pretraining(experiment, gaps):
     from isthmus.showing.tables import over_pairs
 
     stats = over_pairs(gaps, ["dataset", "model", "step"])
-    panels = ladder_panels(experiment)
+    panels = outputs.ladder_panels(experiment)
     figure, axes = _panels(len(panels), height=PANEL + 0.4)  # room for a legend of many steps
     steps = sorted({s for cell in experiment.cell_list() for s in experiment.cell_steps(*cell)})
     colours = seaborn.color_palette("viridis", len(steps) + 1)  # its last colour is too pale on white
@@ -293,7 +219,7 @@ def over_fork(experiment, gaps):
     from isthmus.showing.tables import over_pairs
 
     stats = over_pairs(gaps, ["dataset", "model", "step"])
-    panels = fork_panels(experiment)
+    panels = outputs.fork_panels(experiment)
     figure, axes = _panels(len(panels))
     for axis, (dataset, models) in zip(axes, panels, strict=True):
         ends = {model: _last_step(experiment, model, dataset) for model in models}
@@ -316,7 +242,7 @@ def over_gap(experiment, groups, tests, evaluations, dataset: str):
         groups, tests: the frames of `basins.csv` and `generalisation.csv`.
     """
     sets = ["test", *experiment.datasets[dataset].sets]
-    panels = [(model, name) for model in _with_many_runs(experiment, dataset) for name in sets]
+    panels = [(model, name) for model in outputs.models_with_many_runs(experiment, dataset) for name in sets]
     figure, axes = _panels(len(panels), 3 if len(sets) > 2 else 2)
     for axis, (model, name) in zip(axes, panels, strict=True):
         runs = groups[(groups["model"] == model) & (groups["dataset"] == dataset)]
@@ -602,8 +528,8 @@ def _histories(paths):
 
     runs: dict[tuple[str, str], list] = {}
     for path in paths:
-        dataset, model = path.parents[2].name, path.parents[3].name
-        runs.setdefault((model, dataset), []).append(stored.read_frame(path, columns=["step", "loss"]))
+        run = layout.parsed(layout.HISTORY, path)
+        runs.setdefault((run["model"], run["dataset"]), []).append(stored.read_frame(path, columns=["step", "loss"]))
     return {run: pd.concat(parts).set_index("step")["loss"].sort_index() for run, parts in runs.items()}
 
 

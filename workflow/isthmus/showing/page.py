@@ -6,6 +6,7 @@ is made.
 
 from pathlib import Path
 
+from isthmus.experiment import outputs
 from isthmus.showing import provenance, report, tables, views
 from isthmus.showing.tables import interval, number
 
@@ -13,12 +14,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 PUBLISHED = Path(__file__).parents[3] / "experiments" / "paper_published.csv"
 FILES = ("metrics", "deltas", "pairs", "evaluations")
 SCRIPTS = ("page", "course", "explorer", "pairs", "training", "distance", "start")
-# What a page depends on, for the rule that makes it again when that changes.
-SOURCES = [
-    "showing.page",
-    "showing.partial",
-    *sorted(f"showing/{path.relative_to(TEMPLATES.parent)}" for path in TEMPLATES.rglob("*.*")),
-]
 SECTIONS = {
     "answer": "Answer",
     "course": "Over fine-tuning",
@@ -205,7 +200,7 @@ def _mean_of_known(values):
 def _papers(experiment, metrics, deltas, evaluations):
     """The tables in the source's layout, and its published values where the cells are the source's."""
     papers = []
-    for dataset in tables.names(experiment)[:-1]:
+    for dataset in outputs.datasets(experiment):
         if not (metrics["dataset"] == dataset).any():
             continue
         table = tables.paper_table(metrics, deltas, evaluations, dataset)

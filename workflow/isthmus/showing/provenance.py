@@ -6,6 +6,7 @@ from pathlib import Path
 
 from isthmus import stored
 from isthmus.caches import state
+from isthmus.experiment import layout
 
 
 def read(experiment, results: Path) -> dict:
@@ -17,11 +18,11 @@ def read(experiment, results: Path) -> dict:
     """
     from importlib.metadata import version
 
-    models = {path.parent.name: _record(path) for path in sorted((results / "models").glob("*/model.json"))}
-    data = {path.parent.name: _record(path) for path in sorted((results / "data").glob("*/subset.json"))}
-    runs: dict[Path, list[dict]] = {}
-    for path in sorted((results / "checkpoints").glob("*/*/seed*/step*/checkpoint.json")):
-        runs.setdefault(path.parents[1], []).append(_record(path))
+    models = {key["model"]: _record(path) for key, path in layout.found(results, layout.MODEL_RECORD)}
+    data = {key["dataset"]: _record(path) for key, path in layout.found(results, layout.SUBSET)}
+    runs: dict[tuple[str, str, int], list[dict]] = {}
+    for key, path in layout.found(results, layout.RECORD):
+        runs.setdefault((key["model"], key["dataset"], key["seed"]), []).append(_record(path))
     ends = {run: max(records, key=lambda record: record["step"]) for run, records in runs.items()}
     last = list(ends.values())
     drawing = {name: version(name) for name in ("matplotlib", "pandas", "seaborn")}
@@ -34,7 +35,7 @@ def read(experiment, results: Path) -> dict:
                 "source": _said(record["source"], *record["source"]) | _said(record, "revision"),
                 **{part: _said(record[part], "rows", "ids_sha256") for part in ("train", "test")},
                 **_left_out(record.get("counts", {})),
-                **_further(results / "data" / name),
+                **_further(results, name),
             }
             for name, record in data.items()
         },
@@ -45,12 +46,12 @@ def read(experiment, results: Path) -> dict:
         "time spent": {
             "pre-training": _spent((_pretraining(experiment, name), one) for name, one in models.items()),
             "fine-tuning": _spent(
-                ((run.parent, part.get("identity", run)), part)
+                ((run[:2], part.get("identity", run)), part)
                 for run, record in ends.items()
                 for part in (record, record.get("trunk", {}))
             ),
-            "measuring": _spent([("all", {"spent": state.spent_measuring(results / "journal")})]),
-            "jobs": sum(1 for _ in (results / "benchmarks").rglob("*.tsv")),
+            "measuring": _spent([("all", {"spent": state.spent_measuring(results / layout.JOURNALS)})]),
+            "jobs": sum(1 for _ in (results / layout.BENCHMARKS).rglob("*.tsv")),
         },
     }
 
@@ -83,11 +84,11 @@ def _left_out(counts: dict[str, int]) -> dict[str, int]:
     }
 
 
-def _further(folder: Path) -> dict[str, dict]:
+def _further(results: Path, dataset: str) -> dict[str, dict]:
     """The rows of a data set's further sets, by the set's name."""
-    counts = {
-        path.stem: _record(path)["counts"] for path in sorted(folder.glob("*.json")) if path.stem != "subset"
-    }
+    subset = results / layout.filled(layout.SUBSET, dataset=dataset)
+    summaries = layout.found(results, layout.SET_SUMMARY, dataset=dataset)
+    counts = {key["set"]: _record(path)["counts"] for key, path in summaries if path != subset}
     return {name: {"rows": found["subset"], **_left_out(found)} for name, found in counts.items()}
 
 

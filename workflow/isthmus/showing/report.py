@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import nan
 
-from isthmus.showing import figures, tables
+from isthmus.experiment import outputs
+from isthmus.showing import tables
 from isthmus.showing.tables import interval, number
 
 # In nats: the gap that matters. It takes 2 % off the probability of the right label (exp(-0.02) = 0.98). To
@@ -206,7 +207,7 @@ def over_pretraining(experiment, found: list[Cell], dataset: str) -> list[str]:
     """The second hypothesis, a sentence a ladder and step: is the gap smaller with more pre-training?"""
     by_model = {cell.model: cell for cell in found if cell.dataset == dataset}
     sentences = []
-    for name, ladder, models in figures.ladder_panels(experiment):
+    for name, ladder, models in outputs.ladder_panels(experiment):
         rungs = [by_model[model] for model in models if model in by_model]
         if name != dataset or len(rungs) < 2:
             continue

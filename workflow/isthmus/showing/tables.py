@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isthmus import stored
+from isthmus.experiment import outputs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-TABLE_FORMATS = ("csv", "md", "tex")
-FILES = ("metrics", "deltas", "means", "differences", "pairs", "evaluations")
 FLOOR = 1e-6  # nats; what rounding alone makes of the gap of a convex float32 path
 SEEDS_FOR_INTERVAL = 5  # resampling fewer seeds says more of the resampling than of the seeds
 TEXT = (
@@ -56,20 +55,20 @@ class Block:
     notes: tuple[str, ...] = ()
 
 
-def names(experiment) -> list[str]:
-    """The tables' base names: the data sets that have a cell, then `evaluations`."""
-    return [*dict.fromkeys(dataset for _, dataset in experiment.cell_list()), "evaluations"]
-
-
 def read(path: Path):
     """One of the tidy CSV files as a frame; only empty cells are missing, and names stay text."""
     return stored.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
 
 
-def write(experiment, metrics, deltas, evaluations, folder: Path) -> None:
-    """Write every table of `names(experiment)` in every format of `TABLE_FORMATS` into `folder`."""
+def write(names: list[str], metrics, deltas, evaluations, folder: Path) -> None:
+    """Write tables in every format of `outputs.TABLE_FORMATS` into `folder`.
+
+    Args:
+        names: as in `outputs.tables`: those of data sets, and `evaluations`.
+        metrics, deltas, evaluations: from `load`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in names(experiment):
+    for name in names:
         if name == "evaluations":
             frame = evaluations_table(evaluations)
             blocks = evaluation_blocks(frame)
@@ -86,7 +85,7 @@ def write(experiment, metrics, deltas, evaluations, folder: Path) -> None:
 
 def load(results: Path) -> "dict[str, DataFrame]":
     """The tidy files of an experiment by name; metrics and deltas know their mean's interval."""
-    frames = {name: read(results / f"{name}.csv") for name in FILES}
+    frames = {name: read(results / f"{name}.csv") for name in outputs.TIDY}
     for name in ("metrics", "deltas"):
         frames[name] = with_intervals(frames[name], frames["means"])
     return frames

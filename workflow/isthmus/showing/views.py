@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus import stored
+from isthmus.experiment import layout, outputs
 from isthmus.showing import figures, tables
 
 QUANTITIES = ("loss", "error")
@@ -77,14 +78,14 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
                 "turned": _turned(experiment, model, dataset),
             }
         )
-    shown = figures.training_run(experiment)
+    shown = outputs.training_run(experiment)
     return {
         "experiment": experiment.experiment,
         "floor": tables.FLOOR,
         "seeds": seeds(experiment),
         "metrics": METRICS,
         "models": _models(experiment),
-        "ladders": [list(panel) for panel in figures.ladder_panels(experiment)],
+        "ladders": [list(panel) for panel in outputs.ladder_panels(experiment)],
         "training": {"model": shown[0], "seed": shown[1]},
         "cells": cells,
     }
@@ -118,9 +119,9 @@ def training(histories: Iterable[Path]) -> dict[tuple[str, str], dict[int, dict]
 
     parts: dict[tuple[str, str], dict[int, list]] = {}
     for path in histories:
-        model, dataset, seed = path.parts[-5:-2]
+        run = layout.parsed(layout.HISTORY, path)
         frame = stored.read_frame(path, columns=["step", "loss", "learning_rate"])
-        parts.setdefault((model, dataset), {}).setdefault(int(seed.removeprefix("seed")), []).append(frame)
+        parts.setdefault((run["model"], run["dataset"]), {}).setdefault(run["seed"], []).append(frame)
     return {
         cell: {seed: _thinned(pd.concat(frames).sort_values("step")) for seed, frames in seeds.items()}
         for cell, seeds in parts.items()

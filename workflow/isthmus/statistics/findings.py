@@ -21,8 +21,8 @@ import numpy as np
 
 from isthmus import stored
 from isthmus.bootstrap import percentile_interval
+from isthmus.experiment import layout
 from isthmus.showing import tables
-from isthmus.showing.figures import ladder_panels
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 COLUMNS = [
@@ -217,30 +217,25 @@ def _overall(hypothesis: str, estimates: list[Estimate], rows: int) -> list[dict
     return [row | judged(estimates) | {"note": f"mean of {len(estimates)} of {rows}"}]
 
 
-def write(experiment, frames: dict[str, Any], means: list[Path], path: Path) -> None:
+def write(
+    experiment: str, cells: dict, ladders: list, frames: dict[str, Any], means: list[Path], path: Path
+) -> None:
     """Write `findings.csv` of an experiment.
 
     Args:
-        experiment: the typed config.
+        experiment: its name.
+        cells, ladders: as in `table`.
         frames: from `tables.load`.
         means: the `means` files of the cells, whose folders name the model.
         path: the CSV file.
     """
 
-    files = {(file.parent.name, file.name.removesuffix(".means.parquet")): file for file in means}
+    files = {tuple(layout.parsed(layout.MEANS, file).values()): file for file in means}
     gaps = Gaps(
         frames["metrics"],
         frames["evaluations"],
         {key: stored.read_frame(file) for key, file in files.items()},
     )
-    cells = {
-        cell: (experiment.cell_steps(*cell), experiment.cell_delta_from(*cell))
-        for cell in experiment.cell_list()
-    }
-    ladders = [
-        (ladder, dataset, {model: experiment.models[model].pretraining_steps for model in models})
-        for dataset, ladder, models in ladder_panels(experiment)
-    ]
     frame = table(gaps, cells, ladders)
-    frame.insert(0, "experiment", experiment.experiment)
+    frame.insert(0, "experiment", experiment)
     stored.write_csv(path, frame)

@@ -14,8 +14,9 @@ import pandas as pd
 from scipy import stats
 
 from isthmus import stored
+from isthmus.experiment import layout
+from isthmus.experiment.outputs import FEWEST
 
-FEWEST = 6  # runs; of five, the most extreme order has a p-value of 2 / 120
 PERMUTATIONS = 9999
 LEVEL = 0.05
 COLUMNS = ["set", "against", "runs", "effect", "p", "verdict"]
@@ -120,7 +121,7 @@ def write(experiment: str, evaluations: pd.DataFrame, files: list[Path], basins:
     """
     groups, found = [], []
     for file in files:
-        keys = {"model": file.parent.name, "dataset": file.name.removesuffix(".basins.parquet")}
+        keys = layout.parsed(layout.BASINS, file)
         frame = stored.read_frame(file)
         mine = evaluations[(evaluations[list(keys)] == pd.Series(keys)).all(axis=1)]
         mine = mine[mine["step"] == frame["step"].iloc[0]]
