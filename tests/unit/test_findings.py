@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from isthmus.experiment.config import load
-from isthmus.showing import tables
-from isthmus.statistics import findings
+from isthmus.statistics import findings, tidy
 from isthmus.statistics.findings import CONTRADICTED, SUPPORTED, UNDECIDED
 
 STEPS = [0, 100, 200, 400]
@@ -153,7 +152,7 @@ def test_the_file(tmp_path):
         frame.astype({"from_step": "Int64"}).to_parquet(files[-1])
     frames = {"metrics": gaps.metrics, "evaluations": gaps.evaluations}
     findings.write(load(raw), frames, files, tmp_path / "findings.csv")
-    back = tables.read(tmp_path / "findings.csv")
+    back = tidy.read(tmp_path / "findings.csv")
     assert back.columns.tolist() == ["experiment", *findings.COLUMNS]
     assert back["hypothesis"].tolist() == ["finetuning"] * 3 + ["pretraining"]
     assert back["verdict"].tolist() == [CONTRADICTED, SUPPORTED, CONTRADICTED, SUPPORTED]

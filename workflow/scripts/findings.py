@@ -4,11 +4,10 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from isthmus.experiment import config
-    from isthmus.showing import tables
-    from isthmus.statistics import findings, generalisation
+    from isthmus.statistics import findings, generalisation, tidy
 
     experiment = config.load(snakemake.config)
-    frames = tables.load(Path(snakemake.input.metrics).parent)
+    frames = tidy.load(Path(snakemake.input.metrics).parent)
     findings.write(
         experiment, frames, [Path(path) for path in snakemake.input.cells], Path(snakemake.output.findings)
     )

@@ -4,7 +4,8 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from isthmus.experiment import config
-    from isthmus.showing import page, partial, provenance, report, tables
+    from isthmus.showing import page, partial, provenance, report
+    from isthmus.statistics import tidy
 
     experiment = config.load(snakemake.config)
     out = Path(snakemake.output.page)
@@ -12,7 +13,7 @@ with logged(snakemake.log[0]):
         found = partial.find(experiment, out.parent)
     else:
         found = partial.Found(
-            tables.load(out.parent),
+            tidy.load(out.parent),
             [Path(path) for path in snakemake.input.rows],
             [Path(path) for path in snakemake.input.histories],
             lacking=[],

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from isthmus.experiment import outputs
 from isthmus.showing import provenance, report, tables, views
-from isthmus.showing.tables import interval, number
+from isthmus.showing.formatting import Block, interval, latex, markdown, number, plain_csv
+from isthmus.showing.paper_tables import paper_blocks, paper_table
+from isthmus.statistics import tidy
+from isthmus.statistics.thresholds import FLOOR
 
 TEMPLATES = Path(__file__).parent / "templates"
 PUBLISHED = Path(__file__).parents[3] / "experiments" / "paper_published.csv"
@@ -34,13 +37,13 @@ class Copies:
     def __init__(self):
         self.blocks = []
 
-    def place(self, block: tables.Block) -> int:
+    def place(self, block: Block) -> int:
         self.blocks.append(block)
         return len(self.blocks) - 1
 
     def texts(self) -> list[dict[str, str]]:
         return [
-            {"csv": tables.plain_csv(block), "md": tables.markdown("", [block]), "tex": tables.latex([block])}
+            {"csv": plain_csv(block), "md": markdown("", [block]), "tex": latex([block])}
             for block in self.blocks
         ]
 
@@ -102,7 +105,7 @@ def _render(experiment, content, shown, curves, copies):
         experiment=experiment,
         copies=copies,
         k=experiment.paths.intervals,
-        floor=f"{tables.FLOOR:g}",
+        floor=f"{FLOOR:g}",
         negligible=report.NEGLIGIBLE,
         essentials=essentials(experiment),
         settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
@@ -137,7 +140,7 @@ def missing(experiment, metrics, evaluations) -> list[str]:
     return lines
 
 
-def essentials(experiment) -> tables.Block:
+def essentials(experiment) -> Block:
     """The settings that matter most, as a table; all of them stand below it on the page."""
     training, paths = experiment.training, experiment.paths
     alphas = (
@@ -164,10 +167,10 @@ def essentials(experiment) -> tables.Block:
         "computing": ", ".join(numerics),
     }
     rows = [list(row) for row in rows.items()]
-    return tables.Block("The same for all cells, but for exceptions.", ["setting", "value"], rows)
+    return Block("The same for all cells, but for exceptions.", ["setting", "value"], rows)
 
 
-def distances(experiment, pairs) -> list[tables.Block]:
+def distances(experiment, pairs) -> list[Block]:
     """How far the ends of a path are apart, a block a data set: what tells connected from hardly moved."""
     blocks = []
     for dataset in dict.fromkeys(name for _, name in experiment.cell_list()):
@@ -187,7 +190,7 @@ def distances(experiment, pairs) -> list[tables.Block]:
             "cosine of the updates",
         ]
         header += [f"disagreement, {name.removeprefix('disagreement_')}" for name in said]
-        blocks.append(tables.Block(f"{dataset}: mean over pairs of seeds.", header, rows))
+        blocks.append(Block(f"{dataset}: mean over pairs of seeds.", header, rows))
     return blocks
 
 
@@ -203,8 +206,8 @@ def _papers(experiment, metrics, deltas, evaluations):
     for dataset in outputs.datasets(experiment):
         if not (metrics["dataset"] == dataset).any():
             continue
-        table = tables.paper_table(metrics, deltas, evaluations, dataset)
-        blocks = tables.paper_blocks(table, dataset)
+        table = paper_table(metrics, deltas, evaluations, dataset)
+        blocks = paper_blocks(table, dataset)
         published = _published(dataset, list(table.columns[4:]))
         papers.append({"dataset": dataset, "blocks": blocks, "published": published})
     return papers
@@ -226,7 +229,7 @@ def _published(dataset, models):
     caption = (
         f"Published in the source paper for {dataset}, not a result of this run: magnitude of each change."
     )
-    return tables.Block(caption, ["", *table.columns], rows)
+    return Block(caption, ["", *table.columns], rows)
 
 
 def _highest(found):
@@ -237,7 +240,7 @@ def _highest(found):
 
 def _optional(path):
     """A CSV file that not every experiment has, or None."""
-    return tables.read(path) if path.exists() else None
+    return tidy.read(path) if path.exists() else None
 
 
 CLAIMS = {"finetuning": "falls with fine-tuning", "pretraining": "lower with more pre-training"}
@@ -269,4 +272,4 @@ def _findings_block(frame):
         ]
         for row in frame.rename(columns={"from": "from_"}).itertuples()
     ]
-    return tables.Block(caption, [*header, "from", "to", "since", "note"], rows)
+    return Block(caption, [*header, "from", "to", "since", "note"], rows)

@@ -20,7 +20,7 @@ class Found:
 def find(experiment, results: Path) -> Found:
     """Look through the folder of an experiment; nothing in it is changed."""
     from isthmus.showing import tables
-    from isthmus.statistics import connectivity
+    from isthmus.statistics import connectivity, tidy
 
     rows = _existing(experiment, results, "paths/{model}/{dataset}/step{step}/seed{seed}.parquet")
     scores = _existing(experiment, results, "evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet")
@@ -41,11 +41,9 @@ def find(experiment, results: Path) -> Found:
         there = {name: [str(f) for f in files] for name, files in inputs.items() if files}
         breakdowns = sorted((results / "data").glob("*/breakdown/*.parquet"))
         connectivity.collect(experiment.experiment, amounts, there, outputs, breakdowns)
-        frames = {
-            name: tables.read(Path(outputs[name])) if name in there else _empty(name) for name in inputs
-        }
+        frames = {name: tidy.read(Path(outputs[name])) if name in there else _empty(name) for name in inputs}
     for name in ("metrics", "deltas"):
-        frames[name] = tables.with_intervals(frames[name], frames["means"])
+        frames[name] = tidy.with_intervals(frames[name], frames["means"])
     histories = _existing(
         experiment, results, "checkpoints/{model}/{dataset}/seed{seed}/step{step}/history.parquet"
     )

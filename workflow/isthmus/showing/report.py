@@ -9,8 +9,10 @@ from itertools import pairwise
 from math import nan
 
 from isthmus.experiment import outputs
-from isthmus.showing import tables
-from isthmus.showing.tables import interval, number
+from isthmus.showing.formatting import NO_SKILL, interval, no_skill, number
+from isthmus.showing.paper_tables import METRICS
+from isthmus.statistics.pair_statistics import over_pairs
+from isthmus.statistics.thresholds import floored, learnt
 
 # In nats: the gap that matters. It takes 2 % off the probability of the right label (exp(-0.02) = 0.98). To
 # lie above 0 is no criterion: a gap is a maximum, which chance lifts, so that the percentile interval stays
@@ -65,7 +67,7 @@ class Gap:
     @property
     def moved(self) -> str:
         """Where a change went: `fell`, `rose`, or `did not clearly change` where its interval has 0."""
-        if tables.floored(self.mean) == 0 or self.low <= 0 <= self.high:
+        if floored(self.mean) == 0 or self.low <= 0 <= self.high:
             return "did not clearly change"
         return "rose" if self.mean > 0 else "fell"
 
@@ -95,16 +97,16 @@ class Cell:
     @property
     def skilled(self) -> bool:
         """Whether the test accuracy at the end beats the majority class, in each run and in the mean."""
-        return tables.learnt(self.accuracy, self.majority) and not self.failed
+        return learnt(self.accuracy, self.majority) and not self.failed
 
     @property
     def warning(self) -> str:
         """What to say where the model has not learnt its task."""
         where = f"{self.model}, step {self.to_step:,}"
-        if not tables.learnt(self.accuracy, self.majority):
-            return f"{where}: {tables.no_skill(self.accuracy, self.majority)}"
+        if not learnt(self.accuracy, self.majority):
+            return f"{where}: {no_skill(self.accuracy, self.majority)}"
         runs = f"seed{'s' if len(self.failed) > 1 else ''} {', '.join(map(str, self.failed))}"
-        return f"{where}: the test accuracy of {runs} does not beat the majority baseline; {tables.NO_SKILL}."
+        return f"{where}: the test accuracy of {runs} does not beat the majority baseline; {NO_SKILL}."
 
 
 # ---------------------------------------------------------------------------------------------- the answer
@@ -156,11 +158,11 @@ def _connected(cell: Cell) -> str:
         return f"{said}; whether its runs have learnt the task is not known yet"
     if not cell.skilled:
         return f"{said}, which says nothing: not all of its runs have learnt the task"
-    if tables.floored(gap.mean) == 0:
+    if floored(gap.mean) == 0:
         return "yes, the test loss has no gap beyond rounding"
     if gap.surely != gap.surely:
         return f"{said} without an interval over examples, so it cannot be told from none"
-    if tables.floored(gap.low) == 0:
+    if floored(gap.low) == 0:
         return f"{said}, which cannot be told from none"
     if gap.at_most < NEGLIGIBLE:
         return f"yes, but for {said}, less than the {NEGLIGIBLE:g} that matter"
@@ -224,7 +226,7 @@ def largest_change(experiment, deltas, dataset: str) -> str:
     parts = []
     for model in (model for model, name in experiment.cell_list() if name == dataset):
         means = _of(nested, model, dataset).groupby("metric")["value"].mean().abs()
-        shown = {label: number(means[metric]) for metric, label in tables.METRICS.items() if metric in means}
+        shown = {label: number(means[metric]) for metric, label in METRICS.items() if metric in means}
         most = [label for label, value in shown.items() if value == number(means.max())]
         if len(most) < len(shown):  # with all alike there is no largest one
             parts.append(f"{' and '.join(most)} for {model} ({shown[most[0]]})")
@@ -295,7 +297,7 @@ def _of(frame, model, dataset):
 def _gap(frame) -> Gap:
     if not len(frame):
         return Gap(*[float("nan")] * 5, pairs=0, over_seeds=False)
-    row = tables.over_pairs(frame.assign(all=0), ["all"]).iloc[0]
+    row = over_pairs(frame.assign(all=0), ["all"]).iloc[0]
     over_seeds = row["seeds_low"] == row["seeds_low"]
     ends = ("seeds_low", "seeds_high") if over_seeds else ("low", "high")
     return Gap(
@@ -307,13 +309,13 @@ def _gap(frame) -> Gap:
 
 
 def _signed(change: Gap) -> str:
-    return ("+" if tables.floored(change.mean) > 0 else "") + str(change)
+    return ("+" if floored(change.mean) > 0 else "") + str(change)
 
 
 def _ladder(experiment, ladder, rungs, when):
     """One sentence: the rungs' gaps, from the least pre-training to the most, at the start or the end."""
     gaps = [getattr(cell, when) for cell in rungs]
-    means = [tables.floored(gap.mean) for gap in gaps]
+    means = [floored(gap.mean) for gap in gaps]
     falls = all(less > more for less, more in pairwise(means))
     rises = all(less < more for less, more in pairwise(means))
     course = "smaller" if falls else "larger" if rises else "neither smaller nor larger throughout"

@@ -16,7 +16,8 @@ from typing import Any
 
 from isthmus import stored
 from isthmus.experiment import layout, outputs
-from isthmus.showing import figures, tables
+from isthmus.showing import drawing
+from isthmus.statistics import pair_statistics, thresholds
 
 QUANTITIES = ("loss", "error")
 METRICS = {
@@ -81,7 +82,7 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
     shown = outputs.training_run(experiment)
     return {
         "experiment": experiment.experiment,
-        "floor": tables.FLOOR,
+        "floor": thresholds.FLOOR,
         "seeds": seeds(experiment),
         "metrics": METRICS,
         "models": _models(experiment),
@@ -153,7 +154,7 @@ def _models(experiment):
     markers |= {"P": "cross", "X": "x"}
     found = {}
     for index, (name, model) in enumerate(experiment.models.items()):
-        look = figures._look(figures.MODEL_COLOURS, index)
+        look = drawing.look(drawing.MODEL_COLOURS, index)
         found[name] = {
             "colour": look["color"],
             "dash": dashes[look["linestyle"]],
@@ -171,7 +172,7 @@ def _digits(value, digits=6):
 def _statistics(metrics, steps):
     """Mean over pairs, interval and range by step: {set: {quantity: {metric: {statistic: [by step]}}}}."""
     found: dict[str, dict] = {}
-    for row in tables.over_pairs(metrics, ["set", "quantity", "metric", "step"]).itertuples():
+    for row in pair_statistics.over_pairs(metrics, ["set", "quantity", "metric", "step"]).itertuples():
         place = found.setdefault(row.set, {}).setdefault(row.quantity, {}).setdefault(row.metric, {})
         over_seeds = row.seeds_low == row.seeds_low
         low, high = (row.seeds_low, row.seeds_high) if over_seeds else (row.low, row.high)

@@ -8,8 +8,8 @@ most pre-training minus CG of the one with the least, at the last step.
 A claim is *supported* where the 95 % interval of its estimate lies below 0, *contradicted* where it lies
 above, else *undecided*; also undecided where a run does not beat the majority class, since a gap between
 two models that learnt nothing means nothing. The interval is over evaluation examples, replicates paired;
-from five seeds on it is over seeds (`tables.seeds_interval`). Over cells, the estimate is the mean over those
-that learnt their task, and the claim must hold for their mean.
+from five seeds on it is over seeds (`pair_statistics.seeds_interval`). Over cells, the estimate is the mean
+over those that learnt their task, and the claim must hold for their mean.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,8 @@ import numpy as np
 from isthmus import stored
 from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout
-from isthmus.showing import tables
+from isthmus.statistics.pair_statistics import seeds_interval
+from isthmus.statistics.thresholds import FLOOR, learnt
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 COLUMNS = [
@@ -49,7 +50,7 @@ class Estimate:
 
     def interval(self) -> tuple[float, float, str]:
         """The 95 % interval, and what it is over."""
-        low, high = tables.seeds_interval(self.pairs, self.changes)
+        low, high = seeds_interval(self.pairs, self.changes)
         if low == low:
             return float(low), float(high), "seeds"
         low, high = percentile_interval(self.samples)
@@ -58,7 +59,7 @@ class Estimate:
 
 def verdict(value: float, low: float, high: float) -> str:
     """What an estimate and its interval say of the claim that it is negative."""
-    if low != low or abs(value) < tables.FLOOR:
+    if low != low or abs(value) < FLOOR:
         return UNDECIDED
     return SUPPORTED if high < 0 else CONTRADICTED if low > 0 else UNDECIDED
 
@@ -86,7 +87,7 @@ class Gaps:
         frame = self.evaluations
         mine = frame[(frame["model"] == model) & (frame["dataset"] == dataset) & (frame["set"] == "test")]
         mine = mine[mine["step"] == self.last(model, dataset)]
-        return all(map(tables.learnt, mine["accuracy"], mine["majority"]))
+        return all(map(learnt, mine["accuracy"], mine["majority"]))
 
     def change(self, before: tuple[str, str, int], after: tuple[str, str, int]) -> Estimate:
         """CG at `after` minus CG at `before`, each a (model, data set, step).
@@ -225,7 +226,7 @@ def write(
     Args:
         experiment: its name.
         cells, ladders: as in `table`.
-        frames: from `tables.load`.
+        frames: from `tidy.load`.
         means: the `means` files of the cells, whose folders name the model.
         path: the CSV file.
     """
