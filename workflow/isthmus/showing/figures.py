@@ -81,7 +81,9 @@ def _caption(experiment, kind: str, dataset: str | None, model: str | None) -> s
             "correlation, with its p-value under permutations."
         )
     many = len(experiment.cell_pairs(model, dataset)) > FEW
-    lines = "Thin: a pair of seeds; thick: the mean over pairs; black: the pair of median gap. " if many else ""
+    lines = (
+        "Thin: a pair of seeds; thick: the mean over pairs; black: the pair of median gap. " if many else ""
+    )
     return (
         f"Test loss along the paths between seeds of {model} on {dataset}, a panel a step. {lines}"
         "Dashed: the chord of the convexity gap; vertical: the gap, where it is largest."
@@ -529,7 +531,9 @@ def _histories(paths):
     runs: dict[tuple[str, str], list] = {}
     for path in paths:
         run = layout.parsed(layout.HISTORY, path)
-        runs.setdefault((run["model"], run["dataset"]), []).append(stored.read_frame(path, columns=["step", "loss"]))
+        runs.setdefault((run["model"], run["dataset"]), []).append(
+            stored.read_frame(path, columns=["step", "loss"])
+        )
     return {run: pd.concat(parts).set_index("step")["loss"].sort_index() for run, parts in runs.items()}
 
 
