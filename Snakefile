@@ -58,10 +58,11 @@ rule all:
     input:
         TABLES,
         FIGURES,
-        SAID.values(),
-        results("report.html"),
-        staying(),
-        **CSVS,
+        STATEMENTS.values(),
+        results(layout.REPORT),
+        # Where only the last weights are kept, Snakemake leaves these where they are.
+        [results(dependencies.last_weights(cell)) for cell in CELLS.values() if EXPERIMENT.keep == "last"],
+        **TIDY,
 
 
 onsuccess:

@@ -3,11 +3,11 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus.experiment import config
+    from isthmus.experiment.config import Experiment
     from isthmus.showing import page, partial, provenance, report
     from isthmus.statistics import tidy
 
-    experiment = config.load(snakemake.config)
+    experiment = Experiment(**snakemake.params.shown)
     out = Path(snakemake.output.page)
     if snakemake.params.partial:
         found = partial.find(experiment, out.parent)

@@ -1,4 +1,4 @@
-"""All jobs of an experiment: which rule runs for which wildcards, and a file that is there once a job is done."""
+"""All jobs of an experiment: each rule with its wildcards, and a file that is there once the job is done."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from isthmus.experiment.cells import Cell, cells
 from isthmus.experiment.config import Columns, Experiment
 
 Wildcards = dict[str, Any]
-# What the rows of a data set itself are called beside its further sets; no set's name begins with an underscore.
+# What a data set's own rows are called beside its further sets, whose names begin with no underscore.
 MAIN = "_main"
 
 
@@ -60,7 +60,7 @@ def rungs_before(experiment: Experiment, model: str) -> list[str]:
     return [name for _, name in sorted(before)]
 
 
-# ------------------------------------------------------------------------------- the wildcards of a rule's jobs
+# ---------------------------------------------------------------------------- the wildcards of a rule's jobs
 
 
 def _datasets(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
@@ -171,6 +171,9 @@ RULES: dict[str, tuple[str, Callable[[Experiment, list[Cell]], Iterable[Wildcard
     "collect": (layout.partly(layout.TIDY, name=outputs.TIDY[0]), _once),
     "findings": (layout.partly(layout.TIDY, name=outputs.STATEMENTS[0]), _once),
     "tables": (layout.partly(layout.TABLE, name="evaluations", format=outputs.TABLE_FORMATS[0]), _once),
-    "figures": (layout.partly(layout.FIGURE, name="cg-over-finetuning", format=outputs.FIGURE_FORMATS[0]), _once),
+    "figures": (
+        layout.partly(layout.FIGURE, name="cg-over-finetuning", format=outputs.FIGURE_FORMATS[0]),
+        _once,
+    ),
     "report": (layout.REPORT, _once),
 }

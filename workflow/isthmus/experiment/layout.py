@@ -1,7 +1,7 @@
 """The files of an experiment: each name made, and read back, in this one place.
 
-A template is a path under `results/<experiment>/` with wildcards, as Snakemake writes them. `filled` makes the
-file of a template, `parsed` gives a file's wildcards back, `found` looks for all files of a template.
+A template is a path under `results/<experiment>/` with wildcards, as Snakemake writes them: `filled` makes a
+file of it, `parsed` gives a file's wildcards back, `found` looks for all its files.
 """
 
 import re
@@ -50,8 +50,8 @@ FIGURE = "figures/{name}.{format}"
 REPORT = "report.html"
 SUMMARY = "summary.txt"
 
-# Kept by content, and declared by no rule: losing them costs time and never a result. Of a run the states from
-# which training goes on, of a step of a cell the measurements, a folder a seed.
+# Kept by content and declared by no rule: losing them costs time and never a result. Training goes on from
+# its states; journals hold measurements, a folder a checkpoint.
 STATES = "state/{model}/{dataset}/seed{seed}"
 TRUNK_STATES = "state/{model}/{dataset}/trunk"
 PRETRAINING_STATES = "state/_pretraining/{pretraining}"  # no model's name begins with an underscore
@@ -128,7 +128,9 @@ def parsed(template: str, path: str | Path) -> dict[str, str | int]:
     return {name: int(value) if name in NUMBERS else value for name, value in match.groupdict().items()}
 
 
-def found(results: Path, template: str, **wildcards: str | int) -> Iterator[tuple[dict[str, str | int], Path]]:
+def found(
+    results: Path, template: str, **wildcards: str | int
+) -> Iterator[tuple[dict[str, str | int], Path]]:
     """The wildcards and the path of each file of a template that is there, sorted by path.
 
     Args:
@@ -144,9 +146,8 @@ def found(results: Path, template: str, **wildcards: str | int) -> Iterator[tupl
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
     """What a path ends in: numbers are digits, names are all but a slash."""
-    parts = re.split(r"\{(\w+)\}", template)
-    groups = [
-        re.escape(part) if place % 2 == 0 else rf"(?P<{part}>{r'\d+' if part in NUMBERS else '[^/]+'})"
-        for place, part in enumerate(parts)
-    ]
-    return re.compile(rf"(?:^|/){''.join(groups)}$")
+    pattern = re.escape(template)
+    for name in re.findall(r"\{(\w+)\}", template):
+        value = r"\d+" if name in NUMBERS else "[^/]+"
+        pattern = pattern.replace(rf"\{{{name}\}}", f"(?P<{name}>{value})")
+    return re.compile(f"(?:^|/){pattern}$")

@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+import transformers
+from safetensors import safe_open
+from transformers import AutoModelForSequenceClassification
+from transformers.utils import logging
+
 from isthmus.errors import ConfigError
 from isthmus.experiment.folders import listed
 
@@ -51,9 +57,6 @@ def load(folder: Path, **how) -> tuple[Any, Fit]:
         folder: in Hugging Face's layout.
         how: passed on to `from_pretrained`.
     """
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
-
     logging.set_verbosity_error()  # what does not fit is said here, or is no news
     logging.disable_progress_bar()
     model, found = AutoModelForSequenceClassification.from_pretrained(
@@ -77,9 +80,6 @@ def load(folder: Path, **how) -> tuple[Any, Fit]:
 
 def _heads(config) -> set[str]:
     """What the modules of the heads are called that Transformers has for an architecture."""
-    import torch
-    import transformers
-
     kinds = "PRETRAINING MASKED_LM CAUSAL_LM TOKEN_CLASSIFICATION QUESTION_ANSWERING MULTIPLE_CHOICE"
     names = set(OTHER_HEADS)
     config = copy.deepcopy(config)
@@ -127,8 +127,6 @@ def plainly(error: Exception) -> str:
 
 def check_numbers(where: str, path: Path) -> None:
     """Raise a ConfigError where weights are not finite, or no floating-point numbers (quantised ones)."""
-    from safetensors import safe_open
-
     endless, whole = [], []
     with safe_open(path, "pt") as file:
         for name in sorted(file.keys()):

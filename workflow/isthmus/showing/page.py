@@ -6,6 +6,12 @@ is made.
 
 from pathlib import Path
 
+import jinja2
+import pandas as pd
+import yaml
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
 from isthmus.experiment import outputs
 from isthmus.showing import provenance, report, tables, views
 from isthmus.showing.formatting import Block, interval, latex, markdown, number, plain_csv
@@ -83,11 +89,6 @@ def write(experiment, frames: dict, page: Path, origins: dict, rows=(), historie
 
 
 def _render(experiment, content, shown, curves, copies):
-    import jinja2
-    import yaml
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -215,8 +216,6 @@ def _papers(experiment, metrics, deltas, evaluations):
 
 def _published(dataset, models):
     """The source's own table of a data set, for those of its models that are here, or None."""
-    import pandas as pd
-
     if not PUBLISHED.exists():  # the library used without its repository
         return None
     values = pd.read_csv(PUBLISHED)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 from isthmus import stored
@@ -16,8 +17,6 @@ def read(experiment, results: Path) -> dict:
         experiment: the typed config, which says which models are rungs of one pre-training.
         results: the experiment's folder.
     """
-    from importlib.metadata import version
-
     models = {key["model"]: _record(path) for key, path in layout.found(results, layout.MODEL_RECORD)}
     data = {key["dataset"]: _record(path) for key, path in layout.found(results, layout.SUBSET)}
     runs: dict[tuple[str, str, int], list[dict]] = {}

@@ -14,7 +14,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from isthmus import stored
+from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout, outputs
 from isthmus.showing import drawing
 from isthmus.statistics import pair_statistics, thresholds
@@ -116,8 +120,6 @@ def curves(experiment, rows: Iterable[Path], metrics) -> dict[int, dict]:
 
 def training(histories: Iterable[Path]) -> dict[tuple[str, str], dict[int, dict]]:
     """The training curve of each run, thinned: {(model, data set): {seed: curve}}."""
-    import pandas as pd
-
     parts: dict[tuple[str, str], dict[int, list]] = {}
     for path in histories:
         run = layout.parsed(layout.HISTORY, path)
@@ -249,8 +251,6 @@ def _turned(experiment, model, dataset):
 
 def _thinned(frame):
     """Means over at most `HISTORY_POINTS` equal parts of a run."""
-    import numpy as np
-
     part = np.arange(len(frame)) * min(HISTORY_POINTS, len(frame)) // max(len(frame), 1)
     means = frame.groupby(part).mean()
     return {name: [_digits(v, 5) for v in means[name]] for name in ("step", "loss", "learning_rate")}
@@ -258,10 +258,6 @@ def _thinned(frame):
 
 def _points(path):
     """A row's points by rising alpha, in whole units; of the replicates how far their central 95 % reach."""
-    import numpy as np
-
-    from isthmus.bootstrap import percentile_interval
-
     table = stored.read_table(path)
     frame = table.select(
         [name for name in table.column_names if not name.endswith("_replicates")]

@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+
+from isthmus import metrics, stored
 
 FEWEST = 5  # seeds; with fewer, nothing is said
 CLEAR = 0.5  # a mean silhouette width from which on there is "reasonable structure" (Kaufman, Rousseeuw 1990)
@@ -53,9 +58,6 @@ def grouped(gaps: np.ndarray, *, linkage: str, cut: float | None) -> tuple[np.nd
         The basin of each run, from 1 on in the order of the runs, shape (n,); the tree's order of the runs,
         shape (n,); the mean silhouette width, NaN for one basin.
     """
-    from scipy.cluster import hierarchy
-    from scipy.spatial.distance import squareform
-
     near = squareform(np.maximum(gaps, 0), checks=False)
     tree = hierarchy.linkage(near, linkage, optimal_ordering=True)
     order = hierarchy.leaves_list(tree)
@@ -108,8 +110,6 @@ def matrix(pairs: dict[tuple[int, int], Any], seeds: list[int]) -> np.ndarray:
 
 def read_gaps(files: list[Path]) -> dict[tuple[int, int], np.ndarray]:
     """The convexity gap of each path's test loss: measured, then over the replicates; shape (1 + B,)."""
-    from isthmus import metrics, stored
-
     gaps = {}
     for path in files:
         points = stored.read_frame(
@@ -142,8 +142,6 @@ def of_gaps(
         step: the step.
         linkage, cut: as for `grouped`.
     """
-    import pandas as pd
-
     both = matrix(gaps, seeds)
     near, known = both[..., 0], matrix(dict.fromkeys(gaps, 1.0), seeds)
     frame = pd.DataFrame({"step": step, "seed": seeds, "mean_gap": near.sum(1) / np.maximum(known.sum(1), 1)})

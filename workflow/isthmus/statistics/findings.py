@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from isthmus import stored
 from isthmus.bootstrap import percentile_interval
@@ -188,8 +189,6 @@ def table(gaps: Gaps, cells: dict[tuple[str, str], tuple[list[int], int]], ladde
         cells: by (model, data set) the checkpoints and the step that deltas start from.
         ladders: (ladder, data set, {model: pretraining_steps}) for each with two rungs or more.
     """
-    import pandas as pd
-
     rows = [finetuning(gaps, *cell, steps, start) for cell, (steps, start) in cells.items()]
     whole = [
         gaps.change((*cell, start), (*cell, gaps.last(*cell)))
