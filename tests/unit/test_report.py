@@ -350,9 +350,9 @@ def test_one_run_that_learnt_nothing_is_warned_of(results):
 def test_what_the_brackets_are_is_said_for_each_cell():
     few = report.Cell("d", "m", 100, 400, *[GAP] * 4, 0.0, 0.8, 0.5, 0.5)
     many = replace(few, end=replace(GAP, over_seeds=True, pairs=10))
-    assert report.what([few]) == "one pair of seeds, 95 % interval over evaluation examples"
-    assert report.what([many]) == "mean over pairs, 95 % interval over seeds"
-    assert report.what([few, many]).endswith(
+    assert report.values_in_words([few]) == "one pair of seeds, 95 % interval over evaluation examples"
+    assert report.values_in_words([many]) == "mean over pairs, 95 % interval over seeds"
+    assert report.values_in_words([few, many]).endswith(
         "over seeds where there are five or more, else over evaluation examples"
     )
 

@@ -114,7 +114,9 @@ def _settings(kind: type[config.Settings], **values) -> config.Settings:
         return kind(**values)
     except ValidationError as error:
         lines = (line.partition(":") for line in wording.messages(error, kind))
-        raise ConfigError("; ".join(f"--{key.replace('_', '-')}:{said}" for key, _, said in lines)) from None
+        raise ConfigError(
+            "; ".join(f"--{key.replace('_', '-')}:{message}" for key, _, message in lines)
+        ) from None
 
 
 def main() -> None:

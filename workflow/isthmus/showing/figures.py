@@ -77,7 +77,7 @@ def write(experiment, results: Path, folder: Path, histories: list[Path], rows: 
     frames = tidy.load(results)
     groups, tests = (tidy.read(results / f"{name}.csv") for name in ("basins", "generalisation"))
     metrics, evaluations = frames["metrics"], frames["evaluations"]
-    gaps = metrics[(metrics["metric"] == "CG") & (metrics["set"] == "test") & (metrics["quantity"] == "loss")]
+    gaps = tidy.convexity_gaps(metrics)
     folder.mkdir(parents=True, exist_ok=True)
     curves = path_figures.read_curves(rows)
     matplotlib.use("Agg")
@@ -212,13 +212,9 @@ def over_gap(experiment, groups, tests, evaluations, dataset: str):
     panels = [(model, name) for model in outputs.models_with_many_runs(experiment, dataset) for name in sets]
     figure, axes = drawing.panels(len(panels), 3 if len(sets) > 2 else 2)
     for axis, (model, name) in zip(axes, panels, strict=True):
-        runs = groups[(groups["model"] == model) & (groups["dataset"] == dataset)]
-        scores = evaluations[
-            (evaluations["model"] == model)
-            & (evaluations["dataset"] == dataset)
-            & (evaluations["step"] == drawing.last_step(experiment, model, dataset))
-            & (evaluations["set"] == name)
-        ]
+        runs, scores = (tidy.of_cell(frame, model, dataset) for frame in (groups, evaluations))
+        last = drawing.last_step(experiment, model, dataset)
+        scores = scores[(scores["step"] == last) & (scores["set"] == name)]
         both = runs.merge(scores[["seed", "accuracy"]], on="seed")
         for basin, part in both.groupby(both["basin"].fillna(0).astype(int)):
             look = {**drawing.look(MODEL_COLOURS, list(experiment.models).index(model)), "linestyle": "none"}
@@ -235,8 +231,8 @@ def over_gap(experiment, groups, tests, evaluations, dataset: str):
 
 def _correlation(tests, model, dataset, name):
     """The test of accuracy against mean gap, for a panel's title."""
-    cell = (tests["model"] == model) & (tests["dataset"] == dataset) & (tests["set"] == name)
-    found = tests[cell & (tests["against"] == "mean gap")]
+    found = tidy.of_cell(tests, model, dataset)
+    found = found[(found["set"] == name) & (found["against"] == "mean gap")]
     if not len(found) or found["effect"].isna().any():
         return ""
     return f"\nrank correlation {found['effect'].iloc[0]:.2f} (p {found['p'].iloc[0]:.2g})"

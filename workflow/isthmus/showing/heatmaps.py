@@ -4,6 +4,7 @@ import numpy as np
 import seaborn
 
 from isthmus.showing import drawing
+from isthmus.statistics import tidy
 
 
 def pair_heatmaps(experiment, gaps, groups, dataset: str):
@@ -63,7 +64,7 @@ def _readable(axis):
 
 def in_basin_order(experiment, groups, model, dataset):
     """The runs of a cell with their basins, in the order of the tree; in the config's where none was made."""
-    mine = groups[(groups["model"] == model) & (groups["dataset"] == dataset)]
+    mine = tidy.of_cell(groups, model, dataset)
     if mine["basin"].isna().any() or mine.empty:
         return dict.fromkeys(experiment.cell_runs(model, dataset))
     mine = mine.sort_values("order")
@@ -75,8 +76,8 @@ def gap_matrix(experiment, gaps, model, dataset, runs):
     position = {run: index for index, run in enumerate(runs)}
     matrix = np.full((len(position), len(position)), np.nan)
     last = drawing.last_step(experiment, model, dataset)
-    cell = gaps[(gaps["model"] == model) & (gaps["dataset"] == dataset) & (gaps["step"] == last)]
-    for row in cell.itertuples():
+    cell = tidy.of_cell(gaps, model, dataset)
+    for row in cell[cell["step"] == last].itertuples():
         a, b = sorted((position[row.seed_a], position[row.seed_b]))
         matrix[b, a] = row.value
     return matrix

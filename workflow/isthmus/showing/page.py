@@ -72,7 +72,7 @@ def write(experiment, frames: dict, page: Path, origins: dict, rows=(), historie
     copies = Copies()
     content = {
         "sections": list(SECTIONS.items()),
-        "what": report.what(found),
+        "values": report.values_in_words(found),
         "answers": report.answers(experiment, deltas, found),
         "colours": {name: look["colour"] for name, look in shown["models"].items()},
         "top": _highest(found),
@@ -123,19 +123,19 @@ def missing(experiment, metrics, evaluations) -> list[str]:
     gaps = metrics[(metrics["metric"] == "CG") & (metrics["quantity"] == "loss")]
     lines = []
     for model, dataset in experiment.cell_list():
-        paths, scores = (report._of(frame, model, dataset) for frame in (gaps, evaluations))
+        paths, scores = (tidy.of_cell(frame, model, dataset) for frame in (gaps, evaluations))
         runs = len(experiment.cell_runs(model, dataset))
         pairs = len(experiment.cell_pairs(model, dataset))
         for step in experiment.cell_steps(model, dataset):
             for part in ("train", "test", *experiment.datasets[dataset].sets):
                 where = f"{model} on {dataset}, step {step}, set {part}"
-                for frame, whole, what in (
+                for frame, expected, kind in (
                     (paths, pairs, "paths"),
                     (scores, runs, "evaluations"),
                 ):
                     there = int(((frame["step"] == step) & (frame["set"] == part)).sum())
-                    if there < whole:
-                        lines.append(f"{where}: {whole - there} of {whole} {what}")
+                    if there < expected:
+                        lines.append(f"{where}: {expected - there} of {expected} {kind}")
     if metrics["low"].isna().all():
         lines.append("intervals: no bootstrap replicates were kept, so values stand without them")
     return lines
@@ -176,8 +176,10 @@ def distances(experiment, pairs) -> list[Block]:
     blocks = []
     for dataset in dict.fromkeys(name for _, name in experiment.cell_list()):
         mine = pairs[pairs["dataset"] == dataset]
-        said = [name for name in mine if name.startswith("disagreement_") and mine[name].notna().any()]
-        columns = ["distance", "distance_a", "distance_b", "cosine", *said]
+        disagreements = [
+            name for name in mine if name.startswith("disagreement_") and mine[name].notna().any()
+        ]
+        columns = ["distance", "distance_a", "distance_b", "cosine", *disagreements]
         rows = [
             [model, f"{step:,}", *(_mean_of_known(group[column]) for column in columns)]
             for (model, step), group in mine.groupby(["model", "step"], sort=False)
@@ -190,7 +192,7 @@ def distances(experiment, pairs) -> list[Block]:
             "start to second end",
             "cosine of the updates",
         ]
-        header += [f"disagreement, {name.removeprefix('disagreement_')}" for name in said]
+        header += [f"disagreement, {name.removeprefix('disagreement_')}" for name in disagreements]
         blocks.append(Block(f"{dataset}: mean over pairs of seeds.", header, rows))
     return blocks
 

@@ -7,6 +7,7 @@ are shown, a loss under `thresholds.FLOOR` is 0: rounding is no gap.
 import pandas as pd
 
 from isthmus.showing.formatting import Block, interval, no_skill, number
+from isthmus.statistics import tidy
 from isthmus.statistics.pair_statistics import STATISTICS, over_pairs
 from isthmus.statistics.thresholds import floored, learnt
 
@@ -79,8 +80,8 @@ def _gaps(metrics, deltas, model, ends):
 
 def _facts(metrics, evaluations, dataset, model, ends):
     """One model's rows that belong to no metric."""
-    cell = (evaluations["dataset"] == dataset) & (evaluations["model"] == model)
-    end = evaluations[cell & (evaluations["set"] == "test") & (evaluations["step"] == ends[1])]
+    scores = tidy.of_cell(evaluations, model, dataset)
+    end = scores[(scores["set"] == "test") & (scores["step"] == ends[1])]
     pairs = metrics.loc[
         (metrics["model"] == model) & (metrics["step"] == ends[1]), ["seed_a", "seed_b"]
     ].drop_duplicates()

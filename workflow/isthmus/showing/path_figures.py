@@ -8,6 +8,7 @@ from matplotlib.collections import LineCollection
 from isthmus import stored
 from isthmus.showing import drawing
 from isthmus.showing.formatting import number
+from isthmus.statistics import tidy
 from isthmus.statistics.thresholds import FLOOR
 
 FEW = 3  # pairs or fewer: each has its chord and gap drawn
@@ -24,7 +25,7 @@ def path_curves(experiment, gaps, points, model: str, dataset: str):
         margin = 0.05 * (high - low) or 0.1
         axes[0].set_ylim(low - margin, high + margin)
     colour = drawing.look(drawing.MODEL_COLOURS, list(experiment.models).index(model))["color"]
-    mine = gaps[(gaps["model"] == model) & (gaps["dataset"] == dataset)]
+    mine = tidy.of_cell(gaps, model, dataset)
     for index, (axis, step) in enumerate(zip(axes, steps, strict=True)):
         found = mine[mine["step"] == step]
         here = None if points is None else points[points["step"] == step]

@@ -21,7 +21,7 @@ from isthmus import stored
 from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout, outputs
 from isthmus.showing import drawing
-from isthmus.statistics import pair_statistics, thresholds
+from isthmus.statistics import pair_statistics, thresholds, tidy
 
 QUANTITIES = ("loss", "error")
 METRICS = {
@@ -68,7 +68,7 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
     for model, dataset in experiment.cell_list():
         steps = experiment.cell_steps(model, dataset)
         metrics, ends, scores = (
-            _cell(frames[name], model, dataset) for name in ("metrics", "pairs", "evaluations")
+            tidy.of_cell(frames[name], model, dataset) for name in ("metrics", "pairs", "evaluations")
         )
         cells.append(
             {
@@ -143,10 +143,6 @@ def packed(text: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------------- parts
-
-
-def _cell(frame, model, dataset):
-    return frame[(frame["model"] == model) & (frame["dataset"] == dataset)]
 
 
 def _models(experiment):
@@ -233,7 +229,7 @@ def _order(experiment, basins, model, dataset):
     places = list(range(len(runs)))
     if basins is None or not {"model", "dataset", "seed", "basin"} <= set(basins):
         return places
-    mine = _cell(basins, model, dataset)
+    mine = tidy.of_cell(basins, model, dataset)
     if "step" in mine and len(mine):
         mine = mine[mine["step"] == mine["step"].max()]
     basin = dict(zip(mine["seed"], mine["basin"], strict=True))

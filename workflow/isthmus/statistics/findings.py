@@ -25,6 +25,7 @@ from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout
 from isthmus.statistics.pair_statistics import seeds_interval
 from isthmus.statistics.thresholds import FLOOR, learnt
+from isthmus.statistics.tidy import convexity_gaps, of_cell
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 COLUMNS = [
@@ -74,21 +75,17 @@ class Gaps:
     """
 
     def __init__(self, metrics, evaluations, means: dict[tuple[str, str], Any]):
-        def wanted(frame):
-            return frame[(frame["metric"] == "CG") & (frame["set"] == "test") & (frame["quantity"] == "loss")]
-
-        self.metrics, self.evaluations = wanted(metrics), evaluations
-        self.means = {key: wanted(frame[frame["from_step"].isna()]) for key, frame in means.items()}
+        self.metrics, self.evaluations = convexity_gaps(metrics), evaluations
+        self.means = {key: convexity_gaps(frame[frame["from_step"].isna()]) for key, frame in means.items()}
 
     def last(self, model: str, dataset: str) -> int:
         return int(self.means[model, dataset]["step"].max())
 
     def learnt(self, model: str, dataset: str) -> bool:
         """Whether the test accuracy at the last step beats the majority class, in each run."""
-        frame = self.evaluations
-        mine = frame[(frame["model"] == model) & (frame["dataset"] == dataset) & (frame["set"] == "test")]
-        mine = mine[mine["step"] == self.last(model, dataset)]
-        return all(map(learnt, mine["accuracy"], mine["majority"]))
+        scores = of_cell(self.evaluations, model, dataset)
+        scores = scores[(scores["set"] == "test") & (scores["step"] == self.last(model, dataset))]
+        return all(map(learnt, scores["accuracy"], scores["majority"]))
 
     def change(self, before: tuple[str, str, int], after: tuple[str, str, int]) -> Estimate:
         """CG at `after` minus CG at `before`, each a (model, data set, step).
@@ -108,9 +105,9 @@ class Gaps:
         return frame[frame["step"] == step].iloc[0]
 
     def _pairs(self, model: str, dataset: str, step: int) -> dict[tuple[int, int], float]:
-        frame = self.metrics
-        mine = frame[(frame["model"] == model) & (frame["dataset"] == dataset) & (frame["step"] == step)]
-        return {tuple(sorted((row.seed_a, row.seed_b))): row.value for row in mine.itertuples()}
+        gaps = of_cell(self.metrics, model, dataset)
+        gaps = gaps[gaps["step"] == step]
+        return {tuple(sorted((row.seed_a, row.seed_b))): row.value for row in gaps.itertuples()}
 
 
 def finetuning(gaps: Gaps, model: str, dataset: str, steps: list[int], start: int) -> dict[str, Any]:

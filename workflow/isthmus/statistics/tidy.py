@@ -21,7 +21,7 @@ TEXT = (
 )
 
 
-def read(path: Path):
+def read(path: Path) -> pd.DataFrame:
     """One of the tidy CSV files as a frame; only empty cells are missing, and names stay text."""
     return stored.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
 
@@ -34,7 +34,7 @@ def load(results: Path) -> dict[str, pd.DataFrame]:
     return frames
 
 
-def with_intervals(frame, means):
+def with_intervals(frame: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     """Metrics or deltas with the interval, over examples, of the mean over pairs: `mean_low`, `mean_high`."""
     changes = "from_step" in frame
     means = means[means["from_step"].notna() == changes]
@@ -42,3 +42,13 @@ def with_intervals(frame, means):
     means = means.rename(columns={"step": step, "low": "mean_low", "high": "mean_high"})
     keys = ["model", "dataset", step, "set", "quantity", "metric"]
     return frame.merge(means[[*keys, "mean_low", "mean_high"]], on=keys, how="left", validate="many_to_one")
+
+
+def of_cell(frame: pd.DataFrame, model: str, dataset: str) -> pd.DataFrame:
+    """A tidy frame's rows of one cell."""
+    return frame[(frame["model"] == model) & (frame["dataset"] == dataset)]
+
+
+def convexity_gaps(frame: pd.DataFrame, quantity: str = "loss") -> pd.DataFrame:
+    """The rows of metrics, deltas or means that are CG of the test set."""
+    return frame[(frame["metric"] == "CG") & (frame["set"] == "test") & (frame["quantity"] == quantity)]
