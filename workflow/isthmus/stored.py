@@ -29,6 +29,7 @@ from safetensors.numpy import save_file
 
 from isthmus import hashing
 from isthmus.errors import Damaged
+from isthmus.experiment import tensor_header
 
 SEAL = "sha256_of_rest"
 SUMS = "SHA256SUMS"
@@ -256,9 +257,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     sealed = bytes(content[8:place]) == _IN_ARRAYS
     _check(path, content, place if sealed else None)
     with _parsing(path):
-        begin = 8 + int.from_bytes(bytes(content[:8]), "little")
-        header = json.loads(bytes(content[8:begin]))
-        header.pop("__metadata__", None)
+        header, begin = tensor_header.read(path)
 
         def array(entry: dict[str, Any]) -> np.ndarray:
             first, last = entry["data_offsets"]
