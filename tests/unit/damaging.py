@@ -13,7 +13,7 @@ from isthmus import stored
 from isthmus.caches import journal, state
 from isthmus.data import breakdowns, further_sets, subsets, tokens
 from isthmus.data.rows import read_rows
-from isthmus.experiment import config
+from isthmus.experiment import config, outputs
 from isthmus.measuring import evaluation
 from isthmus.measuring.paths import End, Row, interpolate
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
@@ -213,8 +213,8 @@ def _add_measured(folder: Path, add, ends: list[Path], files: dict[str, Path]) -
         if name != "basins":
             inputs[name] = [str(path)]
         add(f"connectivity, {name}", path, lambda path, name=name: connectivity._collected(name, path, {}))
-    outputs = {name: str(folder / f"{name}.csv") for name in tables.FILES}
-    connectivity.collect("damaging", {"tiny": 0}, inputs, outputs)
+    tidy = {name: str(folder / f"{name}.csv") for name in outputs.TIDY}
+    connectivity.collect("damaging", {"tiny": 0}, inputs, tidy)
     for name in ("metrics", "evaluations"):
         add(f"{name}.csv", folder / f"{name}.csv", tables.read)
 

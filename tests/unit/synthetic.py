@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from isthmus import metrics as curves
+from isthmus.experiment import outputs
 from isthmus.experiment.config import load
 from isthmus.showing import tables
 from isthmus.statistics import basins, generalisation
@@ -235,10 +236,8 @@ class Results:
         )
 
     def _histories(self, folder):
-        from isthmus.showing import figures
-
         paths = []
-        for model, dataset, seed in figures.training_runs(self.experiment):
+        for model, dataset, seed in outputs.training_runs(self.experiment):
             steps = self.experiment.cell_training(model, dataset).checkpoint_steps()
             for start, end in itertools.pairwise(steps):
                 path = (
