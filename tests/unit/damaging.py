@@ -13,12 +13,12 @@ from isthmus import stored
 from isthmus.caches import journal, state
 from isthmus.data import breakdowns, further_sets, subsets, tokens
 from isthmus.data.rows import read_rows
-from isthmus.experiment import config
+from isthmus.experiment import config, outputs
 from isthmus.measuring import evaluation
 from isthmus.measuring.paths import End, Row, interpolate
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
-from isthmus.showing import figures, tables, views
-from isthmus.statistics import basins, connectivity, tidy
+from isthmus.showing import figures, views
+from isthmus.statistics import basins, connectivity
 from isthmus.training import pretraining, training
 
 from tests.unit import tiny
@@ -217,8 +217,8 @@ def _add_measured(folder: Path, add, ends: list[Path], files: dict[str, Path]) -
         if name != "basins":
             inputs[name] = [str(path)]
         add(f"connectivity, {name}", path, lambda path, name=name: connectivity._collected(name, path, {}))
-    outputs = {name: str(folder / f"{name}.csv") for name in tables.FILES}
-    connectivity.collect("damaging", {"tiny": 0}, inputs, outputs)
+    csv_files = {name: str(folder / f"{name}.csv") for name in outputs.TIDY}
+    connectivity.collect("damaging", {"tiny": 0}, inputs, csv_files)
     for name in ("metrics", "evaluations"):
         add(f"{name}.csv", folder / f"{name}.csv", tidy.read)
 

@@ -235,7 +235,6 @@ class Results:
         )
 
     def _histories(self, folder):
-
         paths = []
         for model, dataset, seed in outputs.training_runs(self.experiment):
             steps = self.experiment.cell_training(model, dataset).checkpoint_steps()

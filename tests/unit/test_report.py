@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from isthmus import bootstrap
-from isthmus.showing import heatmaps, paper_tables, provenance, report, tables, views
+from isthmus.experiment import outputs
+from isthmus.showing import heatmaps, paper_tables, provenance, report, views
 from isthmus.showing import page as pages
 from isthmus.statistics import connectivity, tidy
 from isthmus.statistics.findings import COLUMNS as FINDINGS
@@ -200,7 +201,7 @@ def test_each_number_of_the_answer_is_that_of_the_files(tmp_path):
     frames = tidy.load(tmp_path)
     found = report.cells(results.experiment, frames["metrics"], frames["deltas"], frames["evaluations"])
     said = report.answers(results.experiment, frames["deltas"], found)
-    raw = {name: pd.read_csv(tmp_path / f"{name}.csv") for name in tables.FILES}
+    raw = {name: pd.read_csv(tmp_path / f"{name}.csv") for name in outputs.TIDY}
 
     def rows(name, model, dataset, metric="CG", **more):
         frame = raw[name]

@@ -12,6 +12,8 @@ from markdown_it import MarkdownIt
 
 from tests.unit.synthetic import Results, experiment
 
+NAMES = ["entailment", "paraphrase", "evaluations"]
+
 
 @pytest.fixture(scope="module")
 def results():
@@ -126,10 +128,8 @@ def test_one_step_after_zero_has_no_change():
 
 
 def test_files(results, tmp_path):
-    chosen = experiment()
-    tables.write(chosen, *_frames(results), tmp_path)
-    assert tables.names(chosen) == ["entailment", "paraphrase", "evaluations"]
-    expected = {f"{name}.{ending}" for name in tables.names(chosen) for ending in outputs.TABLE_FORMATS}
+    tables.write(NAMES, *_frames(results), tmp_path)
+    expected = {f"{name}.{ending}" for name in NAMES for ending in outputs.TABLE_FORMATS}
     assert {path.name for path in tmp_path.iterdir()} == expected
     back = tidy.read(tmp_path / "entailment.csv")
     assert list(back.columns) == ["set", "metric", "k", "statistic", "tiny-0", "tiny_600"]
@@ -146,7 +146,7 @@ def test_files(results, tmp_path):
 
 
 def test_latex_is_escaped(results, tmp_path):
-    tables.write(experiment(), *_frames(results), tmp_path)
+    tables.write(NAMES, *_frames(results), tmp_path)
     text = (tmp_path / "entailment.tex").read_text()
     assert text.isascii()
     assert r"tiny\_600" in text
@@ -179,7 +179,7 @@ HOSTILE = [
 def test_a_value_of_the_user_s_is_shown_as_it_is(results, value, tmp_path):
     """Markdown is read as a program of the field reads it; nothing in a value is mark-up there."""
     scores = results.evaluations.assign(set=results.evaluations["set"].replace("overlap", f"test/{value}"))
-    tables.write(experiment(), results.metrics, results.deltas, scores, tmp_path)
+    tables.write(NAMES, results.metrics, results.deltas, scores, tmp_path)
     text = (tmp_path / "evaluations.md").read_text()
     shown = Shown(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text))
     assert f"set test/{' '.join(value.split())} (100 examples)" in shown.text
@@ -215,7 +215,7 @@ class Shown(HTMLParser):
 
 
 def test_markdown_tables_are_rectangular(results, tmp_path):
-    tables.write(experiment(), *_frames(results), tmp_path)
+    tables.write(NAMES, *_frames(results), tmp_path)
     for path in tmp_path.glob("*.md"):
         for part in path.read_text().split("\n\n"):
             if part.startswith("|"):
