@@ -18,7 +18,7 @@ from isthmus.measuring import evaluation
 from isthmus.measuring.paths import End, Row, interpolate
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.showing import figures, views
-from isthmus.statistics import basins, connectivity
+from isthmus.statistics import basins, connectivity, tidy
 from isthmus.training import pretraining, training
 
 from tests.unit import tiny

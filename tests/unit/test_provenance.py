@@ -21,7 +21,7 @@ def mixtures(results):
 def test_runs_of_one_kind_or_of_an_unknown_one_mix_nothing(tmp_path):
     for seed in (1, 2):
         plant(tmp_path, "a", seed, 0)
-        plant(tmp_path, "a", seed, 10, hardware=[A100], torch=["2.8.0"])
+        plant(tmp_path, "a", seed, 10, hardware=["unknown", A100], torch=["unknown", "2.8.0"])
         plant(tmp_path, "b", seed, 10, hardware=[H100], torch=["2.9.0"])  # cells are not compared
     assert mixtures(tmp_path) == {}
 

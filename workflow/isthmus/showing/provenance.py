@@ -74,7 +74,7 @@ def mixed(runs: dict[tuple[str, str, int], list[dict]]) -> dict[str, str]:
         clauses = []
         for key, kinds in PLATFORM.items():
             by_seed = {
-                seed: {value for record in records for value in record.get(key, [])}
+                seed: {value for record in records for value in record.get(key, [])} - {"unknown"}
                 for (*cell, seed), records in runs.items()
                 if cell == [model, dataset]
             }
