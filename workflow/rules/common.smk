@@ -87,10 +87,6 @@ def columns(wildcards, name):
     return jobs.columns(EXPERIMENT, wildcards.dataset, name)
 
 
-def weights(wildcards, seed, step):
-    return results(dependencies.weights(cell(wildcards), seed, step))
-
-
 def adopted(wildcards):
     """The settings of a checkpoint that others trained."""
     return MODELS[wildcards.model].runs()[int(wildcards.seed)][int(wildcards.step)]
@@ -119,10 +115,3 @@ def reported(path):
     if ending == ".csv":
         return report(path, caption="../report/table.rst", category="Tables", labels={"table": name})
     return path
-
-
-def say_summary():
-    """The end of a run: the numbers that a reader asks for first; `make` says them itself."""
-    path = Path(results(layout.SUMMARY))
-    if path.exists() and "ISTHMUS_MAKE" not in os.environ:
-        print(path.read_text())

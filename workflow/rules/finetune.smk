@@ -36,7 +36,7 @@ rule initialize:
 # on from the run's last state, so it asks for more memory and not for more time.
 rule finetune:
     input:
-        previous=lambda w: weights(w, w.seed, cell(w).step_before(int(w.step))),
+        previous=lambda w: results(dependencies.previous_weights(cell(w), w.seed, int(w.step))),
         start=results(layout.partly(layout.WEIGHTS, step=0)),
         tokens=results(layout.partly(layout.TOKENS, set="train")),
     output:

@@ -36,7 +36,7 @@ rule evaluate:
 rule interpolate:
     input:
         weights=results(layout.WEIGHTS),
-        others=lambda w: [weights(w, seed, w.step) for seed in cell(w).rows[int(w.seed)]],
+        others=lambda w: results(dependencies.other_weights(cell(w), int(w.seed), w.step)),
         start=lambda w: results(dependencies.start(cell(w), int(w.seed))),
         starts=lambda w: results(dependencies.other_starts(cell(w), int(w.seed))),
         tokens=lambda w: results(dependencies.tokens(EXPERIMENT, cell(w))),

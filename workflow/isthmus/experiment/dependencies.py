@@ -47,6 +47,16 @@ def weights(cell: Cell, seed: int | str, step: int | str) -> str:
     return layout.filled(layout.WEIGHTS, model=cell.model, dataset=cell.dataset, seed=seed, step=step)
 
 
+def previous_weights(cell: Cell, seed: int | str, step: int) -> str:
+    """The weights that a segment goes on from: those of the checkpoint before it."""
+    return weights(cell, seed, cell.step_before(step))
+
+
+def other_weights(cell: Cell, seed: int, step: int | str) -> list[str]:
+    """The weights of the runs before one that its row's paths begin at."""
+    return [weights(cell, other, step) for other in cell.rows[seed]]
+
+
 def start(cell: Cell, seed: int) -> list[str]:
     """The weights that a run began from; none where they are not known."""
     return [weights(cell, seed, 0)] if 0 in cell.steps else []
