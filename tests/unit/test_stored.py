@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from isthmus import stored
 from isthmus.errors import Damaged
-from isthmus.models import models
-from isthmus.showing import tables
+from isthmus.models import hf_folders
+from isthmus.statistics import tidy
 
 from tests.unit import damaging
 
@@ -136,14 +136,14 @@ def test_csv_files_are_listed_as_sha256sum_reads_them(tmp_path):
     assert (tmp_path / "a.csv").read_text() == "k,x,name\n1,0.25,ä\n,,\n"
     (tmp_path / "a.csv").write_text("k,x,name\n1,0.26,ä\n,,\n")
     with pytest.raises(Damaged, match=r"a.csv is damaged: .*another program.*`rm .*a.csv`"):
-        tables.read(tmp_path / "a.csv")
+        tidy.read(tmp_path / "a.csv")
     (tmp_path / "SHA256SUMS").unlink()
-    assert tables.read(tmp_path / "a.csv")["x"].iloc[0] == 0.26
+    assert tidy.read(tmp_path / "a.csv")["x"].iloc[0] == 0.26
 
 
 def test_a_record_names_the_small_files_of_its_folder(kinds):
     folder = kinds["model, weights"].path.parent
-    record = models.read_record(folder)
+    record = hf_folders.read_record(folder)
     assert {"config.json", "tokenizer.json", "tokenizer_config.json"} <= record["files"].keys()
     checkpoint = kinds["checkpoint, weights"].path.parent
-    assert models.read_record(checkpoint)["files"].keys() == {"config.json"}
+    assert hf_folders.read_record(checkpoint)["files"].keys() == {"config.json"}

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from isthmus import errors, stored
 from isthmus.caches import identity, state
 from isthmus.data import tokens, toy
-from isthmus.data.data import Rows
+from isthmus.data.rows import Rows
 from isthmus.errors import Damaged
 from isthmus.experiment.config import Training
 from isthmus.machine import numerics
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.training import pretraining, training
 from pyarrow import parquet
 from torch.nn.functional import cross_entropy
@@ -70,10 +70,11 @@ def write_start(folder: Path, seed=0) -> Path:
     model.config.architectures = ["BertForSequenceClassification"]
     folder.mkdir(parents=True)
     model.config.save_pretrained(folder)
-    models.save_weights(models.distinct(model), folder / models.WEIGHTS)
+    weight_files.save(weight_files.distinct(model), folder / hf_folders.WEIGHTS)
     record = {"model": "tiny", "dataset": "toy", "seed": seed, "step": 0}
     stored.write_json(
-        folder / "checkpoint.json", {**record, "sha256": training.hashing.of_file(folder / models.WEIGHTS)}
+        folder / "checkpoint.json",
+        {**record, "sha256": training.hashing.of_file(folder / hf_folders.WEIGHTS)},
     )
     return folder
 
@@ -109,7 +110,7 @@ class Run:
             out=out,
         )
         self.at = step
-        return training.hashing.of_file(out / models.WEIGHTS)
+        return training.hashing.of_file(out / hf_folders.WEIGHTS)
 
     def states(self) -> list[int]:
         return sorted(int(path.name[4:12]) for path in self.cache.glob("step*"))
@@ -129,9 +130,9 @@ def made(tmp_path_factory):
     tokens.write(pairs(seed=1), folder / "other.safetensors")
     start = write_start(folder / "start")
     body = shutil.copytree(start, folder / "body")
-    weights = models.load_weights(start / models.WEIGHTS)
+    weights = weight_files.load(start / hf_folders.WEIGHTS)
     body_only = {name: tensor for name, tensor in weights.items() if name.startswith("bert.")}
-    models.save_weights(body_only, body / models.WEIGHTS)
+    weight_files.save(body_only, body / hf_folders.WEIGHTS)
     other_heads = shutil.copytree(start, folder / "other_heads")  # the same weights, another function
     settings = json.loads((start / "config.json").read_text())
     (other_heads / "config.json").write_text(json.dumps(settings | {"num_attention_heads": 4}))
@@ -261,7 +262,7 @@ def test_a_signal_says_the_step_and_how_long_the_save_took(run, capsys, monkeypa
 
 def test_a_signal_while_the_model_opens_ends_the_process_at_once(run, capsys, monkeypatch):
     one = run()
-    monkeypatch.setattr(models, "open_classifier", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(classifiers, "open_classifier", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(training.Interrupted):
         one.to(STEPS)
     assert "SIGTERM: nothing new was there to save" in capsys.readouterr().out
@@ -273,7 +274,7 @@ def test_a_signal_while_the_model_opens_ends_the_process_at_once(run, capsys, mo
 
 def initialized(made, folder: Path, seed: int, vary: list[str]) -> Path:
     head = training.run_seeds(seed, vary)["head"]
-    sha256 = models.initialize(made.body, ["no", "yes"], 0, head, folder)
+    sha256 = classifiers.initialize(made.body, ["no", "yes"], 0, head, folder)
     stored.write_json(
         folder / "checkpoint.json", {"model": "m", "dataset": "d", "seed": seed, "sha256": sha256}
     )
@@ -284,7 +285,7 @@ def initialized(made, folder: Path, seed: int, vary: list[str]) -> Path:
 def test_vary_says_what_a_seed_changes(made, run, tmp_path, vary):
     starts = [initialized(made, tmp_path / f"start{seed}", seed, vary) for seed in (42, 43)]
     runs = [run(start=start, seed=seed, vary=vary) for start, seed in zip(starts, (42, 43), strict=True)]
-    first, second = (start / models.WEIGHTS for start in starts)
+    first, second = (start / hf_folders.WEIGHTS for start in starts)
     assert (first.read_bytes() == second.read_bytes()) == ("head" not in vary)
     assert (runs[0].to(5) == runs[1].to(5)) == (vary == [])
     assert (runs[0].history(5)["tokens"] == runs[1].history(5)["tokens"]) == ("order" not in vary)
@@ -342,7 +343,7 @@ def test_forked_bits_do_not_depend_on_cuts_or_caches(run, cuts, lost):
 
 
 def opened(made, dropout=0.0):
-    return models.open_classifier(
+    return classifiers.open_classifier(
         made.start, attention="eager", dropout=dropout, attention_dropout=dropout
     ).train()
 
@@ -545,9 +546,9 @@ def test_dropout_is_on_in_training_and_off_in_evaluation(made):
 
     assert loss(opened(made, 0.5), 1) == loss(opened(made, 0.5), 1) != loss(opened(made, 0.5), 2)
     still = loss(opened(made), 1)
-    model = models.open_classifier(made.start, attention="eager", dropout=0.5, attention_dropout=0.5)
+    model = classifiers.open_classifier(made.start, attention="eager", dropout=0.5, attention_dropout=0.5)
     assert not model.training
-    assert loss(model, 1) == loss(models.open_classifier(made.start, attention="eager"), 2) == still
+    assert loss(model, 1) == loss(classifiers.open_classifier(made.start, attention="eager"), 2) == still
 
 
 # ---------------------------------------------------------------------------------------------- the cache
@@ -594,9 +595,9 @@ def test_a_damaged_state_is_named_and_not_used(run, whole, capsys, truncate):
 def test_a_damaged_start_is_named_and_a_retry_ends_at_once(made, run, tmp_path, monkeypatch):
     monkeypatch.setenv("ISTHMUS_CALL", "one")
     start = shutil.copytree(made.start, tmp_path / "start")
-    damage(start / models.WEIGHTS)
+    damage(start / hf_folders.WEIGHTS)
     one = run(start=start)
-    with pytest.raises(Damaged, match=rf"{start / models.WEIGHTS} is damaged"):
+    with pytest.raises(Damaged, match=rf"{start / hf_folders.WEIGHTS} is damaged"):
         one.to(3)
     with pytest.raises(errors.GivenUp, match="is damaged"):
         one.to(3)
@@ -607,7 +608,7 @@ def test_publishing_opens_no_model(run, monkeypatch, capsys):
     expected = one.to(6)
     shutil.rmtree(one.folder / "step6")
     one.at = 0
-    monkeypatch.setattr(models, "open_classifier", None)
+    monkeypatch.setattr(classifiers, "open_classifier", None)
     assert one.to(6) == expected
     assert "step 6 is in the cache" in capsys.readouterr().out
     assert one.history(6)["step"] == [1, 2, 3, 4, 5, 6]
@@ -618,13 +619,13 @@ def test_what_killed_processes_left_is_cleared_away(run):
     one.to(3)
     (one.cache / ".saving-0.tmp").touch()
     (one.folder / "step6").mkdir()
-    (one.folder / "step6" / f".{models.WEIGHTS}.1.tmp").touch()
+    (one.folder / "step6" / f".{hf_folders.WEIGHTS}.1.tmp").touch()
     one.to(6)
     assert {path.name for path in (one.folder / "step6").iterdir()} == {
         "checkpoint.json",
         "config.json",
         "history.parquet",
-        models.WEIGHTS,
+        hf_folders.WEIGHTS,
     }
     assert {path.name.split("-")[0] for path in one.cache.iterdir()} == {"attempts", "lock", "step00000006"}
 
@@ -672,14 +673,14 @@ def test_a_log_has_a_line_each_half_minute_and_a_terminal_a_bar(run, monkeypatch
 
 
 def test_a_parameter_without_gradient_has_no_moments_and_resumes(made, run, monkeypatch):
-    original = models.open_classifier
+    original = classifiers.open_classifier
 
     def with_idle_parameter(*args, **settings):
         model = original(*args, **settings)
         model.idle = torch.nn.Parameter(torch.ones(3))
         return model
 
-    monkeypatch.setattr(models, "open_classifier", with_idle_parameter)
+    monkeypatch.setattr(classifiers, "open_classifier", with_idle_parameter)
     whole, cut = run(), run()
     cut.to(3)
     assert whole.to(6) == cut.to(6)
@@ -701,7 +702,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_its_retries(run, monkeypatc
     assert float(said[3]) == pytest.approx(training.rate_at(t, one.recipe), rel=1e-2)
     order = training.run_seeds(42, one.recipe["vary"])["order"]
     assert rows == (1000 + training.batch_at(t, 8, 50, order)).tolist()
-    monkeypatch.setattr(models, "open_classifier", None)  # the retry must not come so far
+    monkeypatch.setattr(classifiers, "open_classifier", None)  # the retry must not come so far
     with pytest.raises(errors.GivenUp, match="not a finite number"):
         one.to(STEPS)
     monkeypatch.setenv("ISTHMUS_CALL", "two")
@@ -826,7 +827,7 @@ def test_pretraining_in_segments_gives_the_same_bits(tmp_path):
             pretraining.pretrain(
                 settings=wanted, recipe=recipe(steps=6), step=step, numerics=numeric(), cache=cache, out=out
             )
-        hashes.append(training.hashing.of_file(out / models.WEIGHTS))
+        hashes.append(training.hashing.of_file(out / hf_folders.WEIGHTS))
     assert hashes[0] == hashes[1]
 
 

@@ -6,23 +6,22 @@ with logged(snakemake.log[0], offline=False):
 
     from isthmus import stored
     from isthmus.caches import identity
-    from isthmus.experiment import config
-    from isthmus.models import models
+    from isthmus.experiment.config import Checkpoint
+    from isthmus.models import class_labels, classifiers, hf_folders, origins, tokenizing
 
     model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))
-    settings = config.load(snakemake.config).models[model]
-    checkpoint = settings.runs()[int(seed)][int(step)]
+    folder = Path(snakemake.input.files[0]).parent if snakemake.input.files else None
     out = Path(snakemake.output.weights).parent
     with tempfile.TemporaryDirectory(dir=out) as temporary:
         copy = Path(temporary, "copy")
-        models.fetch(checkpoint, copy)
+        origins.fetch(Checkpoint(**snakemake.params.origin, folder=folder), copy)
         origin = stored.read_json(copy / "model.json")
-        models.check_tokenizer(copy, origin["origin"], Path(snakemake.input.tokenizer).parent)
-        sha256 = models.adopt(copy, origin["origin"], out)
+        tokenizing.check_tokenizer(copy, origin["origin"], Path(snakemake.input.tokenizer).parent)
+        sha256 = classifiers.adopt(copy, origin["origin"], out)
     first = Path(snakemake.input.config).parent
-    models.read_record(first)
-    models.check_classes(out, origin["origin"], first)
+    hf_folders.read_record(first)
+    class_labels.check_classes(out, origin["origin"], first)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": int(step), "sha256": sha256}
-    record |= {"name": checkpoint.name, **{key: origin[key] for key in ("origin", "revision")}}
-    record |= identity.described(out) | {"versions": models.versions()}
-    models.write_record(out / identity.RECORD, record)
+    record |= {"name": snakemake.params.run, **{key: origin[key] for key in ("origin", "revision")}}
+    record |= identity.described(out) | {"versions": hf_folders.versions()}
+    hf_folders.write_record(out / identity.RECORD, record)

@@ -3,7 +3,6 @@ from job import gpus, logged
 with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
-    from isthmus.experiment import config
     from isthmus.machine import numerics
     from isthmus.measuring import evaluation, paths
     from isthmus.measuring.paths import End
@@ -12,7 +11,6 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
     seed = int(snakemake.wildcards.seed)
     settings = snakemake.params.evaluation
     files = dict(zip(snakemake.params.sets, map(Path, snakemake.input.tokens), strict=True))
-    results = Path("results", config.load(snakemake.config).experiment)
     others = zip(snakemake.params.seeds, snakemake.input.others, strict=True)
     # Where these are not given, all began from one body.
     starts = zip(snakemake.params.seeds, snakemake.input.starts, strict=bool(snakemake.input.starts))
@@ -24,7 +22,7 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
             settings["token_budget"],
             numerics.setup(snakemake.params.numerics),
             snakemake.params.bootstrap,
-            results / "journal" / model / dataset / f"step{step}",
+            Path(snakemake.params.journal),
         ),
         others=[End.read(other, Path(weights).parent) for other, weights in others],
         starts=[End.read(other, Path(weights).parent) for other, weights in starts],

@@ -9,11 +9,11 @@ from isthmus import hashing
 from isthmus.caches import identity, state
 from isthmus.caches.identity import Anchor, Architecture, Run, Task
 from isthmus.data import tokens, toy
-from isthmus.data.data import Rows
+from isthmus.data.rows import Rows
 from isthmus.data.tokens import Tokens
 from isthmus.experiment.config import POSITIONS
 from isthmus.machine.numerics import Numerics
-from isthmus.models import fitting, models
+from isthmus.models import configurations, fitting, hf_folders, weight_files
 from isthmus.training import training
 from isthmus.training.training import Micro
 
@@ -132,8 +132,8 @@ def _drawn(model) -> Anchor:
     """A fresh model by content: what draws it (a seed, its spread, a library's version) may change."""
     from safetensors.torch import save
 
-    weights = {name: tensor.cpu().contiguous() for name, tensor in models.distinct(model).items()}
-    architecture = Architecture.of(models.stated_config(model.config))
+    weights = {name: tensor.cpu().contiguous() for name, tensor in weight_files.distinct(model).items()}
+    architecture = Architecture.of(configurations.stated_config(model.config))
     return Anchor(hashing.of_bytes(save(weights)), identity.key(architecture))
 
 
@@ -184,7 +184,7 @@ def pretrain(
     key = identity.key(Run(start, task, examples.digest, counted, seeds, numerics))
     out.mkdir(parents=True, exist_ok=True)
     if step == 0:
-        models.save_weights(models.distinct(open_model()), out / models.WEIGHTS)
+        weight_files.save(weight_files.distinct(open_model()), out / hf_folders.WEIGHTS)
     else:
         task = MaskedLanguageModelling(examples, recipe, settings["masked"], seeds, numerics.device)
         with training.segment(open_model, task, recipe, seeds["dropout"], step, key, cache, numerics) as path:
@@ -193,13 +193,13 @@ def pretrain(
     published.architectures = ["BertForMaskedLM"]
     published.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    models.write_record(
+    hf_folders.write_record(
         out / "model.json",
         {
             "origin": "pre-trained in the workflow",
             "pretraining_steps": step,
             "drawn": fitting.check_body(str(out), fitting.examine(str(out), out)),
-            "sha256": hashing.of_file(out / models.WEIGHTS),
+            "sha256": hashing.of_file(out / hf_folders.WEIGHTS),
             "spent": state.spent(cache.folder, key),
         },
     )

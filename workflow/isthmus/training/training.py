@@ -24,7 +24,7 @@ from isthmus.data.tokens import Tokens
 from isthmus.errors import ConfigError, Damaged, Interrupted, TrainingFailed
 from isthmus.machine import failures
 from isthmus.machine.numerics import Numerics, autocast
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, weight_files
 
 FLUSH = 50  # updates between two looks at the losses: each look waits for the device
 LOG_SECONDS = 30.0
@@ -281,7 +281,7 @@ def _capture(model, optimizer, history: dict[str, np.ndarray]) -> dict[str, Any]
     """Weights, moments and history as the tensors of a state file."""
     import torch
 
-    tensors = {f"weights/{name}": tensor for name, tensor in models.distinct(model).items()}
+    tensors = {f"weights/{name}": tensor for name, tensor in weight_files.distinct(model).items()}
     for name, parameter in model.named_parameters():
         for moment in MOMENTS:
             # a parameter that takes no part in the loss has none
@@ -301,7 +301,7 @@ def _restore(model, optimizer, path: Path, step: int) -> dict[str, np.ndarray]:
     from safetensors.torch import load_file
 
     tensors = load_file(path)
-    own = models.distinct(model)
+    own = weight_files.distinct(model)
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[f"weights/{name}"])
@@ -613,11 +613,13 @@ def publish(path: Path, recipe: dict[str, Any], previous: int, step: int, out: P
         f"step {step} could not be published in {out}; its state is kept. Make room, run again"
     ):
         out.mkdir(parents=True, exist_ok=True)
-        for leftover in out.glob(f".{models.WEIGHTS}.*.tmp"):  # of killed processes: the run's lock is held
+        for leftover in out.glob(
+            f".{hf_folders.WEIGHTS}.*.tmp"
+        ):  # of killed processes: the run's lock is held
             leftover.unlink(missing_ok=True)
-        models.save_weights(weights, out / models.WEIGHTS)
+        weight_files.save(weights, out / hf_folders.WEIGHTS)
         stored.write_table(out / "history.parquet", pa.table(columns))
-    return hashing.of_file(out / models.WEIGHTS)
+    return hashing.of_file(out / hf_folders.WEIGHTS)
 
 
 def finetune(
@@ -644,10 +646,10 @@ def finetune(
     Raises:
         errors.Damaged: the start, or the tokens. And as `segment`.
     """
-    begin, anchor = models.read_record(start), identity.anchor(start)
+    begin, anchor = hf_folders.read_record(start), identity.anchor(start)
     config = (start / "config.json").read_text(encoding="utf-8")
     examples = tokens.read(examples)
-    fork, pad = recipe["fork_at"], models.pad_token(start)
+    fork, pad = recipe["fork_at"], hf_folders.pad_token(start)
 
     def run(vary: list[str], fork: Fork | None = None) -> identity.Run:
         counted, seeds = identity.counted_recipe(recipe), _seeds(seed, vary)
@@ -657,8 +659,8 @@ def finetune(
     own = run(recipe["vary"], Fork(fork, identity.key(shared)) if fork else None)
 
     def open_model():
-        models.check_weights(start, anchor.weights)
-        return models.open_classifier(
+        hf_folders.check_weights(start, anchor.weights)
+        return classifiers.open_classifier(
             start,
             attention=numerics.attention,
             dropout=recipe["dropout"],
@@ -685,7 +687,7 @@ def finetune(
     record |= {"architecture": anchor.architecture, "identity_of": identity.plain(what)} | _cost(what, where)
     if fork:
         record["trunk"] = _cost(shared, trunk)
-    models.write_record(out / identity.RECORD, record | {"versions": models.versions()})
+    hf_folders.write_record(out / identity.RECORD, record | {"versions": hf_folders.versions()})
 
 
 def _seeds(seed: int, vary: list[str]) -> dict[str, int]:
