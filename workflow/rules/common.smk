@@ -81,6 +81,8 @@ RECIPES = {cell: EXPERIMENT.cell_training(*cell).recipe() for cell in EXPERIMENT
 NUMERICS = {
     key: getattr(EXPERIMENT, key) for key in ("device", "precision", "attention", "threads", "deterministic")
 }
+# Changes no bits; named where it is not the default only, so that no job depends on a setting nobody uses.
+ANCHORS = {"anchors": EXPERIMENT.anchors} if EXPERIMENT.anchors != "device" else {}
 
 
 def recipe(wildcards):

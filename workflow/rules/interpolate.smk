@@ -59,7 +59,7 @@ rule interpolate:
         sampler=EXPERIMENT.paths.sampler(),
         evaluation=evaluation_params,
         bootstrap={"replicates": EXPERIMENT.evaluation.replicates, "seed": EXPERIMENT.evaluation.seed},
-        numerics=NUMERICS,
+        numerics=NUMERICS | ANCHORS,
         # 2: each end's distance from its own start, which is another one only with checkpoints of others
         version=lambda w: 2 if w.model in ADOPTED else 1,
     script:
