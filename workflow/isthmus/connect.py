@@ -171,8 +171,7 @@ def connect(
     if ends[0].sha256 == ends[1].sha256:
         notes.append("A and B have the same weights: a gap of 0 by construction")
     points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in curve.items()])
-    majority = np.bincount(examples.labels).max() / len(examples)
-    return _connection(points.assign(n=len(examples)), float(majority), notes)
+    return _connection(points.assign(n=len(examples)), examples.labels, notes)
 
 
 def _copies(names: tuple[str, str], folder: Path) -> list[Path]:
@@ -290,8 +289,9 @@ def _read_alike(
     return first
 
 
-def _connection(points: pd.DataFrame, majority: float, notes: list[str]) -> Connection:
+def _connection(points: pd.DataFrame, labels: np.ndarray, notes: list[str]) -> Connection:
     """The metrics of the measured points, their replicates replaced by intervals."""
+    majority = float(np.bincount(labels).max() / len(labels))
     points = points.astype({"loss": float, "error": float})
     frame = points.assign(step=0, seed_a=0, seed_b=1, set=SAMPLER_SET)
     metrics = pd.DataFrame(connectivity.curve_metrics(frame, k=config.Paths().intervals))

@@ -9,7 +9,7 @@ from isthmus.space.anchors import Weights
 
 DISTANCES = ("distance", "distance_a", "distance_b", "cosine")
 # How many weights are turned to float64 at once: a large tensor's differences never stand in memory whole.
-CHUNK = 2**17
+CHUNK = 2**15
 
 Start = tuple[str, torch.Tensor | None, torch.Tensor | None]
 
