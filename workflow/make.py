@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from isthmus.errors import ConfigError
-from isthmus.experiment import experiment_files
+from isthmus.experiment import experiment_files, layout
 from isthmus.machine import running
 from isthmus.showing import status
 
@@ -65,7 +65,9 @@ def name(files: list[str]) -> str | None:
 
 def summary(experiment: str | None) -> str:
     """What a run says at its end."""
-    path = Path(f"results/{experiment}/summary.txt")
+    if experiment is None:
+        return ""
+    path = Path(layout.results(experiment), layout.SUMMARY)
     return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 

@@ -1,11 +1,9 @@
 """The figures that are promised are written, for two seeds and for 24, and the same bytes each time."""
 
-import subprocess
-import sys
-
 import pandas as pd
 import pytest
-from isthmus.showing import figures
+from isthmus.experiment import outputs
+from isthmus.showing import drawing, figures, heatmaps
 
 from tests.unit.synthetic import Results, experiment
 
@@ -17,44 +15,9 @@ def _draw(results, folder):
 
 
 def _promised(chosen):
-    return {f"{name}.{ending}" for name in figures.names(chosen) for ending in figures.FIGURE_FORMATS}
-
-
-def test_names_follow_from_the_config():
-    assert figures.names(experiment()) == [
-        "training",
-        "cg-over-finetuning",
-        "cg-over-pretraining",
-        "pairs-entailment",
-        "pairs-paraphrase",
-        "curves-entailment-tiny-0",
-        "curves-entailment-tiny_600",
-        "curves-paraphrase-tiny_600",
-    ]
-    apart = experiment(cells=[["tiny-0", "entailment"], ["tiny_600", "paraphrase"]])
-    assert "cg-over-pretraining" not in figures.names(apart)
-
-
-def test_naming_figures_imports_nothing_heavy():
-    code = (
-        "import sys; from isthmus.showing import figures, tables, report; "
-        "print({'matplotlib', 'seaborn', 'pandas', 'numpy', 'jinja2', 'torch'} & set(sys.modules))"
-    )
-    folder = figures.Path(figures.__file__).parents[1]
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
-    )
-    assert found.stdout.strip() == "set()"
-
-
-def test_training_run_is_the_last_model_and_first_seed_unless_set():
-    assert figures.training_run(experiment()) == ("tiny_600", 42)
-    assert figures.training_runs(experiment()) == [
-        ("tiny_600", "entailment", 42),
-        ("tiny_600", "paraphrase", 42),
-    ]
-    chosen = experiment(figures={"training_model": "tiny-0", "training_seed": 44})
-    assert figures.training_runs(chosen) == [("tiny-0", "entailment", 44)]
+    return {
+        f"{figure.name}.{ending}" for figure in outputs.figures(chosen) for ending in outputs.FIGURE_FORMATS
+    }
 
 
 def test_one_pair_one_step_no_intervals_no_further_sets(tmp_path):
@@ -81,14 +44,11 @@ def test_the_same_numbers_make_the_same_bytes(tmp_path):
 
 def test_basins_and_generalisation_have_figures_where_there_are_runs_enough(tmp_path):
     cell = {"cells": [["tiny_600", "entailment"]]}
-    assert not [
-        name for name in figures.names(experiment(seeds=range(5), **cell)) if "generalisation" in name
-    ]
     chosen = experiment(seeds=range(8), checkpoints=(50,), **cell)
-    assert "generalisation-entailment" in figures.names(chosen)
+    assert outputs.Figure("generalisation", "entailment") in outputs.figures(chosen)
     results = Results(chosen, apart=True)
     assert _draw(results, tmp_path) == _promised(chosen)
-    groups = figures._in_basins(chosen, pd.read_csv(tmp_path / "basins.csv"), "tiny_600", "entailment")
+    groups = heatmaps.in_basin_order(chosen, pd.read_csv(tmp_path / "basins.csv"), "tiny_600", "entailment")
     assert [seed % 2 for seed in groups] in ([0] * 4 + [1] * 4, [1] * 4 + [0] * 4)
     assert sorted(groups.values()) == [1] * 4 + [2] * 4
 
@@ -98,11 +58,11 @@ def test_models_called_like_numbers_or_missing_values_keep_their_basins(tmp_path
     cells = [[model, "paraphrase"] for model in rungs]
     chosen = experiment(seeds=range(6), checkpoints=(50,), models=rungs, cells=cells)
     results, given = Results(chosen, apart=True), []
-    heatmaps = figures.pair_heatmaps
-    monkeypatch.setattr(figures, "pair_heatmaps", lambda *a: given.append(a) or heatmaps(*a))
+    draw = heatmaps.pair_heatmaps
+    monkeypatch.setattr(heatmaps, "pair_heatmaps", lambda *a: given.append(a) or draw(*a))
     _draw(results, tmp_path)
     for model in rungs:
-        groups = figures._in_basins(chosen, given[0][2], model, "paraphrase")
+        groups = heatmaps.in_basin_order(chosen, given[0][2], model, "paraphrase")
         assert sorted(groups.values()) == [1] * 3 + [2] * 3
 
 
@@ -113,14 +73,14 @@ def test_forks_of_one_origin_make_a_figure(tmp_path):
     forks = {f"fork-{at}": fork(at) for at in (30, 0, 10)}
     forks["other"] = {"pretraining": "mlm", "pretraining_steps": 0, "training": {"fork_at": 10}}
     chosen = experiment(checkpoints=(50,), models=forks, cells=[[model, "paraphrase"] for model in forks])
-    assert figures.fork_panels(chosen) == [("paraphrase", ["fork-0", "fork-10", "fork-30"])]
-    assert "cg-over-fork" in figures.names(chosen)
+    assert outputs.fork_panels(chosen) == [("paraphrase", ["fork-0", "fork-10", "fork-30"])]
+    assert outputs.Figure("cg-over-fork") in outputs.figures(chosen)
     assert _draw(Results(chosen), tmp_path) == _promised(chosen)
-    assert figures.fork_panels(experiment()) == []
+    assert outputs.fork_panels(experiment()) == []
 
 
 def test_a_model_keeps_its_colour():
-    colours = [figures._look(figures.MODEL_COLOURS, index) for index in range(10)]
+    colours = [drawing.look(drawing.MODEL_COLOURS, index) for index in range(10)]
     assert len({(look["color"], look["linestyle"]) for look in colours}) == 10
 
 

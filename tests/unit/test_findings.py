@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from isthmus.experiment import layout, parameters
+from isthmus.experiment.cells import cells
 from isthmus.experiment.config import load
-from isthmus.showing import tables
-from isthmus.statistics import findings
+from isthmus.statistics import findings, tidy
 from isthmus.statistics.findings import CONTRADICTED, SUPPORTED, UNDECIDED
 
 STEPS = [0, 100, 200, 400]
@@ -148,12 +149,18 @@ def test_the_file(tmp_path):
     gaps = world({("r0", "d"): [0, 0.1, 0.2, 0.3], ("r9", "d"): [0, 0.2, 0.2, 0.1]})
     files = []
     for (model, dataset), frame in gaps.means.items():
-        files.append(tmp_path / model / f"{dataset}.means.parquet")
-        files[-1].parent.mkdir()
+        files.append(tmp_path / layout.filled(layout.MEANS, model=model, dataset=dataset))
+        files[-1].parent.mkdir(parents=True)
         frame.astype({"from_step": "Int64"}).to_parquet(files[-1])
     frames = {"metrics": gaps.metrics, "evaluations": gaps.evaluations}
-    findings.write(load(raw), frames, files, tmp_path / "findings.csv")
-    back = tables.read(tmp_path / "findings.csv")
+    chosen = load(raw)
+    findings.write(
+        **parameters.findings(chosen, cells(chosen)),
+        frames=frames,
+        means=files,
+        path=tmp_path / "findings.csv",
+    )
+    back = tidy.read(tmp_path / "findings.csv")
     assert back.columns.tolist() == ["experiment", *findings.COLUMNS]
     assert back["hypothesis"].tolist() == ["finetuning"] * 3 + ["pretraining"]
     assert back["verdict"].tolist() == [CONTRADICTED, SUPPORTED, CONTRADICTED, SUPPORTED]

@@ -8,14 +8,20 @@ from isthmus.statistics import connectivity
 from tests.unit.synthetic import experiment
 
 
-def test_with_several_cells_each_file_is_found_once(tmp_path):
+def test_with_several_cells_each_file_is_found_once(tmp_path, monkeypatch):
+    """Of a row's file that no seed of the config makes, nothing is shown."""
     row = tmp_path / "paths/tiny-0/entailment/step100/seed43.parquet"
     row.parent.mkdir(parents=True)
     row.touch()
-    (row.parent / "seed99.parquet").touch()  # of no seed of the config
-    for cell in ("{model}/{dataset}", "tiny-0/entailment"):
-        pattern = f"paths/{cell}/step{{step}}/seed{{seed}}.parquet"
-        assert partial._existing(experiment(), tmp_path, pattern) == [row]
+    (row.parent / "seed99.parquet").touch()
+    reduced = []
+    monkeypatch.setattr(
+        partial, "_reduce", lambda cell, rows, *_: reduced.append((cell.key, rows)) or [row] * 3
+    )
+    monkeypatch.setattr(partial.connectivity, "collect", lambda *_: None)
+    monkeypatch.setattr(partial.tidy, "read", lambda path: partial._empty(path.stem))
+    assert partial.find(experiment(), tmp_path).rows == [row]
+    assert reduced == [(("tiny-0", "entailment"), [row])]
 
 
 def test_a_run_that_did_not_end_is_named_with_its_log(tmp_path):

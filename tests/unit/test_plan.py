@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from isthmus.experiment.config import load
+from isthmus.experiment.jobs import Job
 from isthmus.showing import plan
-from isthmus.showing.plan import Job
 
 RAW = {
     "experiment": "e",

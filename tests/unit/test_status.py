@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import snakemake_logger_plugin_isthmus as progress
 import yaml
-from isthmus.experiment import experiment_files
+from isthmus.experiment import experiment_files, layout
 from isthmus.showing import partial, status
 from snakemake.utils import update_config
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -23,9 +23,9 @@ def _touch(folder, pattern, seeds, step):
 
 def test_status_counts_what_is_there_and_what_is_left(tmp_path):
     chosen = experiment(checkpoints=(100,), cells=[["tiny-0", "entailment"]])
-    _touch(tmp_path, status.WHAT["trained"], (42, 43, 44), 0)
-    _touch(tmp_path, status.WHAT["trained"], (42,), 100)
-    _touch(tmp_path, status.WHAT["rows"], (43,), 0)
+    _touch(tmp_path, layout.WEIGHTS, (42, 43, 44), 0)
+    _touch(tmp_path, layout.WEIGHTS, (42,), 100)
+    _touch(tmp_path, layout.ROW, (43,), 0)
     lines = status.status(chosen, tmp_path).splitlines()
     assert lines[1] == "tiny-0 on entailment  step 0: 3/3 0/3 1/2  step 100: 1/3 0/3 0/2"
     assert lines[2].startswith("left: 2 checkpoints to train, 6 to evaluate, 3 rows of paths to measure")
@@ -33,9 +33,9 @@ def test_status_counts_what_is_there_and_what_is_left(tmp_path):
 
 def test_status_of_a_whole_experiment(tmp_path):
     chosen = experiment(checkpoints=(100,), cells=[["tiny-0", "entailment"]])
-    for what, pattern in status.WHAT.items():
+    for template in (layout.WEIGHTS, layout.EVALUATION, layout.ROW):
         for step in (0, 100):
-            _touch(tmp_path, pattern, (43, 44) if what == "rows" else (42, 43, 44), step)
+            _touch(tmp_path, template, (43, 44) if template == layout.ROW else (42, 43, 44), step)
     assert status.status(chosen, tmp_path).endswith(
         f"left: nothing but the report, {tmp_path / 'report.html'}"
     )
@@ -45,13 +45,10 @@ def test_status_of_a_whole_experiment(tmp_path):
 
 def _whole_without(tmp_path, chosen, step):
     """All files of an experiment, but the weights of a step."""
-    for what, pattern in status.WHAT.items():
+    for template in (layout.RECORD, layout.WEIGHTS, layout.EVALUATION, layout.ROW):
         for each in (0, 100, 200):
-            seeds = (43, 44) if what == "rows" else (42, 43, 44)
-            if what == "trained":
-                _touch(tmp_path, pattern.replace("model.safetensors", "checkpoint.json"), seeds, each)
-            if what != "trained" or each != step:
-                _touch(tmp_path, pattern, seeds, each)
+            if template != layout.WEIGHTS or each != step:
+                _touch(tmp_path, template, (43, 44) if template == layout.ROW else (42, 43, 44), each)
 
 
 def test_weights_that_nothing_needs_any_more_are_not_missed(tmp_path):
@@ -67,7 +64,7 @@ def test_weights_that_something_needs_are_missed(tmp_path):
     (tmp_path / "paths/tiny-0/entailment/step100/seed44.parquet").unlink()  # ends at 44, begins at 42 and 43
     assert "left: 3 checkpoints to train, 1 rows of paths to measure" in status.status(chosen, tmp_path)
     (tmp_path / "evaluations/tiny-0/entailment/seed42/step100.parquet").unlink()
-    _touch(tmp_path, status.WHAT["rows"], (44,), 100)
+    _touch(tmp_path, layout.ROW, (44,), 100)
     assert "left: 1 checkpoints to train, 1 to evaluate" in status.status(chosen, tmp_path)
     (line,) = partial.unfinished(chosen, tmp_path)
     assert line.startswith("the run tiny-0 on entailment, seed 42: no checkpoint at step 100")

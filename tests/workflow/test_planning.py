@@ -4,13 +4,24 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from isthmus.experiment import experiment_files, jobs
 from isthmus.experiment.config import load
 from isthmus.showing import plan
+from safetensors.numpy import save_file
 
-from tests.workflow.lab import NANO, Lab, changed, planned, snakemake
+from tests.workflow.lab import NANO, ROOT, Lab, changed, planned, snakemake
+
+HEADERS = {
+    "sick": "pair_ID\tsentence_A\tsentence_B\tentailment_judgment\n",
+    "paws_qqp": "id\tsentence1\tsentence2\tlabel\n",
+    "hans": "gold_label\tsentence1\tsentence2\theuristic\n",
+}
+SHIPPED = [ROOT / "config.yaml", *sorted((ROOT / "experiments").glob("*.yaml"))]
 
 RUNS = [{"hub": f"me/{seed}", "seed": seed, "step": step} for seed in (5, 7, 9) for step in (0, 9)]
 OWN = {
@@ -59,6 +70,36 @@ def test_the_plan_of_the_embedded_experiment(repository, tmp_path):
     said = snakemake(repository, tmp_path, "plan", "--cores", "1").stdout
     total = sum(map(len, would.values()))
     assert re.search(rf"^total +{total} +0 +{total}$", said, re.MULTILINE), said
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """Places for the folders and files that shipped experiments name, with nothing but headers in them."""
+    folder = tmp_path_factory.mktemp("sources")
+    model = folder / "model"
+    model.mkdir()
+    (model / "config.json").write_text('{"model_type": "bert", "max_position_embeddings": 512}')
+    save_file({"weight": np.zeros(2, np.float32)}, model / "model.safetensors")
+    for path in re.findall(r"\$ISTHMUS_DATA/([\w/.]+)", "".join(map(Path.read_text, SHIPPED))):
+        (folder / path).parent.mkdir(exist_ok=True)
+        # Of each task its header, and a line that differs, since the same file twice is an error.
+        (folder / path).write_text(f"{HEADERS.get(path.partition('/')[0], '')}{path}\t1\t\tsentence\n")
+    return {"ISTHMUS_DATA": str(folder), "ISTHMUS_MODEL": str(model)}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_the_jobs_of_each_shipped_experiment_are_snakemake_s(
+    repository, tmp_path, sources, monkeypatch, path
+):
+    done = snakemake(repository, tmp_path, "--dry-run", "--configfile", str(path), **sources)
+    assert done.returncode == 0, done.stdout
+    for name, place in sources.items():
+        monkeypatch.setenv(name, place)
+    listed = {}
+    for job in jobs.jobs(load(experiment_files.read([path]))):
+        wildcards = " ".join(sorted(f"{name}={value}" for name, value in job.wildcards.items()))
+        listed.setdefault(job.rule, set()).add(wildcards)
+    assert listed == planned(done.stdout)
 
 
 def test_measured_shapes_tokens_and_rates_go_before_assumed_ones(nano):

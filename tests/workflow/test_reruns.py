@@ -10,7 +10,7 @@ from itertools import product
 import pandas as pd
 import pytest
 from isthmus.caches.journal import Journal
-from isthmus.showing import tables
+from isthmus.experiment import outputs
 
 REDUCTIONS = {
     "connectivity": {"dataset=toy model=tiny"},
@@ -319,7 +319,7 @@ def test_changed_alphas_measure_the_new_ones_and_changed_back_give_the_same_byte
 
     nano_copy.run(None, "metrics.csv", "deltas.csv")
     assert [measured(nano_copy, step) for step in STEPS] == [0, 0, 0]
-    for name in (*rows, *(f"{name}.csv" for name in tables.FILES)):
+    for name in (*rows, *(f"{name}.csv" for name in outputs.TIDY)):
         assert (nano_copy.results / name).read_bytes() == (nano.results / name).read_bytes()
 
 

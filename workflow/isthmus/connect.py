@@ -23,10 +23,12 @@ from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.paths import SAMPLER_SET, MeasuredPath
 from isthmus.measuring.rows import Row
 from isthmus.models import architectures, class_labels, classifiers, hf_folders, origins, tokenizing
-from isthmus.showing import figures
+from isthmus.showing import path_figures
+from isthmus.showing.formatting import NO_SKILL, interval, number
 from isthmus.space import sampling
 from isthmus.space.sampling import Sampler
 from isthmus.statistics import connectivity
+from isthmus.statistics.thresholds import learnt
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,6 @@ class Connection:
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
-        from isthmus.showing.tables import NO_SKILL, interval, learnt, number
-
         rows = self.metrics.set_index("metric")
         losses = self.points["loss"].iloc[[0, -1]].tolist()
         ends = (
@@ -78,7 +78,7 @@ class Connection:
         self.points.to_csv(files[0], index=False)
         seeds = {"seed_a": 0, "seed_b": 1}
         gaps = self.metrics[self.metrics["metric"] == "CG"].assign(**seeds)
-        figures.single_path(self.points.assign(**seeds), gaps).savefig(files[1], dpi=150)
+        path_figures.single_path(self.points.assign(**seeds), gaps).savefig(files[1], dpi=150)
         return files
 
 

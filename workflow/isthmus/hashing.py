@@ -29,21 +29,37 @@ def of_data(data: Any) -> str:
 def of_code(*modules: str) -> str:
     """The SHA-256 of the code of library modules and of all that they import, for rules that follow it.
 
-    Imports are followed wherever they stand; comments, docstrings and layout count for nothing.
+    Comments, docstrings and layout count for nothing.
 
     Args:
-        modules: names such as "statistics.connectivity". What is no module (`showing/templates/page.html`) is
-            named by its path within the library and counts whole.
+        modules: as in `reached`.
     """
-    reached: dict[str, str] = {}
-    waiting = [LIBRARY / name if "/" in name else _module(f"isthmus.{name}") for name in modules]
+    return of_data({str(path.relative_to(LIBRARY)): _code(path)[0] for path in reached(*modules)})
+
+
+def reached(*modules: str) -> list[Path]:
+    """The files of library modules and of all that they import, wherever an import stands; sorted.
+
+    Args:
+        modules: names such as "statistics.connectivity". What is no module is named by its path within the
+            library; of a folder, such as "showing/templates", all files are meant.
+    """
+    found: set[Path] = set()
+    waiting = [path for name in modules for path in _files(name)]
     while waiting:
         path = waiting.pop()
-        name = str(path.relative_to(LIBRARY))
-        if name not in reached:
-            reached[name], imported = _code(path)
-            waiting.extend(imported)
-    return of_data(reached)
+        if path not in found:
+            found.add(path)
+            waiting.extend(_code(path)[1])
+    return sorted(found)
+
+
+def _files(name: str) -> list[Path]:
+    """The files that a name in `reached` stands for."""
+    if "/" not in name:
+        return [LIBRARY / f"{name.replace('.', '/')}.py"]
+    path = LIBRARY / name
+    return [file for file in path.rglob("*.*") if file.is_file()] if path.is_dir() else [path]
 
 
 @functools.cache
@@ -62,13 +78,21 @@ def _code(path: Path) -> tuple[str, list[Path]]:
             node.body = node.body[1:]
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "isthmus":
             imported += [_module(node.module, alias.name) for alias in node.names]
+        if isinstance(node, ast.Import):
+            imported += [_module(alias.name) for alias in node.names if alias.name.startswith("isthmus.")]
     return ast.dump(tree), imported
 
 
 def _module(*parts: str) -> Path:
-    """The file of a module; of what a module holds, the file of that module."""
+    """The file of a module or package; of what one of them holds, the file of that one."""
     path = LIBRARY.joinpath(*".".join(parts).split(".")[1:])
-    candidates = [path.with_suffix(".py"), path / "__init__.py", path.parent.with_suffix(".py")]
+    within = path.parent
+    candidates = [
+        path.with_suffix(".py"),
+        path / "__init__.py",
+        within.with_suffix(".py"),
+        within / "__init__.py",
+    ]
     return next(candidate for candidate in candidates if candidate.is_file())
 
 

@@ -4,15 +4,15 @@
 # Seconds; one job a cell.
 rule connectivity:
     input:
-        lambda w: row_files(w.model, w.dataset, "parquet"),
+        lambda w: files("interpolate", layout.ROW, [cell(w)]),
     output:
-        metrics=results("connectivity/{model}/{dataset}.parquet"),
-        deltas=results("connectivity/{model}/{dataset}.deltas.parquet"),
-        means=results("connectivity/{model}/{dataset}.means.parquet"),
+        metrics=results(layout.METRICS),
+        deltas=results(layout.DELTAS),
+        means=results(layout.MEANS),
     log:
-        results("logs/connectivity/{model}-{dataset}.log"),
+        results(layout.log("connectivity")),
     benchmark:
-        results("benchmarks/connectivity/{model}-{dataset}.tsv")
+        results(layout.benchmark("connectivity"))
     conda:
         CONDA
     resources:
@@ -20,42 +20,38 @@ rule connectivity:
         runtime=30,
     params:
         k=EXPERIMENT.paths.intervals,
-        delta_from=lambda w: EXPERIMENT.cell_delta_from(w.model, w.dataset),
+        delta_from=lambda w: cell(w).delta_from,
         code=hashing.of_code("statistics.connectivity"),
     script:
         "../scripts/connectivity.py"
 
 
 # All of it, tidy: the files that users load.
-CSVS = {name: f"{RESULTS}/{name}.csv" for name in tables.FILES}
+TIDY = {name: results(layout.partly(layout.TIDY, name=name)) for name in outputs.TIDY}
 
 
 rule collect:
     input:
-        metrics=[f"{RESULTS}/connectivity/{m}/{d}.parquet" for m, d in STEPS],
-        deltas=[f"{RESULTS}/connectivity/{m}/{d}.deltas.parquet" for m, d in STEPS],
-        means=[f"{RESULTS}/connectivity/{m}/{d}.means.parquet" for m, d in STEPS],
-        pairs=[path for cell in STEPS for path in row_files(*cell, "pairs.parquet")],
-        evaluations=[
-            f"{RESULTS}/evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet"
-            for (model, dataset), steps in STEPS.items()
-            for seed in SEEDS[model, dataset]
-            for step in steps
-        ],
-        breakdowns=BREAKDOWNS,
+        metrics=files("connectivity", layout.METRICS),
+        deltas=files("connectivity", layout.DELTAS),
+        means=files("connectivity", layout.MEANS),
+        pairs=files("interpolate", layout.ROW_PAIRS),
+        evaluations=files("evaluate"),
+        breakdowns=files("breakdown"),
     output:
-        **CSVS,
+        **TIDY,
     log:
-        results("logs/collect.log"),
+        results(layout.log("collect")),
     benchmark:
-        results("benchmarks/collect.tsv")
+        results(layout.benchmark("collect"))
     conda:
         CONDA
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        pretraining_steps={name: model.pretraining_steps for name, model in EXPERIMENT.models.items()},
+        experiment=EXPERIMENT.experiment,
+        pretraining_steps={name: model.pretraining_steps for name, model in MODELS.items()},
         code=hashing.of_code("statistics.connectivity"),
     script:
         "../scripts/collect.py"

@@ -4,13 +4,13 @@
 # Touches the network, so it runs where Snakemake runs.
 rule fetch_dataset:
     output:
-        results("data/{dataset}/fetched/{name}.parquet"),
+        results(layout.FETCHED_ROWS),
     log:
-        results("logs/fetch_dataset/{dataset}-{name}.log"),
+        results(layout.log("fetch_dataset")),
     conda:
         CONDA
     params:
-        source=lambda w: columns_of(w.dataset, w.name).source.model_dump(mode="json"),
+        source=lambda w: columns(w, w.name).source.model_dump(mode="json"),
     script:
         "../scripts/fetch_dataset.py"
 
@@ -18,23 +18,23 @@ rule fetch_dataset:
 # Seconds to a minute; one job a data set.
 rule subset:
     input:
-        files=lambda w: source_files(EXPERIMENT.datasets[w.dataset]),
-        fetched=lambda w: fetched(EXPERIMENT.datasets[w.dataset], w.dataset, "_main"),
+        files=lambda w: dependencies.source_files(columns(w, jobs.MAIN)),
+        fetched=lambda w: results(dependencies.fetched_rows(columns(w, jobs.MAIN), w.dataset, jobs.MAIN)),
     output:
-        train=results("data/{dataset}/train.parquet"),
-        test=results("data/{dataset}/test.parquet"),
-        summary=results("data/{dataset}/subset.json"),
+        train=results(layout.TRAIN_ROWS),
+        test=results(layout.TEST_ROWS),
+        summary=results(layout.SUBSET),
     log:
-        results("logs/subset/{dataset}.log"),
+        results(layout.log("subset")),
     benchmark:
-        results("benchmarks/subset/{dataset}.tsv")
+        results(layout.benchmark("subset"))
     conda:
         CONDA
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=lambda w: subset_settings(EXPERIMENT.datasets[w.dataset]),
+        settings=lambda w: parameters.rows(columns(w, jobs.MAIN)),
         version=2,
     script:
         "../scripts/subset.py"
@@ -43,24 +43,26 @@ rule subset:
 # One job a further evaluation set, so that adding one touches nothing else.
 rule further_set:
     input:
-        files=lambda w: source_files(columns_of(w.dataset, w.set)),
-        fetched=lambda w: fetched(columns_of(w.dataset, w.set), w.dataset, w.set),
-        train=results("data/{dataset}/train.parquet"),
-        summary=results("data/{dataset}/subset.json"),
+        files=lambda w: dependencies.source_files(columns(w, w.set)),
+        fetched=lambda w: results(dependencies.fetched_rows(columns(w, w.set), w.dataset, w.set)),
+        train=results(layout.TRAIN_ROWS),
+        summary=results(layout.SUBSET),
     output:
-        rows=results("data/{dataset}/{set}.parquet"),
-        summary=results("data/{dataset}/{set}.json"),
+        rows=results(layout.SET_ROWS),
+        summary=results(layout.SET_SUMMARY),
     log:
-        results("logs/further_set/{dataset}-{set}.log"),
+        results(layout.log("further_set")),
     benchmark:
-        results("benchmarks/further_set/{dataset}-{set}.tsv")
+        results(layout.benchmark("further_set"))
     conda:
         CONDA
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        settings=lambda w: subset_settings(columns_of(w.dataset, w.set)),
+        settings=lambda w: parameters.rows(columns(w, w.set)),
+        # What of it counts has made the input anew.
+        dataset=free(lambda w: columns(w, jobs.MAIN).model_dump(exclude={"sets", "training"})),
         version=2,
     script:
         "../scripts/further_set.py"
@@ -69,23 +71,21 @@ rule further_set:
 # Which part of a set each row belongs to; nothing but the table of evaluations depends on it.
 rule breakdown:
     input:
-        files=lambda w: source_files(columns_of(w.dataset, w.name)),
-        fetched=lambda w: fetched(columns_of(w.dataset, w.name), w.dataset, w.name),
-        rows=lambda w: [
-            f"{RESULTS}/data/{w.dataset}/{name}.parquet"
-            for name in (["train", "test"] if w.name == "_main" else [w.name])
-        ],
+        files=lambda w: dependencies.source_files(columns(w, w.name)),
+        fetched=lambda w: results(dependencies.fetched_rows(columns(w, w.name), w.dataset, w.name)),
+        rows=lambda w: results(dependencies.rows_broken_down(w.dataset, w.name)),
     output:
-        results("data/{dataset}/breakdown/{name}.parquet"),
+        results(layout.BREAKDOWN),
     log:
-        results("logs/breakdown/{dataset}-{name}.log"),
+        results(layout.log("breakdown")),
     conda:
         CONDA
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        by=lambda w: columns_of(w.dataset, w.name).by,
+        by=lambda w: columns(w, w.name).by,
+        settings=lambda w: parameters.rows(columns(w, w.name)),
     script:
         "../scripts/breakdown.py"
 
@@ -93,18 +93,18 @@ rule breakdown:
 # Train and test in one job, since a process costs more than the work.
 rule tokenize:
     input:
-        train=results("data/{dataset}/train.parquet"),
-        test=results("data/{dataset}/test.parquet"),
-        summary=results("data/{dataset}/subset.json"),
-        tokenizer=results("models/{model}/tokenizer.json"),
-        config=results("models/{model}/tokenizer_config.json"),
+        train=results(layout.TRAIN_ROWS),
+        test=results(layout.TEST_ROWS),
+        summary=results(layout.SUBSET),
+        tokenizer=results(layout.TOKENIZER),
+        config=results(layout.TOKENIZER_CONFIG),
     output:
-        train=results("tokens/{model}/{dataset}/train.safetensors"),
-        test=results("tokens/{model}/{dataset}/test.safetensors"),
+        train=results(layout.partly(layout.TOKENS, set="train")),
+        test=results(layout.partly(layout.TOKENS, set="test")),
     log:
-        results("logs/tokenize/{model}-{dataset}.log"),
+        results(layout.log("tokenize")),
     benchmark:
-        results("benchmarks/tokenize/{model}-{dataset}.tsv")
+        results(layout.benchmark("tokenize"))
     conda:
         CONDA
     resources:
@@ -112,9 +112,9 @@ rule tokenize:
         runtime=30,
     params:
         max_length=lambda w: EXPERIMENT.datasets[w.dataset].max_length,
-        pair_template=lambda w: EXPERIMENT.models[w.model].pair_template,
-        adopted=lambda w: w.model in ADOPTED,
-        labels=lambda w: EXPERIMENT.models[w.model].labels,
+        pair_template=lambda w: MODELS[w.model].pair_template,
+        adopted=lambda w: MODELS[w.model].checkpoints is not None,
+        labels=lambda w: MODELS[w.model].labels,
         version=1,
     script:
         "../scripts/tokenize_sets.py"
@@ -122,13 +122,13 @@ rule tokenize:
 
 use rule tokenize as tokenize_further with:
     input:
-        further=results("data/{dataset}/{set}.parquet"),
-        summary=results("data/{dataset}/{set}.json"),
-        tokenizer=results("models/{model}/tokenizer.json"),
-        config=results("models/{model}/tokenizer_config.json"),
+        further=results(layout.SET_ROWS),
+        summary=results(layout.SET_SUMMARY),
+        tokenizer=results(layout.TOKENIZER),
+        config=results(layout.TOKENIZER_CONFIG),
     output:
-        further=results("tokens/{model}/{dataset}/{set}.safetensors"),
+        further=results(layout.TOKENS),
     log:
-        results("logs/tokenize/{model}-{dataset}-{set}.log"),
+        results(layout.log("tokenize_further")),
     benchmark:
-        results("benchmarks/tokenize/{model}-{dataset}-{set}.tsv")
+        results(layout.benchmark("tokenize_further"))

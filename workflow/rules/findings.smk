@@ -4,49 +4,48 @@
 # Seconds; one job a cell, on its last step.
 rule basins:
     input:
-        rows=last_rows,
+        rows=lambda w: results(dependencies.last_rows(cell(w))),
     output:
-        results("connectivity/{model}/{dataset}.basins.parquet"),
+        results(layout.BASINS),
     log:
-        results("logs/basins/{model}-{dataset}.log"),
+        results(layout.log("basins")),
     benchmark:
-        results("benchmarks/basins/{model}-{dataset}.tsv")
+        results(layout.benchmark("basins"))
     conda:
         CONDA
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        seeds=lambda w: SEEDS[w.model, w.dataset],
-        step=lambda w: STEPS[w.model, w.dataset][-1],
+        seeds=lambda w: cell(w).seeds,
+        step=lambda w: cell(w).steps[-1],
         how=EXPERIMENT.basins.model_dump(),
         code=hashing.of_code("statistics.basins"),
     script:
         "../scripts/basins.py"
 
 
-SAID = {name: f"{RESULTS}/{name}.csv" for name in ("findings", "basins", "generalisation")}
+STATEMENTS = {name: results(layout.partly(layout.TIDY, name=name)) for name in outputs.STATEMENTS}
 
 
 rule findings:
     input:
-        **CSVS,
-        cells=[f"{RESULTS}/connectivity/{m}/{d}.means.parquet" for m, d in STEPS],
-        basins=[f"{RESULTS}/connectivity/{m}/{d}.basins.parquet" for m, d in STEPS],
+        **TIDY,
+        cells=files("connectivity", layout.MEANS),
+        groups=files("basins"),
     output:
-        **SAID,
+        **STATEMENTS,
     log:
-        results("logs/findings.log"),
+        results(layout.log("findings")),
     benchmark:
-        results("benchmarks/findings.tsv")
+        results(layout.benchmark("findings"))
     conda:
         CONDA
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        ladders=[list(ladder) for ladder in figures.ladder_panels(EXPERIMENT)],
-        delta_from=EXPERIMENT.delta_from,
-        code=hashing.of_code("statistics.findings", "statistics.generalisation"),
+        **parameters.findings(EXPERIMENT, CELLS),
+        code=hashing.of_code("statistics.findings", "statistics.generalisation", "showing.tables"),
     script:
         "../scripts/findings.py"

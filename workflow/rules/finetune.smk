@@ -4,29 +4,29 @@
 # Seconds; one job a run.
 rule initialize:
     input:
-        config=results("models/{model}/config.json"),
-        weights=results("models/{model}/model.safetensors"),
-        summary=results("data/{dataset}/subset.json"),
+        config=results(layout.MODEL_CONFIG),
+        weights=results(layout.MODEL_WEIGHTS),
+        summary=results(layout.SUBSET),
     output:
-        config=results("checkpoints/{model}/{dataset}/seed{seed}/step0/config.json"),
-        weights=results("checkpoints/{model}/{dataset}/seed{seed}/step0/model.safetensors"),
-        summary=results("checkpoints/{model}/{dataset}/seed{seed}/step0/checkpoint.json"),
+        config=results(layout.partly(layout.CONFIG, step=0)),
+        weights=results(layout.partly(layout.WEIGHTS, step=0)),
+        summary=results(layout.partly(layout.RECORD, step=0)),
     log:
-        results("logs/initialize/{model}-{dataset}-seed{seed}.log"),
+        results(layout.log("initialize")),
     benchmark:
-        results("benchmarks/initialize/{model}-{dataset}-seed{seed}.tsv")
+        results(layout.benchmark("initialize"))
     wildcard_constraints:
-        model=one_of(TRAINED),
+        model=TRAINED,
     conda:
         CONDA
     threads: EXPERIMENT.threads
     resources:
         gpu=0,
         mem_mb=memory("initialize"),
-        runtime=minutes("initialize"),
+        runtime=resources.runtime(EXPERIMENT, "initialize"),
     params:
-        head=lambda w: "head" in recipe(w)["vary"] and not recipe(w)["fork_at"],
-        model_seed=lambda w: EXPERIMENT.models[w.model].seed,
+        head=lambda w: parameters.head_seeded(cell(w)),
+        model_seed=lambda w: MODELS[w.model].seed,
         version=1,
     script:
         "../scripts/initialize.py"
@@ -36,34 +36,36 @@ rule initialize:
 # on from the run's last state, so it asks for more memory and not for more time.
 rule finetune:
     input:
-        previous=lambda w: checkpoint(w.model, w.dataset, w.seed, previous_step(w)),
-        start=results("checkpoints/{model}/{dataset}/seed{seed}/step0/model.safetensors"),
-        tokens=results("tokens/{model}/{dataset}/train.safetensors"),
+        previous=lambda w: results(dependencies.previous_weights(cell(w), w.seed, int(w.step))),
+        start=results(layout.partly(layout.WEIGHTS, step=0)),
+        tokens=results(layout.partly(layout.TOKENS, set="train")),
     output:
-        config=f"{CHECKPOINT}/config.json",
-        weights=passing(f"{CHECKPOINT}/model.safetensors"),
-        history=f"{CHECKPOINT}/history.parquet",
-        summary=f"{CHECKPOINT}/checkpoint.json",
+        config=results(layout.CONFIG),
+        weights=passing(results(layout.WEIGHTS)),
+        history=results(layout.HISTORY),
+        summary=results(layout.RECORD),
     log:
-        results("logs/finetune/{model}-{dataset}-seed{seed}-step{step}.log"),
+        results(layout.log("finetune")),
     benchmark:
-        results("benchmarks/finetune/{model}-{dataset}-seed{seed}-step{step}.tsv")
+        results(layout.benchmark("finetune"))
     wildcard_constraints:
-        model=one_of(TRAINED),
+        model=TRAINED,
         step=r"[1-9]\d*",
     retries: ATTEMPTS
     conda:
         CONDA
     threads: EXPERIMENT.threads
     resources:
-        gpu=gpus("finetune"),
+        gpu=resources.gpus(EXPERIMENT, "finetune"),
         mem_mb=memory("finetune"),
-        runtime=minutes("finetune"),
+        runtime=resources.runtime(EXPERIMENT, "finetune"),
     params:
-        recipe=recipe,
-        previous=previous_step,
-        numerics=NUMERICS,
+        recipe=lambda w: cell(w).training.recipe(),
+        previous=lambda w: cell(w).step_before(int(w.step)),
+        numerics=parameters.numerics(EXPERIMENT),
         version=2,
+        states=free(lambda w: parameters.states(EXPERIMENT, cell(w), w.seed)),
+        trunk=free(lambda w: parameters.trunk_states(EXPERIMENT, cell(w))),
     script:
         "../scripts/finetune.py"
 
@@ -72,19 +74,20 @@ rule finetune:
 rule adopt:
     input:
         files=lambda w: folders.files(adopted(w).folder),
-        config=results("models/{model}/config.json"),
-        tokenizer=results("models/{model}/tokenizer.json"),
+        config=results(layout.MODEL_CONFIG),
+        tokenizer=results(layout.TOKENIZER),
     output:
-        config=f"{CHECKPOINT}/config.json",
-        weights=f"{CHECKPOINT}/model.safetensors",
-        summary=f"{CHECKPOINT}/checkpoint.json",
+        config=results(layout.CONFIG),
+        weights=results(layout.WEIGHTS),
+        summary=results(layout.RECORD),
     log:
-        results("logs/adopt/{model}-{dataset}-seed{seed}-step{step}.log"),
+        results(layout.log("adopt")),
     wildcard_constraints:
-        model=one_of(ADOPTED),
+        model=ADOPTED,
     conda:
         CONDA
     params:
         origin=lambda w: adopted(w).model_dump(mode="json", include={"hub", "revision"}),
+        run=free(lambda w: adopted(w).name),
     script:
         "../scripts/adopt.py"

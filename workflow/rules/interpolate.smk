@@ -5,27 +5,28 @@
 # evaluation is answered from the journal without a model.
 rule evaluate:
     input:
-        weights=f"{CHECKPOINT}/model.safetensors",
-        tokens=token_files,
+        weights=results(layout.WEIGHTS),
+        tokens=lambda w: results(dependencies.tokens(EXPERIMENT, cell(w))),
     output:
-        results("evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet"),
+        results(layout.EVALUATION),
     log:
-        results("logs/evaluate/{model}-{dataset}-seed{seed}-step{step}.log"),
+        results(layout.log("evaluate")),
     benchmark:
-        results("benchmarks/evaluate/{model}-{dataset}-seed{seed}-step{step}.tsv")
+        results(layout.benchmark("evaluate"))
     priority: -1
     conda:
         CONDA
     threads: EXPERIMENT.threads
     resources:
-        gpu=gpus("evaluate"),
+        gpu=resources.gpus(EXPERIMENT, "evaluate"),
         mem_mb=memory("evaluate"),
-        runtime=minutes("evaluate"),
+        runtime=resources.runtime(EXPERIMENT, "evaluate"),
     params:
-        sets=lambda w: set_names(w.dataset),
-        evaluation=evaluation_params,
-        numerics=NUMERICS,
+        sets=lambda w: dependencies.sets(EXPERIMENT, w.dataset),
+        evaluation=lambda w: parameters.evaluation(EXPERIMENT),
+        numerics=parameters.numerics(EXPERIMENT),
         version=1,
+        journal=free(lambda w: results(layout.filled(layout.JOURNAL, **w))),
     script:
         "../scripts/evaluate.py"
 
@@ -34,33 +35,35 @@ rule evaluate:
 # One job a row, since a process costs more than a path.
 rule interpolate:
     input:
-        weights=f"{CHECKPOINT}/model.safetensors",
-        others=lambda w: [checkpoint(w.model, w.dataset, seed, w.step) for seed in other_ends(w)],
-        start=start,
-        starts=other_starts,
-        tokens=token_files,
+        weights=results(layout.WEIGHTS),
+        others=lambda w: results(dependencies.other_weights(cell(w), int(w.seed), w.step)),
+        start=lambda w: results(dependencies.start(cell(w), int(w.seed))),
+        starts=lambda w: results(dependencies.other_starts(cell(w), int(w.seed))),
+        tokens=lambda w: results(dependencies.tokens(EXPERIMENT, cell(w))),
     output:
-        points=results("paths/{model}/{dataset}/step{step}/seed{seed}.parquet"),
-        pairs=results("paths/{model}/{dataset}/step{step}/seed{seed}.pairs.parquet"),
+        points=results(layout.ROW),
+        pairs=results(layout.ROW_PAIRS),
     log:
-        results("logs/interpolate/{model}-{dataset}-step{step}-seed{seed}.log"),
+        results(layout.log("interpolate")),
     benchmark:
-        results("benchmarks/interpolate/{model}-{dataset}-step{step}-seed{seed}.tsv")
+        results(layout.benchmark("interpolate"))
     conda:
         CONDA
     threads: EXPERIMENT.threads
     resources:
-        gpu=gpus("interpolate"),
+        gpu=resources.gpus(EXPERIMENT, "interpolate"),
         mem_mb=memory("interpolate"),
-        runtime=minutes("interpolate"),
+        runtime=resources.runtime(EXPERIMENT, "interpolate"),
     params:
-        seeds=other_ends,
-        sets=lambda w: set_names(w.dataset),
+        seeds=lambda w: cell(w).rows[int(w.seed)],
+        sets=lambda w: dependencies.sets(EXPERIMENT, w.dataset),
         sampler=EXPERIMENT.paths.sampler(),
-        evaluation=evaluation_params,
-        bootstrap={"replicates": EXPERIMENT.evaluation.replicates, "seed": EXPERIMENT.evaluation.seed},
-        numerics=NUMERICS | ANCHORS,
+        evaluation=lambda w: parameters.evaluation(EXPERIMENT),
+        bootstrap=parameters.bootstrap(EXPERIMENT),
+        numerics=parameters.numerics(EXPERIMENT),
         # 2: each end's distance from its own start, which is another one only with checkpoints of others
-        version=lambda w: 2 if w.model in ADOPTED else 1,
+        version=lambda w: 2 if cell(w).adopted else 1,
+        journal=free(lambda w: results(layout.filled(layout.STEP_JOURNAL, **w))),
+        anchors=free(lambda w: EXPERIMENT.anchors),
     script:
         "../scripts/interpolate.py"

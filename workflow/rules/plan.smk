@@ -3,10 +3,10 @@
 
 rule plan:
     log:
-        results("logs/plan.log"),
+        results(layout.log("plan")),
     conda:
         CONDA
     params:
-        jobs=lambda w: planned_jobs(),
+        settings=EXPERIMENT.model_dump(exclude_unset=True),
     script:
         "../scripts/plan.py"

@@ -4,23 +4,23 @@
 # Touches the network where the model is the hub's, so it runs where Snakemake runs.
 rule fetch_model:
     input:
-        lambda w: folders.files(EXPERIMENT.models[w.model].origin.folder),
+        lambda w: folders.files(MODELS[w.model].origin.folder),
     output:
-        config=results("models/{model}/config.json"),
-        weights=results("models/{model}/model.safetensors"),
-        tokenizer=results("models/{model}/tokenizer.json"),
-        tokenizer_config=results("models/{model}/tokenizer_config.json"),
-        summary=results("models/{model}/model.json"),
+        config=results(layout.MODEL_CONFIG),
+        weights=results(layout.MODEL_WEIGHTS),
+        tokenizer=results(layout.TOKENIZER),
+        tokenizer_config=results(layout.TOKENIZER_CONFIG),
+        summary=results(layout.MODEL_RECORD),
     log:
-        results("logs/fetch_model/{model}.log"),
+        results(layout.log("fetch_model")),
     wildcard_constraints:
-        model=one_of(FETCHED),
+        model=FETCHED,
     conda:
         CONDA
     params:
-        origin=lambda w: EXPERIMENT.models[w.model].origin.model_dump(
-            mode="json", include={"hub", "revision"}
-        ),
+        origin=lambda w: MODELS[w.model].origin.model_dump(mode="json", include={"hub", "revision"}),
+        # Of a classifier that is there already nothing is drawn at random.
+        adopted=free(lambda w: MODELS[w.model].checkpoints is not None),
     script:
         "../scripts/fetch_model.py"
 
@@ -28,34 +28,35 @@ rule fetch_model:
 # Half a minute for 600 updates of the toy model.
 rule pretrain:
     input:
-        previous_rung,
+        lambda w: results(dependencies.previous_rung(EXPERIMENT, w.model)),
     output:
-        config=results("models/{model}/config.json"),
-        weights=results("models/{model}/model.safetensors"),
-        tokenizer=results("models/{model}/tokenizer.json"),
-        tokenizer_config=results("models/{model}/tokenizer_config.json"),
-        summary=results("models/{model}/model.json"),
+        config=results(layout.MODEL_CONFIG),
+        weights=results(layout.MODEL_WEIGHTS),
+        tokenizer=results(layout.TOKENIZER),
+        tokenizer_config=results(layout.TOKENIZER_CONFIG),
+        summary=results(layout.MODEL_RECORD),
     log:
-        results("logs/pretrain/{model}.log"),
+        results(layout.log("pretrain")),
     benchmark:
-        results("benchmarks/pretrain/{model}.tsv")
+        results(layout.benchmark("pretrain"))
     wildcard_constraints:
-        model=one_of(RUNGS),
+        model=PRETRAINED,
     retries: ATTEMPTS
     conda:
         CONDA
     threads: EXPERIMENT.threads
     resources:
-        gpu=gpus("pretrain"),
+        gpu=resources.gpus(EXPERIMENT, "pretrain"),
         mem_mb=memory("pretrain"),
-        runtime=minutes("pretrain"),
+        runtime=resources.runtime(EXPERIMENT, "pretrain"),
     params:
-        settings=lambda w: EXPERIMENT.pretraining[EXPERIMENT.models[w.model].pretraining].model_dump(
+        settings=lambda w: EXPERIMENT.pretraining[MODELS[w.model].pretraining].model_dump(
             exclude={"training"}
         ),
-        recipe=lambda w: EXPERIMENT.pretraining[EXPERIMENT.models[w.model].pretraining].training.recipe(),
-        step=lambda w: EXPERIMENT.models[w.model].pretraining_steps,
-        numerics=NUMERICS,
+        recipe=lambda w: EXPERIMENT.pretraining[MODELS[w.model].pretraining].training.recipe(),
+        step=lambda w: MODELS[w.model].pretraining_steps,
+        numerics=parameters.numerics(EXPERIMENT),
         version=2,
+        states=free(lambda w: parameters.pretraining_states(EXPERIMENT, w.model)),
     script:
         "../scripts/pretrain.py"

@@ -1,86 +1,91 @@
 """What people look at."""
 
-# Figures and report show the config's choice and order of things, which is why it is a parameter of theirs.
-SHOWN = EXPERIMENT.model_dump(mode="json", exclude={"resources", "keep", "keep_states", "plan"})
-PATHS = [path for cell in STEPS for path in row_files(*cell, "parquet")]
+TABLES = [
+    results(layout.partly(layout.TABLE, name=name, format=ending))
+    for name in outputs.tables(EXPERIMENT)
+    for ending in outputs.TABLE_FORMATS
+]
+FIGURES = [
+    results(layout.partly(layout.FIGURE, name=figure.name, format=ending))
+    for figure in outputs.figures(EXPERIMENT)
+    for ending in outputs.FIGURE_FORMATS
+]
 
 
 rule tables:
     input:
-        **CSVS,
+        **TIDY,
     output:
         [reported(path) for path in TABLES],
     log:
-        results("logs/tables.log"),
+        results(layout.log("tables")),
     benchmark:
-        results("benchmarks/tables.tsv")
+        results(layout.benchmark("tables"))
     conda:
         CONDA
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        cells=list(STEPS),
+        names=outputs.tables(EXPERIMENT),
         code=hashing.of_code("showing.tables"),
     script:
         "../scripts/tables.py"
 
 
+# Figures and report show the config's choice and order of things, which is why it is a parameter of theirs.
 rule figures:
     input:
-        **CSVS,
-        **SAID,
-        rows=PATHS,
-        histories=shown_histories,
+        **TIDY,
+        **STATEMENTS,
+        rows=files("interpolate", layout.ROW),
+        histories=results(dependencies.shown_histories(EXPERIMENT, CELLS)),
     output:
         [reported(path) for path in FIGURES],
     log:
-        results("logs/figures.log"),
+        results(layout.log("figures")),
     benchmark:
-        results("benchmarks/figures.tsv")
+        results(layout.benchmark("figures"))
     conda:
         CONDA
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        shown=SHOWN,
+        shown=parameters.shown(EXPERIMENT),
         code=hashing.of_code("showing.figures"),
     script:
         "../scripts/figures.py"
 
 
-# A page of what is there, whatever is missing: `make report PARTIAL=1`. It asks for no file, so that nothing else
-# runs, and the next whole run sees other inputs and makes the page anew.
-PARTIAL = os.environ.get("ISTHMUS_PARTIAL") == "1"
-
-
+# A partial page asks for no file, so that nothing else runs, and the next whole run sees other inputs and makes
+# the page anew.
 rule report:
     input:
-        **({} if PARTIAL else CSVS),
-        said=[] if PARTIAL else list(SAID.values()),
-        rows=[] if PARTIAL else PATHS,
-        histories=[] if PARTIAL else all_histories,
+        **({} if PARTIAL else TIDY),
+        statements=[] if PARTIAL else list(STATEMENTS.values()),
+        rows=[] if PARTIAL else files("interpolate", layout.ROW),
+        histories=[] if PARTIAL else files("finetune", layout.HISTORY),
     output:
         page=report(
-            results("report.html"),
+            results(layout.REPORT),
             caption="../report/page.rst",
             category="Report",
             labels={"page": "the whole report"},
         ),
-        summary=results("summary.txt"),
+        summary=results(layout.SUMMARY),
     log:
-        results("logs/report.log"),
+        results(layout.log("report")),
     benchmark:
-        results("benchmarks/report.tsv")
+        results(layout.benchmark("report"))
     conda:
         CONDA
     resources:
         mem_mb=4000,
         runtime=30,
     params:
-        shown=SHOWN,
+        shown=parameters.shown(EXPERIMENT),
         partial=PARTIAL,
-        code=hashing.of_code(*page.SOURCES),
+        code=hashing.of_code("showing.page", "showing.partial", "showing/templates"),
     script:
         "../scripts/report.py"

@@ -5,16 +5,15 @@ with logged(snakemake.log[0], offline=False):
     from pathlib import Path
 
     from isthmus import stored
-    from isthmus.experiment import config
+    from isthmus.experiment.config import Checkpoint
     from isthmus.models import architectures, class_labels, classifiers, hf_folders, origins, tokenizing
 
     model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))
-    settings = config.load(snakemake.config).models[model]
-    checkpoint = settings.runs()[int(seed)][int(step)]
+    folder = Path(snakemake.input.files[0]).parent if snakemake.input.files else None
     out = Path(snakemake.output.weights).parent
     with tempfile.TemporaryDirectory(dir=out) as temporary:
         copy = Path(temporary, "copy")
-        origins.fetch(checkpoint, copy)
+        origins.fetch(Checkpoint(**snakemake.params.origin, folder=folder), copy)
         origin = stored.read_json(copy / "model.json")
         tokenizing.check_tokenizer(copy, origin["origin"], Path(snakemake.input.tokenizer).parent)
         sha256 = classifiers.adopt(copy, origin["origin"], out)
@@ -22,6 +21,6 @@ with logged(snakemake.log[0], offline=False):
     hf_folders.read_record(first)
     class_labels.check_classes(out, origin["origin"], first)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": int(step), "sha256": sha256}
-    record |= {"name": checkpoint.name, **{key: origin[key] for key in ("origin", "revision")}}
+    record |= {"name": snakemake.params.run, **{key: origin[key] for key in ("origin", "revision")}}
     record |= architectures.described(out) | {"versions": hf_folders.versions()}
     hf_folders.write_record(out / architectures.RECORD, record)

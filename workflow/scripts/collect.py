@@ -3,12 +3,11 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus.experiment import config
     from isthmus.statistics import connectivity
 
     outputs = dict(snakemake.output.items())
     connectivity.collect(
-        config.load(snakemake.config).experiment,
+        snakemake.params.experiment,
         snakemake.params.pretraining_steps,
         {name: list(files) for name, files in snakemake.input.items() if name in outputs},
         outputs,

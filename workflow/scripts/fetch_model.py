@@ -3,8 +3,9 @@ from job import logged
 with logged(snakemake.log[0], offline=False):
     from pathlib import Path
 
-    from isthmus.experiment import config
+    from isthmus.experiment.config import Checkpoint, Model
     from isthmus.models import origins
 
-    model = config.load(snakemake.config).models[snakemake.wildcards.model]
-    origins.fetch(model.origin, Path(snakemake.output.weights).parent)
+    folder = Path(snakemake.input[0]).parent if snakemake.input else None
+    origin = Checkpoint if snakemake.params.adopted else Model
+    origins.fetch(origin(**snakemake.params.origin, folder=folder), Path(snakemake.output.weights).parent)

@@ -3,11 +3,11 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus.experiment import config
+    from isthmus.experiment.config import Experiment
     from isthmus.showing import figures
 
     figures.write(
-        config.load(snakemake.config),
+        Experiment(**snakemake.params.shown),
         Path(snakemake.input.metrics).parent,
         Path(snakemake.output[0]).parent,
         [Path(path) for path in snakemake.input.histories],

@@ -3,19 +3,18 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus.experiment import config
-    from isthmus.showing import tables
-    from isthmus.statistics import findings, generalisation
+    from isthmus.statistics import findings, generalisation, tidy
 
-    experiment = config.load(snakemake.config)
-    frames = tables.load(Path(snakemake.input.metrics).parent)
+    params = snakemake.params
+    frames = tidy.load(Path(snakemake.input.metrics).parent)
+    means = [Path(path) for path in snakemake.input.cells]
     findings.write(
-        experiment, frames, [Path(path) for path in snakemake.input.cells], Path(snakemake.output.findings)
+        params.experiment, params.cells, params.ladders, frames, means, Path(snakemake.output.findings)
     )
     generalisation.write(
-        experiment.experiment,
+        params.experiment,
         frames["evaluations"],
-        [Path(path) for path in snakemake.input.basins],
+        [Path(path) for path in snakemake.input.groups],
         Path(snakemake.output.basins),
         Path(snakemake.output.generalisation),
     )

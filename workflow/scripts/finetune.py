@@ -3,32 +3,18 @@ from job import gpus, logged
 with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
-    from isthmus.experiment import config
     from isthmus.machine import numerics
     from isthmus.training import training
 
-    experiment = config.load(snakemake.config)
-    model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))
-    settings = experiment.cell_training(model, dataset)
-    states = Path("results", experiment.experiment, "state", model, dataset)
-    steps, fork = settings.checkpoint_steps(), settings.fork_at
     training.finetune(
         start=Path(snakemake.input.start).parent,
         examples=Path(snakemake.input.tokens),
         recipe=snakemake.params.recipe,
-        seed=int(seed),
+        seed=int(snakemake.wildcards.seed),
         previous=snakemake.params.previous,
-        step=int(step),
+        step=int(snakemake.wildcards.step),
         numerics=numerics.setup(snakemake.params.numerics),
-        cache=training.Cache(
-            states / f"seed{seed}",
-            frozenset(steps) if experiment.keep_states == "all" else frozenset(),
-            settings.save_minutes,
-        ),
-        trunk=training.Cache(
-            states / "trunk",
-            frozenset({fork, *(step for step in steps if step < fork)}),
-            settings.save_minutes,
-        ),
+        cache=training.Cache(**snakemake.params.states),
+        trunk=training.Cache(**snakemake.params.trunk),
         out=Path(snakemake.output.weights).parent,
     )

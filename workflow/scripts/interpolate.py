@@ -4,7 +4,6 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
     from isthmus.caches.identity import Resampling
-    from isthmus.experiment import config
     from isthmus.machine import numerics
     from isthmus.measuring import evaluation
     from isthmus.measuring.ends import End
@@ -16,7 +15,6 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
     seed = int(snakemake.wildcards.seed)
     settings = snakemake.params.evaluation
     files = dict(zip(snakemake.params.sets, map(Path, snakemake.input.tokens), strict=True))
-    results = Path("results", config.load(snakemake.config).experiment)
     others = zip(snakemake.params.seeds, snakemake.input.others, strict=True)
     # Where these are not given, all began from one body.
     starts = zip(snakemake.params.seeds, snakemake.input.starts, strict=bool(snakemake.input.starts))
@@ -26,9 +24,9 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
             End.read(seed, Path(snakemake.input.start[0]).parent) if snakemake.input.start else None,
             evaluation.read_sets(files, settings["train_examples"], settings["seed"]),
             settings["token_budget"],
-            numerics.setup(snakemake.params.numerics),
+            numerics.setup(snakemake.params.numerics | {"anchors": snakemake.params.anchors}),
             Resampling(**snakemake.params.bootstrap),
-            results / "journal" / model / dataset / f"step{step}",
+            Path(snakemake.params.journal),
         ),
         others=[End.read(other, Path(weights).parent) for other, weights in others],
         starts=[End.read(other, Path(weights).parent) for other, weights in starts],

@@ -3,24 +3,15 @@ from job import gpus, logged
 with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
-    from isthmus.experiment import config
     from isthmus.machine import numerics
     from isthmus.training import pretraining
     from isthmus.training.training import Cache
 
-    experiment = config.load(snakemake.config)
-    name = experiment.models[snakemake.wildcards.model].pretraining
-    rungs = frozenset(m.pretraining_steps for m in experiment.models.values() if m.pretraining == name)
     pretraining.pretrain(
         settings=snakemake.params.settings,
         recipe=snakemake.params.recipe,
         step=snakemake.params.step,
         numerics=numerics.setup(snakemake.params.numerics),
-        cache=Cache(
-            # No model's name begins with an underscore.
-            Path("results", experiment.experiment, "state", "_pretraining", name),
-            rungs if experiment.keep_states == "all" else frozenset(),
-            experiment.pretraining[name].training.save_minutes,
-        ),
+        cache=Cache(**snakemake.params.states),
         out=Path(snakemake.output.weights).parent,
     )

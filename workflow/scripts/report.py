@@ -3,16 +3,17 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus.experiment import config
-    from isthmus.showing import page, partial, provenance, report, tables
+    from isthmus.experiment.config import Experiment
+    from isthmus.showing import page, partial, provenance, report
+    from isthmus.statistics import tidy
 
-    experiment = config.load(snakemake.config)
+    experiment = Experiment(**snakemake.params.shown)
     out = Path(snakemake.output.page)
     if snakemake.params.partial:
         found = partial.find(experiment, out.parent)
     else:
         found = partial.Found(
-            tables.load(out.parent),
+            tidy.load(out.parent),
             [Path(path) for path in snakemake.input.rows],
             [Path(path) for path in snakemake.input.histories],
             lacking=[],

@@ -4,9 +4,9 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from isthmus.data import subsets
-    from isthmus.experiment import config
+    from isthmus.experiment import parameters
+    from isthmus.experiment.config import Dataset
 
-    name = snakemake.wildcards.dataset
-    dataset = config.load(snakemake.config).datasets[name]
+    dataset = Dataset(**parameters.with_files(snakemake.params.settings, snakemake.input.files))
     fetched = Path(snakemake.input.fetched[0]) if snakemake.input.fetched else None
-    subsets.write(name, dataset, fetched, Path(snakemake.output.train).parent)
+    subsets.write(snakemake.wildcards.dataset, dataset, fetched, Path(snakemake.output.train).parent)

@@ -7,6 +7,7 @@ from typing import Any
 
 from isthmus.caches.identity import Anchor, key, plain
 from isthmus.models import hf_folders
+from isthmus.models.configurations import stated_config
 
 RECORD = "checkpoint.json"
 # The same two settings under the names that architectures give them.
@@ -93,9 +94,6 @@ def architecture(folder: Path) -> Architecture:
     Raises:
         errors.ConfigError: its config.json cannot be read.
     """
-    # Transformers takes seconds to import; what a checkpoint's record says needs none of it.
-    from isthmus.models.configurations import stated_config
-
     return Architecture.of(stated_config(folder))
 
 

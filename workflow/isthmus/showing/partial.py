@@ -4,7 +4,17 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
+from isthmus import stored
+from isthmus.experiment import jobs, layout, outputs
+from isthmus.experiment.cells import Cell, cells
+from isthmus.experiment.config import Experiment
 from isthmus.showing import status
+from isthmus.statistics import connectivity, tidy
+
+# The files of a cell that connectivity reduces its rows to.
+REDUCED = (layout.METRICS, layout.DELTAS, layout.MEANS)
 
 
 @dataclass(frozen=True)
@@ -17,108 +27,94 @@ class Found:
     lacking: list[str]
 
 
-def find(experiment, results: Path) -> Found:
+def find(experiment: Experiment, results: Path) -> Found:
     """Look through the folder of an experiment; nothing in it is changed."""
-    from isthmus.showing import tables
-    from isthmus.statistics import connectivity
+    every = cells(experiment).values()
 
-    rows = _existing(experiment, results, "paths/{model}/{dataset}/step{step}/seed{seed}.parquet")
-    scores = _existing(experiment, results, "evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet")
+    def there(rule: str, template: str = "", of=every) -> list[Path]:
+        """The files of a rule's jobs that are there."""
+        paths = [results / name for name in jobs.files(experiment, of, rule, template)]
+        return [path for path in paths if path.exists()]
+
+    rows = there("interpolate")
     amounts = {name: model.pretraining_steps for name, model in experiment.models.items()}
     with tempfile.TemporaryDirectory() as folder:
-        cells = [
-            _reduce(experiment, results, Path(folder), *cell)
-            for cell in dict.fromkeys((row.parts[-4], row.parts[-3]) for row in rows)
+        reduced = [
+            _reduce(cell, measured, experiment.paths.intervals, results, Path(folder))
+            for cell in every
+            if (measured := there("interpolate", of=[cell]))
         ]
         inputs = {
-            "metrics": [metrics for metrics, _, _ in cells],
-            "deltas": [deltas for _, deltas, _ in cells],
-            "means": [means for _, _, means in cells],
-            "pairs": [path.with_suffix(".pairs.parquet") for path in rows],
-            "evaluations": scores,
+            "metrics": [metrics for metrics, _, _ in reduced],
+            "deltas": [deltas for _, deltas, _ in reduced],
+            "means": [means for _, _, means in reduced],
+            "pairs": [_pairs(results, row) for row in rows],
+            "evaluations": there("evaluate"),
         }
-        outputs = {name: f"{folder}/{name}.csv" for name in tables.FILES}
-        there = {name: [str(f) for f in files] for name, files in inputs.items() if files}
-        breakdowns = sorted((results / "data").glob("*/breakdown/*.parquet"))
-        connectivity.collect(experiment.experiment, amounts, there, outputs, breakdowns)
+        csv_files = {name: f"{folder}/{name}.csv" for name in outputs.TIDY}
+        given = {name: [str(f) for f in files] for name, files in inputs.items() if files}
+        breakdowns = [path for _, path in layout.found(results, layout.BREAKDOWN)]
+        connectivity.collect(experiment.experiment, amounts, given, csv_files, breakdowns)
         frames = {
-            name: tables.read(Path(outputs[name])) if name in there else _empty(name) for name in inputs
+            name: tidy.read(Path(csv_files[name])) if name in given else _empty(name) for name in inputs
         }
     for name in ("metrics", "deltas"):
-        frames[name] = tables.with_intervals(frames[name], frames["means"])
-    histories = _existing(
-        experiment, results, "checkpoints/{model}/{dataset}/seed{seed}/step{step}/history.parquet"
-    )
+        frames[name] = tidy.with_intervals(frames[name], frames["means"])
+    histories = there("finetune", layout.HISTORY)
     return Found(frames, rows, histories, unfinished(experiment, results))
 
 
-def unfinished(experiment, results: Path) -> list[str]:
+def unfinished(experiment: Experiment, results: Path) -> list[str]:
     """Each run that has not come to its end, a line each, with the log that says why."""
     lines = []
-    for model, dataset in experiment.cell_list():
-        steps, rows = experiment.cell_steps(model, dataset), experiment.cell_rows(model, dataset)
-        for seed in experiment.cell_runs(model, dataset):
-            run = results, model, dataset, seed
-            lacking = [step for step in steps if not status.trained(rows, *run, step)]
+    for cell in cells(experiment).values():
+        for seed in cell.seeds:
+            lacking = [step for step in cell.steps if not status.trained(results, cell, seed, step)]
             if lacking:
-                job = "initialize" if lacking[0] == 0 else "finetune"
-                name = f"{model}-{dataset}-seed{seed}" + (f"-step{lacking[0]}" if lacking[0] else "")
-                log = results / "logs" / job / f"{name}.log"
-                said = f"; log: {log}" if log.exists() else ""
+                template = layout.log("finetune" if lacking[0] else "initialize")
+                run = {"model": cell.model, "dataset": cell.dataset, "seed": seed, "step": lacking[0]}
+                log = results / layout.filled(template, **run)
+                where = f"; log: {log}" if log.exists() else ""
                 lines.append(
-                    f"the run {model} on {dataset}, seed {seed}: no checkpoint at step {lacking[0]}{said}"
+                    f"the run {cell.model} on {cell.dataset}, seed {seed}: no checkpoint at step "
+                    f"{lacking[0]}{where}"
                 )
     return lines
 
 
-def _existing(experiment, results, pattern):
-    """The files of a pattern that are there, in the config's order."""
-    names = [
-        pattern.format(model=model, dataset=dataset, step=step, seed=seed)
-        for model, dataset in experiment.cell_list()
-        for step in experiment.cell_steps(model, dataset)
-        for seed in experiment.cell_runs(model, dataset)
-    ]
-    return [results / name for name in dict.fromkeys(names) if (results / name).exists()]
+def _pairs(results: Path, row: Path) -> Path:
+    """The file of pairs that stands beside a row."""
+    return results / layout.filled(layout.ROW_PAIRS, **layout.parsed(layout.ROW, row))
 
 
-def _reduce(experiment, results, folder, model, dataset):
+def _reduce(cell: Cell, rows: list[Path], k: int, results: Path, folder: Path) -> list[Path]:
     """The metrics, deltas and means of a cell: those of the workflow where they are of just these rows."""
-    from isthmus import stored
-    from isthmus.statistics import connectivity
-
-    rows = _existing(experiment, results, f"paths/{model}/{dataset}/step{{step}}/seed{{seed}}.parquet")
-    parts = (".parquet", ".deltas.parquet", ".means.parquet")
-    made = [results / "connectivity" / model / f"{dataset}{part}" for part in parts]
+    names = [layout.filled(template, model=cell.model, dataset=cell.dataset) for template in REDUCED]
+    known = [results / name for name in names]
     newest = max(path.stat().st_mtime for path in rows)
-    start, k = experiment.cell_delta_from(model, dataset), experiment.paths.intervals
-    if all(path.exists() and path.stat().st_mtime >= newest for path in made) and _of(made, rows, k, start):
-        return made
-    reduced = connectivity.cell(rows, k, start)
-    written = [folder / model / path.name for path in made]
+    if all(path.exists() and path.stat().st_mtime >= newest for path in known) and _are_of(
+        known, rows, k, cell.delta_from
+    ):
+        return known
+    reduced = connectivity.cell(rows, k, cell.delta_from)
+    written = [folder / name for name in names]
     written[0].parent.mkdir(parents=True, exist_ok=True)
     for frame, path in zip((reduced.metrics, reduced.deltas, reduced.means), written, strict=True):
         stored.write_frame(path, frame)
     return written
 
 
-def _of(made, rows, k, start):
-    """Whether metrics and deltas were made of these rows, with this K and start: any may be another now."""
-    import pandas as pd
-
-    metrics = pd.read_parquet(made[0], columns=["step", "seed_b", "k"])
-    ends = {(int(path.parent.name[4:]), int(path.stem[4:])) for path in rows}
-    starts = set(pd.read_parquet(made[1], columns=["from_step"])["from_step"])
-    of_rows = set(zip(metrics["step"], metrics["seed_b"], strict=True)) == ends
-    return of_rows and set(metrics["k"].dropna()) == {k} and starts <= {start}
+def _are_of(reduced: list[Path], rows: list[Path], k: int, start: int) -> bool:
+    """Whether metrics and deltas are of these rows, with this K and start: any may be another now."""
+    metrics = pd.read_parquet(reduced[0], columns=["step", "seed_b", "k"])
+    ends = {(row["step"], row["seed"]) for row in (layout.parsed(layout.ROW, path) for path in rows)}
+    starts = set(pd.read_parquet(reduced[1], columns=["from_step"])["from_step"])
+    same = set(zip(metrics["step"], metrics["seed_b"], strict=True)) == ends
+    return same and set(metrics["k"].dropna()) == {k} and starts <= {start}
 
 
-def _empty(name):
+def _empty(name: str) -> pd.DataFrame:
     """A tidy frame with its columns and no row."""
-    import pandas as pd
-
-    from isthmus.statistics import connectivity
-
     keys = ["experiment", "model", "pretraining_steps", "dataset"]
     columns = {
         "metrics": connectivity.METRIC_COLUMNS,

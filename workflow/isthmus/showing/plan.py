@@ -7,7 +7,6 @@ named. Nothing is downloaded, and no PyTorch is imported.
 
 import json
 import math
-import struct
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,7 +16,9 @@ from statistics import mean
 from typing import NamedTuple
 
 from isthmus import stored
+from isthmus.experiment import dependencies, folders, layout
 from isthmus.experiment.config import Columns, Dataset, Experiment, HubSource
+from isthmus.experiment.jobs import Job
 from isthmus.models import hf_folders
 
 # Effective rates of one device in TFLOP/s, where nothing is measured yet: what an A100 may reach in training,
@@ -27,14 +28,6 @@ CPU_RATE = 0.03
 STARTUP = 20.0  # seconds of a job that runs a model before and after its work
 ALPHAS = 25  # of an adaptive path: 15 to 40 are usual
 REPLICATE_BYTES = 2 * 8  # of loss and error, for each replicate, set and alpha
-
-
-class Job(NamedTuple):
-    """A job that the workflow may run: its rule, its wildcards, and a file that is there when it is done."""
-
-    rule: str
-    wildcards: dict[str, str]
-    file: Path
 
 
 # ------------------------------------------------------------------------------------------ shapes and tokens
@@ -130,7 +123,7 @@ class Sizes:
         if model.pretraining is not None:
             rung = self.experiment.pretraining[model.pretraining]
             return encoder(rung.layers, rung.width, 100, 64)
-        for folder in filter(None, (self.results / "models" / name, model.folder)):
+        for folder in filter(None, (self.results / layout.filled(layout.MODEL, model=name), model.folder)):
             if (folder / "model.json").is_file():
                 hf_folders.read_record(folder)
             if (folder / "config.json").is_file():
@@ -163,8 +156,8 @@ class Sizes:
         return (self.experiment.evaluation.train_examples or test) if part == "train" else test
 
     def _part(self, dataset: str, part: str, columns: Columns) -> int:
-        name = "subset" if part == "test" else part
-        path = self.results / "data" / dataset / f"{name}.json"
+        summary = layout.SUBSET if part == "test" else layout.SET_SUMMARY
+        path = self.results / layout.filled(summary, dataset=dataset, set=part)
         if path.is_file():
             found = stored.read_json(path)
             return found["test"]["rows"] if part == "test" else found[part]["rows"]
@@ -174,19 +167,12 @@ class Sizes:
 
     def _length(self, model: str, dataset: str) -> float:
         """Mean tokens of an example."""
-        path = self.results / "tokens" / model / dataset / "train.safetensors"
+        path = self.results / layout.filled(layout.TOKENS, model=model, dataset=dataset, set="train")
         if path.is_file():
             arrays = stored.read_arrays(path)
             return len(arrays["ids"]) / max(1, len(arrays["offsets"]) - 1)
         columns = self.experiment.datasets[dataset]
         return min(self._source(dataset, columns).tokens, columns.max_length)
-
-
-def safetensors_shapes(path: Path) -> dict[str, list[int]]:
-    """The shapes of a safetensors file's tensors, from its header alone."""
-    with open(path, "rb") as file:
-        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-    return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
 
 
 def read_shape(folder: Path) -> Shape:
@@ -200,7 +186,7 @@ def read_shape(folder: Path) -> Shape:
     inner = first("intermediate_size", "n_inner", "hidden_dim", "ffn_dim") or 4 * width
     weights = folder / "model.safetensors"
     if weights.is_file():
-        parameters = sum(math.prod(shape) for shape in safetensors_shapes(weights).values())
+        parameters = sum(math.prod(entry["shape"]) for entry in folders.header(str(folder), weights).values())
         return Shape(layers, width, inner, parameters)
     positions = first("max_position_embeddings", "n_positions")
     return encoder(layers, width, first("vocab_size"), positions, first("type_vocab_size"), inner)
@@ -211,8 +197,8 @@ def read_shape(folder: Path) -> Shape:
 
 def measured_seconds(results: Path, model: str, dataset: str) -> float | None:
     """Seconds an update took in a cell's own training so far; None where there was none."""
-    files = (results / "checkpoints" / model / dataset).glob("seed*/step*/history.parquet")
-    seconds = [stored.read_table(path, ["seconds"])["seconds"].to_numpy().mean() for path in files]
+    histories = layout.found(results, layout.HISTORY, model=model, dataset=dataset)
+    seconds = [stored.read_table(path, ["seconds"])["seconds"].to_numpy().mean() for _, path in histories]
     return mean(seconds) if seconds else None
 
 
@@ -250,7 +236,7 @@ class Costs:
     def _measure(self, model: str, dataset: str) -> float:
         """One set of weights on all evaluation sets."""
         length = self.sizes.length(model, dataset)
-        sets = ("train", "test", *self.experiment.datasets[dataset].sets)
+        sets = dependencies.sets(self.experiment, dataset)
         examples = sum(self.sizes.rows(dataset, part) for part in sets)
         return examples * length * self.sizes.shape(model).flops(length) / self.rate
 

@@ -2,10 +2,12 @@
 
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 from isthmus import stored
 from isthmus.caches import state
+from isthmus.experiment import layout
 
 
 def read(experiment, results: Path) -> dict:
@@ -15,44 +17,81 @@ def read(experiment, results: Path) -> dict:
         experiment: the typed config, which says which models are rungs of one pre-training.
         results: the experiment's folder.
     """
-    from importlib.metadata import version
-
-    models = {path.parent.name: _record(path) for path in sorted((results / "models").glob("*/model.json"))}
-    data = {path.parent.name: _record(path) for path in sorted((results / "data").glob("*/subset.json"))}
-    runs: dict[Path, list[dict]] = {}
-    for path in sorted((results / "checkpoints").glob("*/*/seed*/step*/checkpoint.json")):
-        runs.setdefault(path.parents[1], []).append(_record(path))
+    models = {key["model"]: _record(path) for key, path in layout.found(results, layout.MODEL_RECORD)}
+    data = {key["dataset"]: _record(path) for key, path in layout.found(results, layout.SUBSET)}
+    runs: dict[tuple[str, str, int], list[dict]] = {}
+    for key, path in layout.found(results, layout.RECORD):
+        runs.setdefault((key["model"], key["dataset"], key["seed"]), []).append(_record(path))
     ends = {run: max(records, key=lambda record: record["step"]) for run, records in runs.items()}
     last = list(ends.values())
     drawing = {name: version(name) for name in ("matplotlib", "pandas", "seaborn")}
     return {
         "python": platform.python_version(),
         "versions": _versions(last) | drawing,
-        "model": {name: _said(record, "origin", "revision", "sha256") for name, record in models.items()},
+        "model": {name: _known(record, "origin", "revision", "sha256") for name, record in models.items()},
         "data": {
             name: {
-                "source": _said(record["source"], *record["source"]) | _said(record, "revision"),
-                **{part: _said(record[part], "rows", "ids_sha256") for part in ("train", "test")},
+                "source": _known(record["source"], *record["source"]) | _known(record, "revision"),
+                **{part: _known(record[part], "rows", "ids_sha256") for part in ("train", "test")},
                 **_left_out(record.get("counts", {})),
-                **_further(results / "data" / name),
+                **_further(results, name),
             }
             for name, record in data.items()
         },
         "hardware": {
             "computed on": sorted({device for record in last for device in _seconds(record)}) or "unknown",
             "page made on": f"{platform.platform(terse=True)}, {platform.machine()}, {os.cpu_count()} cores",
+            **({"mixed": mixtures} if (mixtures := mixed(runs)) else {}),
         },
         "time spent": {
             "pre-training": _spent((_pretraining(experiment, name), one) for name, one in models.items()),
             "fine-tuning": _spent(
-                ((run.parent, part.get("identity", run)), part)
+                ((run[:2], part.get("identity", run)), part)
                 for run, record in ends.items()
                 for part in (record, record.get("trunk", {}))
             ),
-            "measuring": _spent([("all", {"spent": state.spent_measuring(results / "journal")})]),
-            "jobs": sum(1 for _ in (results / "benchmarks").rglob("*.tsv")),
+            "measuring": _spent([("all", {"spent": state.spent_measuring(results / layout.JOURNALS)})]),
+            "jobs": sum(1 for _ in (results / layout.BENCHMARKS).rglob("*.tsv")),
         },
     }
+
+
+# What can change the bits of a training without being another training, by its key in a checkpoint's record.
+PLATFORM = {"hardware": "kinds of device", "torch": "versions of PyTorch"}
+
+
+def mixed(runs: dict[tuple[str, str, int], list[dict]]) -> dict[str, str]:
+    """A sentence for each cell whose runs, or any one of them, mix kinds of device or versions of PyTorch.
+
+    Args:
+        runs: by (model, data set, seed) the records of a run's checkpoints; what one lacks is not known.
+
+    Returns:
+        By cell, such as `bert on sick`; those that mix nothing, as far as is known, are left out.
+    """
+    found = {}
+    for model, dataset in dict.fromkeys(run[:2] for run in runs):
+        clauses = []
+        for key, kinds in PLATFORM.items():
+            by_seed = {
+                seed: {value for record in records for value in record.get(key, [])} - {"unknown"}
+                for (*cell, seed), records in runs.items()
+                if cell == [model, dataset]
+            }
+            values = set().union(*by_seed.values())
+            if len(values) > 1:
+                seeds = [str(seed) for seed, own in by_seed.items() if len(own) > 1]
+                within = (
+                    f"within seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
+                    if seeds
+                    else "between seeds"
+                )
+                clauses.append(f"{kinds} ({', '.join(sorted(values))}; {within})")
+        if clauses:
+            found[f"{model} on {dataset}"] = (
+                f"trained on several {' and '.join(clauses)}: the same bits are promised on one of each only"
+            )
+    return found
 
 
 def lines(values: dict, prefix: str = "") -> list[tuple[str, str]]:
@@ -83,11 +122,11 @@ def _left_out(counts: dict[str, int]) -> dict[str, int]:
     }
 
 
-def _further(folder: Path) -> dict[str, dict]:
+def _further(results: Path, dataset: str) -> dict[str, dict]:
     """The rows of a data set's further sets, by the set's name."""
-    counts = {
-        path.stem: _record(path)["counts"] for path in sorted(folder.glob("*.json")) if path.stem != "subset"
-    }
+    subset = results / layout.filled(layout.SUBSET, dataset=dataset)
+    summaries = layout.found(results, layout.SET_SUMMARY, dataset=dataset)
+    counts = {key["set"]: _record(path)["counts"] for key, path in summaries if path != subset}
     return {name: {"rows": found["subset"], **_left_out(found)} for name, found in counts.items()}
 
 
@@ -95,7 +134,7 @@ def _record(path):
     return stored.read_json(path)
 
 
-def _said(record, *keys):
+def _known(record, *keys):
     return {key: record[key] for key in keys if record.get(key) is not None}
 
 
@@ -122,9 +161,9 @@ def _spent(records):
             has what had been spent when it was written, so the one with the most is counted.
     """
     most: dict = {}
-    for what, record in records:
+    for trained, record in records:
         if "spent" in record:
-            most.setdefault(what, []).append(record["spent"])
+            most.setdefault(trained, []).append(record["spent"])
     spent = [max(ones, key=lambda one: (one["attempts"], one["cpu_seconds"])) for ones in most.values()]
     attempts = sum(one["attempts"] for one in spent)
     if not attempts:
@@ -132,8 +171,11 @@ def _spent(records):
     devices = sorted({device for one in spent for device in one["seconds"]})
     minutes = {device: sum(one["seconds"].get(device, 0.0) for one in spent) / 60 for device in devices}
     hours = sum(one["cpu_seconds"] for one in spent) / 3600
-    said = [f"{minutes[device]:.1f} minutes on {device}" for device in devices]
-    return [*said, f"{hours:.2f} CPU hours", f"attempts: {attempts}"]
+    return [
+        *(f"{minutes[device]:.1f} minutes on {device}" for device in devices),
+        f"{hours:.2f} CPU hours",
+        f"attempts: {attempts}",
+    ]
 
 
 def _seconds(record):

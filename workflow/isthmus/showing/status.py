@@ -2,29 +2,31 @@
 
 from pathlib import Path
 
-WHAT = {
-    "trained": "checkpoints/{model}/{dataset}/seed{seed}/step{step}/model.safetensors",
-    "evaluated": "evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet",
-    "rows": "paths/{model}/{dataset}/step{step}/seed{seed}.parquet",
+from isthmus.errors import ConfigError
+from isthmus.experiment import experiment_files, inputs, layout
+from isthmus.experiment.cells import Cell, cells
+from isthmus.experiment.config import Experiment
+
+# What is counted, and how it is called where some of it is left.
+COUNTED = {
+    layout.WEIGHTS: "checkpoints to train",
+    layout.EVALUATION: "to evaluate",
+    layout.ROW: "rows of paths to measure",
 }
 
 
-def status(experiment, results: Path) -> str:
+def status(experiment: Experiment, results: Path) -> str:
     """A table of cells by step; each entry counts seeds trained, evaluated, and rows of paths measured."""
     lines = [f"{experiment.experiment}: seeds trained / evaluated / rows of paths measured, by step"]
-    table, left = [], dict.fromkeys(WHAT, 0)
-    for model, dataset in experiment.cell_list():
-        entries, rows = [f"{model} on {dataset}"], experiment.cell_rows(model, dataset)
-        for step in experiment.cell_steps(model, dataset):
+    table, left = [], dict.fromkeys(COUNTED, 0)
+    for cell in cells(experiment).values():
+        entries = [f"{cell.model} on {cell.dataset}"]
+        for step in cell.steps:
             counts = []
-            for what, pattern in WHAT.items():
-                of = experiment.cell_rows if what == "rows" else experiment.cell_runs
-                seeds = list(of(model, dataset))
-                if what == "trained":
-                    there = sum(trained(rows, results, model, dataset, s, step) for s in seeds)
-                else:
-                    there = sum(_path(results, pattern, model, dataset, s, step).exists() for s in seeds)
-                left[what] += len(seeds) - there
+            for template in COUNTED:
+                seeds = list(cell.rows) if template == layout.ROW else cell.seeds
+                there = sum(_is_there(results, template, cell, seed, step) for seed in seeds)
+                left[template] += len(seeds) - there
                 counts.append(f"{there}/{len(seeds)}")
             entries.append(f"step {step:,}: {' '.join(counts)}")
         table.append(entries)
@@ -33,47 +35,41 @@ def status(experiment, results: Path) -> str:
     return "\n".join([*lines, _left(left, results)])
 
 
-def trained(
-    rows: dict[int, list[int]], results: Path, model: str, dataset: str, seed: int, step: int
-) -> bool:
+def trained(results: Path, cell: Cell, seed: int, step: int) -> bool:
     """True where a checkpoint is there, or was and is needed no more.
 
     Its weights go, with `keep: last`, or by hand, once its evaluation and all paths that end at it are there.
-    `rows` are the cell's: which seeds' paths end at which.
     """
-    if _path(results, WHAT["trained"], model, dataset, seed, step).exists():
+    if _exists(results, layout.WEIGHTS, cell, seed, step):
         return True
-    ending = [row for row, others in rows.items() if seed == row or seed in others]
-    used = [_path(results, WHAT["rows"], model, dataset, row, step) for row in ending]
-    used.append(_path(results, WHAT["evaluated"], model, dataset, seed, step))
-    made = _path(results, WHAT["trained"], model, dataset, seed, step).with_name("checkpoint.json")
-    return made.exists() and all(path.exists() for path in used)
+    measured = [_exists(results, layout.ROW, cell, row, step) for row in cell.rows_of(seed)]
+    measured.append(_exists(results, layout.EVALUATION, cell, seed, step))
+    return _exists(results, layout.RECORD, cell, seed, step) and all(measured)
 
 
-def _path(results, pattern, model, dataset, seed, step):
-    return results / pattern.format(model=model, dataset=dataset, seed=seed, step=step)
+def _is_there(results: Path, template: str, cell: Cell, seed: int, step: int) -> bool:
+    if template == layout.WEIGHTS:
+        return trained(results, cell, seed, step)
+    return _exists(results, template, cell, seed, step)
 
 
-def _left(left, results):
-    words = {
-        "trained": "checkpoints to train",
-        "evaluated": "to evaluate",
-        "rows": "rows of paths to measure",
-    }
-    parts = [f"{count} {words[what]}" for what, count in left.items() if count]
+def _exists(results: Path, template: str, cell: Cell, seed: int, step: int) -> bool:
+    name = layout.filled(template, model=cell.model, dataset=cell.dataset, seed=seed, step=step)
+    return (results / name).exists()
+
+
+def _left(left: dict[str, int], results: Path) -> str:
+    parts = [f"{count} {COUNTED[template]}" for template, count in left.items() if count]
     if parts:
         return f"left: {', '.join(parts)}; then the report"
-    page = results / "report.html"
+    page = results / layout.REPORT
     return f"left: nothing but the report, {page}" if not page.exists() else f"all is there: {page}"
 
 
 def main(files: list[str]) -> None:
     """Read the experiment from its files and print where it stands; say what `make run` would refuse."""
-    from isthmus.errors import ConfigError
-    from isthmus.experiment import experiment_files, inputs
-
     try:
         experiment = inputs.checked(experiment_files.read(files), ", ".join(files))
     except ConfigError as error:
         raise SystemExit(f"Error: {error}") from None
-    print(status(experiment, Path("results") / experiment.experiment))
+    print(status(experiment, Path(layout.results(experiment.experiment))))

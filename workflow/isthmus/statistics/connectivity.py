@@ -12,6 +12,7 @@ import pandas as pd
 
 from isthmus import metrics, stored
 from isthmus.bootstrap import percentile_interval
+from isthmus.experiment import layout
 from isthmus.measuring import evaluation
 from isthmus.space import sampling
 
@@ -21,6 +22,8 @@ NESTED_REPLICATES = 200
 NESTED = ("BH_nested", "CG_nested", "ICG_nested")
 KEYS = ["step", "seed_a", "seed_b", "set", "quantity", "metric", "k"]
 INTERVAL = ["value", "low", "high"]
+# The files of a cell whose rows its folders name.
+CELL_FILES = {"metrics": layout.METRICS, "deltas": layout.DELTAS, "means": layout.MEANS}
 METRIC_COLUMNS = [*KEYS, *INTERVAL, "error", "alpha", "chord_low", "chord_high", "alphas"]
 DELTA_KEYS = ["seed_a", "seed_b", "set", "quantity", "metric", "k"]
 DELTA_COLUMNS = ["from_step", "to_step", *DELTA_KEYS, *INTERVAL]
@@ -245,7 +248,7 @@ def collect(
         stored.write_csv(Path(outputs[name]), frame)
     cells: dict[str, list[Path]] = defaultdict(list)
     for path in map(Path, inputs.get("means", [])):
-        cells[_dataset("means", path)].append(path)
+        cells[layout.parsed(layout.MEANS, path)["dataset"]].append(path)
     found = [differences(files).assign(dataset=dataset) for dataset, files in cells.items()]
     if not found:
         return
@@ -254,32 +257,22 @@ def collect(
     stored.write_csv(Path(outputs["differences"]), frame[[*leading, *frame.columns.drop(leading)]])
 
 
-def _dataset(name: str, path: Path) -> str:
-    """The data set of a file of a cell, such as `sick` of `sick.deltas.parquet`."""
-    return path.name.removesuffix(".parquet" if name == "metrics" else f".{name}.parquet")
-
-
 def _breakdowns(files: Iterable[Path]) -> dict[str, pd.DataFrame]:
     """The breakdowns of each data set in one frame."""
     parts: dict[str, list[pd.DataFrame]] = {}
     for path in files:
-        parts.setdefault(path.parts[-3], []).append(stored.read_frame(path))
+        parts.setdefault(layout.parsed(layout.BREAKDOWN, path)["dataset"], []).append(stored.read_frame(path))
     return {dataset: pd.concat(frames, ignore_index=True) for dataset, frames in parts.items()}
 
 
 def _collected(name: str, path: Path, breakdowns: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One file's rows, led by the model and the data set (and seed and step) that its folders name."""
     if name == "evaluations":
-        model, dataset, seed, step = path.parts[-4:]
-        keys = {
-            "model": model,
-            "dataset": dataset,
-            "seed": int(seed.removeprefix("seed")),
-            "step": int(step.removeprefix("step").removesuffix(".parquet")),
-        }
-        return pd.DataFrame([{**keys, **row} for row in evaluation_rows(path, breakdowns.get(dataset))])
+        keys = layout.parsed(layout.EVALUATION, path)
+        rows = evaluation_rows(path, breakdowns.get(keys["dataset"]))
+        return pd.DataFrame([{**keys, **row} for row in rows])
     frame = stored.read_frame(path)
     if name != "pairs":
-        frame.insert(0, "model", path.parent.name)
-        frame.insert(1, "dataset", _dataset(name, path))
+        for place, (key, value) in enumerate(layout.parsed(CELL_FILES[name], path).items()):
+            frame.insert(place, key, value)
     return frame.drop(columns="samples", errors="ignore")

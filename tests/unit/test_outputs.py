@@ -1,0 +1,50 @@
+"""What an experiment shows, by name, as its settings alone say."""
+
+from isthmus.experiment import outputs
+from isthmus.showing import figures
+
+from tests.unit.synthetic import experiment
+
+
+def names(chosen):
+    return [figure.name for figure in outputs.figures(chosen)]
+
+
+def test_figures_follow_from_the_settings():
+    assert names(experiment()) == [
+        "training",
+        "cg-over-finetuning",
+        "cg-over-pretraining",
+        "pairs-entailment",
+        "pairs-paraphrase",
+        "curves-entailment-tiny-0",
+        "curves-entailment-tiny_600",
+        "curves-paraphrase-tiny_600",
+    ]
+    apart = experiment(cells=[["tiny-0", "entailment"], ["tiny_600", "paraphrase"]])
+    assert "cg-over-pretraining" not in names(apart)
+
+
+def test_generalisation_is_shown_from_six_runs_on():
+    cell = {"cells": [["tiny_600", "entailment"]]}
+    assert "generalisation-entailment" not in names(experiment(seeds=range(5), **cell))
+    assert "generalisation-entailment" in names(experiment(seeds=range(6), **cell))
+
+
+def test_each_figure_has_a_caption():
+    assert list(figures.captions(experiment())) == names(experiment())
+
+
+def test_tables_are_those_of_data_sets_with_a_cell():
+    assert outputs.tables(experiment()) == ["entailment", "paraphrase", "evaluations"]
+    assert outputs.tables(experiment(cells=[["tiny-0", "entailment"]])) == ["entailment", "evaluations"]
+
+
+def test_training_run_is_the_last_model_and_first_seed_unless_set():
+    assert outputs.training_run(experiment()) == ("tiny_600", 42)
+    assert outputs.training_runs(experiment()) == [
+        ("tiny_600", "entailment", 42),
+        ("tiny_600", "paraphrase", 42),
+    ]
+    chosen = experiment(figures={"training_model": "tiny-0", "training_seed": 44})
+    assert outputs.training_runs(chosen) == [("tiny-0", "entailment", 44)]

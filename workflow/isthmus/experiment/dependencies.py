@@ -1,0 +1,90 @@
+"""What jobs read: the files, under `results/<experiment>/` or the user's own, that are inputs of rules."""
+
+from isthmus.experiment import jobs, layout, outputs
+from isthmus.experiment.cells import Cell
+from isthmus.experiment.config import Columns, Experiment
+
+
+def source_files(columns: Columns) -> list[str]:
+    """The user's own files that a set is read from; they re-run it when they change."""
+    return [str(path) for path in columns.source.paths] if columns.source.kind == "files" else []
+
+
+def fetched_rows(columns: Columns, dataset: str, name: str) -> list[str]:
+    """The local copy of a set that comes from the hub."""
+    fetched = layout.filled(layout.FETCHED_ROWS, dataset=dataset, name=name)
+    return [fetched] if columns.source.kind == "hub" else []
+
+
+def rows_broken_down(dataset: str, name: str) -> list[str]:
+    """The rows of the sets that one source's breakdown is of."""
+    sets = ("train", "test") if name == jobs.MAIN else (name,)
+    return [layout.filled(layout.SET_ROWS, dataset=dataset, set=part) for part in sets]
+
+
+def previous_rung(experiment: Experiment, model: str) -> list[str]:
+    """The rung before one of the same pre-training: its states are where this one goes on."""
+    return [
+        layout.filled(layout.MODEL_WEIGHTS, model=rung) for rung in jobs.rungs_before(experiment, model)[-1:]
+    ]
+
+
+def sets(experiment: Experiment, dataset: str) -> list[str]:
+    """The evaluation sets of a data set, its own parts first."""
+    return ["train", "test", *experiment.datasets[dataset].sets]
+
+
+def tokens(experiment: Experiment, cell: Cell) -> list[str]:
+    """The tokens of all evaluation sets of a cell."""
+    return [
+        layout.filled(layout.TOKENS, model=cell.model, dataset=cell.dataset, set=name)
+        for name in sets(experiment, cell.dataset)
+    ]
+
+
+def weights(cell: Cell, seed: int | str, step: int | str) -> str:
+    """The weights of a checkpoint: the one file by which the DAG knows it."""
+    return layout.filled(layout.WEIGHTS, model=cell.model, dataset=cell.dataset, seed=seed, step=step)
+
+
+def previous_weights(cell: Cell, seed: int | str, step: int) -> str:
+    """The weights that a segment goes on from: those of the checkpoint before it."""
+    return weights(cell, seed, cell.step_before(step))
+
+
+def other_weights(cell: Cell, seed: int, step: int | str) -> list[str]:
+    """The weights of the runs before one that its row's paths begin at."""
+    return [weights(cell, other, step) for other in cell.rows[seed]]
+
+
+def start(cell: Cell, seed: int) -> list[str]:
+    """The weights that a run began from; none where they are not known."""
+    return [weights(cell, seed, 0)] if 0 in cell.steps else []
+
+
+def other_starts(cell: Cell, seed: int) -> list[str]:
+    """What the runs before one began from, where that may be another body: with checkpoints of others."""
+    known = cell.adopted and 0 in cell.steps
+    return [weights(cell, other, 0) for other in cell.rows[seed]] if known else []
+
+
+def last_rows(cell: Cell) -> list[str]:
+    """The rows of a cell's last step."""
+    return [
+        layout.filled(layout.ROW, model=cell.model, dataset=cell.dataset, step=cell.steps[-1], seed=seed)
+        for seed in cell.rows
+    ]
+
+
+def last_weights(cell: Cell) -> list[str]:
+    """The weights of each run's last checkpoint, of those that are trained here."""
+    return [] if cell.adopted else [weights(cell, seed, cell.steps[-1]) for seed in cell.seeds]
+
+
+def shown_histories(experiment: Experiment, cells: dict[tuple[str, str], Cell]) -> list[str]:
+    """The training histories of the run that the training figure shows, on each data set."""
+    return [
+        layout.filled(layout.HISTORY, model=model, dataset=dataset, seed=seed, step=step)
+        for model, dataset, seed in outputs.training_runs(experiment)
+        for step in cells[model, dataset].steps[1:]
+    ]

@@ -1,0 +1,179 @@
+"""All jobs of an experiment: each rule with its wildcards, and a file that is there once the job is done."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from isthmus.experiment import data_files, layout, outputs
+from isthmus.experiment.cells import Cell, cells
+from isthmus.experiment.config import Columns, Experiment
+
+Wildcards = dict[str, Any]
+# What a data set's own rows are called beside its further sets, whose names begin with no underscore.
+MAIN = "_main"
+
+
+class Job(NamedTuple):
+    """A job: its rule, its wildcards, and a file that is there when it is done."""
+
+    rule: str
+    wildcards: Wildcards
+    file: Path
+
+
+def jobs(experiment: Experiment) -> list[Job]:
+    """All jobs that the results of an experiment need; what no cell needs has none."""
+    folder, every = Path(layout.results(experiment.experiment)), list(cells(experiment).values())
+    return [
+        Job(rule, wildcards, folder / layout.filled(template, **wildcards))
+        for rule, (template, wildcards_of) in RULES.items()
+        for wildcards in wildcards_of(experiment, every)
+    ]
+
+
+def files(experiment: Experiment, cells: Iterable[Cell], rule: str, template: str = "") -> list[str]:
+    """A file of each job of a rule.
+
+    Args:
+        cells: whose jobs are meant.
+        template: which file; by default the one that is there when a job is done.
+    """
+    done, wildcards_of = RULES[rule]
+    return [layout.filled(template or done, **w) for w in wildcards_of(experiment, list(cells))]
+
+
+def columns(experiment: Experiment, dataset: str, name: str) -> Columns:
+    """The settings of a data set's own rows (`MAIN`) or of one of its further sets."""
+    whole = experiment.datasets[dataset]
+    return whole if name == MAIN else data_files.inherit(whole, whole.sets[name])
+
+
+def rungs_before(experiment: Experiment, model: str) -> list[str]:
+    """The rungs of the same pre-training that a rung goes on from, the nearest last."""
+    rung = experiment.models[model]
+    before = [
+        (other.pretraining_steps, name)
+        for name, other in experiment.models.items()
+        if other.pretraining == rung.pretraining is not None
+        and 0 < other.pretraining_steps < rung.pretraining_steps
+    ]
+    return [name for _, name in sorted(before)]
+
+
+# ---------------------------------------------------------------------------- the wildcards of a rule's jobs
+
+
+def _datasets(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [{"dataset": name} for name in dict.fromkeys(cell.dataset for cell in cells)]
+
+
+def _row_sets(experiment: Experiment, cells: list[Cell]) -> Iterator[Wildcards]:
+    """Data sets and their further sets, as files of rows name them."""
+    for dataset in dict.fromkeys(cell.dataset for cell in cells):
+        for name in (MAIN, *experiment.datasets[dataset].sets):
+            yield {"dataset": dataset, "name": name}
+
+
+def _fetched_sets(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [w for w in _row_sets(experiment, cells) if columns(experiment, **w).source.kind == "hub"]
+
+
+def _broken_down_sets(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [w for w in _row_sets(experiment, cells) if columns(experiment, **w).by]
+
+
+def _further_sets(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    sets = _row_sets(experiment, cells)
+    return [{"dataset": w["dataset"], "set": w["name"]} for w in sets if w["name"] != MAIN]
+
+
+def _fetched_models(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    names = {cell.model for cell in cells}
+    return [{"model": n} for n, m in experiment.models.items() if m.pretraining is None and n in names]
+
+
+def _rungs(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    """Rungs that are pre-trained here, and those that they go on from."""
+    names = {name for cell in cells for name in (cell.model, *rungs_before(experiment, cell.model))}
+    return [{"model": n} for n, m in experiment.models.items() if m.pretraining is not None and n in names]
+
+
+def _cells(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [{"model": cell.model, "dataset": cell.dataset} for cell in cells]
+
+
+def _cell_sets(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [
+        {"model": cell.model, "dataset": cell.dataset, "set": name}
+        for cell in cells
+        for name in experiment.datasets[cell.dataset].sets
+    ]
+
+
+def _runs(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [
+        {"model": cell.model, "dataset": cell.dataset, "seed": seed} for cell in cells for seed in cell.seeds
+    ]
+
+
+def _checkpoints(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    steps = {cell.key: cell.steps for cell in cells}
+    return [
+        run | {"step": step}
+        for run in _runs(experiment, cells)
+        for step in steps[run["model"], run["dataset"]]
+    ]
+
+
+def _trained_runs(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return _runs(experiment, [cell for cell in cells if not cell.adopted])
+
+
+def _segments(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    trained = [cell for cell in cells if not cell.adopted]
+    return [checkpoint for checkpoint in _checkpoints(experiment, trained) if checkpoint["step"]]
+
+
+def _adopted_checkpoints(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return _checkpoints(experiment, [cell for cell in cells if cell.adopted])
+
+
+def _rows(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [
+        {"model": cell.model, "dataset": cell.dataset, "step": step, "seed": seed}
+        for cell in cells
+        for step in cell.steps
+        for seed in cell.rows
+    ]
+
+
+def _once(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [{}]
+
+
+# For each rule a file that is there once a job is done, and its jobs.
+RULES: dict[str, tuple[str, Callable[[Experiment, list[Cell]], Iterable[Wildcards]]]] = {
+    "fetch_dataset": (layout.FETCHED_ROWS, _fetched_sets),
+    "fetch_model": (layout.MODEL_RECORD, _fetched_models),
+    "pretrain": (layout.MODEL_RECORD, _rungs),
+    "subset": (layout.SUBSET, _datasets),
+    "further_set": (layout.SET_SUMMARY, _further_sets),
+    "tokenize": (layout.partly(layout.TOKENS, set="train"), _cells),
+    "tokenize_further": (layout.TOKENS, _cell_sets),
+    "breakdown": (layout.BREAKDOWN, _broken_down_sets),
+    "adopt": (layout.RECORD, _adopted_checkpoints),
+    "initialize": (layout.partly(layout.RECORD, step=0), _trained_runs),
+    "finetune": (layout.RECORD, _segments),
+    "interpolate": (layout.ROW, _rows),
+    "evaluate": (layout.EVALUATION, _checkpoints),
+    "connectivity": (layout.METRICS, _cells),
+    "basins": (layout.BASINS, _cells),
+    "collect": (layout.partly(layout.TIDY, name=outputs.TIDY[0]), _once),
+    "findings": (layout.partly(layout.TIDY, name=outputs.STATEMENTS[0]), _once),
+    "tables": (layout.partly(layout.TABLE, name="evaluations", format=outputs.TABLE_FORMATS[0]), _once),
+    "figures": (
+        layout.partly(layout.FIGURE, name="cg-over-finetuning", format=outputs.FIGURE_FORMATS[0]),
+        _once,
+    ),
+    "report": (layout.REPORT, _once),
+}

@@ -1,0 +1,104 @@
+"""What jobs depend on besides files: the parameters of rules, as plain values that Snakemake compares.
+
+A parameter holds just what its rule's results follow from; whatever else a setting says runs nothing again.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from isthmus.experiment import layout, outputs
+from isthmus.experiment.cells import Cell
+from isthmus.experiment.config import Columns, Experiment
+
+# Settings that no result follows from.
+FREE = {"resources", "keep", "keep_states", "plan"}
+
+
+def rows(columns: Columns) -> dict[str, Any]:
+    """What the rows of a set depend on: neither where files stand, nor what is done with the rows later."""
+    dumped = columns.model_dump(mode="json", exclude={"sets", "training", "max_length", "by"})
+    dumped["source"].pop("paths", None)
+    return dumped
+
+
+def with_files(settings: dict[str, Any], files: Iterable[str]) -> dict[str, Any]:
+    """The settings of `rows` with the user's own files, which are inputs of the rule."""
+    paths = {"paths": list(map(Path, files))} if settings["source"]["kind"] == "files" else {}
+    return settings | {"source": settings["source"] | paths}
+
+
+def head_seeded(cell: Cell) -> bool:
+    """Whether a run's seed draws its head; runs that part later begin with one head."""
+    return "head" in cell.training.vary and not cell.training.fork_at
+
+
+def numerics(experiment: Experiment) -> dict[str, Any]:
+    """Everything that changes bits besides weights and examples."""
+    names = ("device", "precision", "attention", "threads", "deterministic")
+    return {name: getattr(experiment, name) for name in names}
+
+
+def evaluation(experiment: Experiment) -> dict[str, Any]:
+    """What a measurement depends on besides weights, tokens and numerics."""
+    return experiment.evaluation.model_dump(include={"train_examples", "token_budget", "seed"})
+
+
+def bootstrap(experiment: Experiment) -> dict[str, int]:
+    """What intervals over examples depend on besides measurements."""
+    return {"replicates": experiment.evaluation.replicates, "seed": experiment.evaluation.seed}
+
+
+def findings(experiment: Experiment, cells: dict[tuple[str, str], Cell]) -> dict[str, Any]:
+    """What is asked of the numbers: of each cell its steps and where deltas start, and the ladders."""
+    amounts = {name: model.pretraining_steps for name, model in experiment.models.items()}
+    return {
+        "experiment": experiment.experiment,
+        "cells": {key: (cell.steps, cell.delta_from) for key, cell in cells.items()},
+        "ladders": [
+            (ladder, dataset, {model: amounts[model] for model in models})
+            for dataset, ladder, models in outputs.ladder_panels(experiment)
+        ],
+    }
+
+
+def shown(experiment: Experiment) -> dict[str, Any]:
+    """The settings that figures and report show, of which `Experiment(**shown)` is made again.
+
+    What nobody set stays open: settings ask whether something was set.
+    """
+    return experiment.model_dump(exclude=FREE, exclude_unset=True)
+
+
+# ---------------------------------------------------------------------------- where states are kept, and when
+
+
+def states(experiment: Experiment, cell: Cell, seed: int) -> dict[str, Any]:
+    """Where a run's states are kept, those of which steps stay, and the minutes between two saves."""
+    keep = cell.steps if experiment.keep_states == "all" else []
+    return _states(experiment, layout.STATES, keep, cell.training.save_minutes, seed=seed, **_names(cell))
+
+
+def trunk_states(experiment: Experiment, cell: Cell) -> dict[str, Any]:
+    """The same of what all runs of a cell train as one: a state at each checkpoint and where they part."""
+    fork = cell.training.fork_at
+    keep = [*(step for step in cell.steps if step < fork), fork]
+    return _states(experiment, layout.TRUNK_STATES, keep, cell.training.save_minutes, **_names(cell))
+
+
+def pretraining_states(experiment: Experiment, model: str) -> dict[str, Any]:
+    """The same of a pre-training, whose rungs share them."""
+    name = experiment.models[model].pretraining
+    rungs = {m.pretraining_steps for m in experiment.models.values() if m.pretraining == name}
+    keep = sorted(rungs) if experiment.keep_states == "all" else []
+    minutes = experiment.pretraining[name].training.save_minutes
+    return _states(experiment, layout.PRETRAINING_STATES, keep, minutes, pretraining=name)
+
+
+def _states(experiment, template, keep, minutes, **wildcards):
+    folder = Path(layout.results(experiment.experiment), layout.filled(template, **wildcards))
+    return {"folder": folder, "keep": frozenset(keep), "save_minutes": minutes}
+
+
+def _names(cell):
+    return {"model": cell.model, "dataset": cell.dataset}
