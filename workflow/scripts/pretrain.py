@@ -5,15 +5,16 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
 
     from isthmus.experiment import config
     from isthmus.machine import numerics
-    from isthmus.training import pretraining
-    from isthmus.training.training import Cache
+    from isthmus.training.pretraining import Pretraining, pretrain
+    from isthmus.training.saving import Cache
+    from isthmus.training.schedule import Recipe
 
     experiment = config.load(snakemake.config)
     name = experiment.models[snakemake.wildcards.model].pretraining
     rungs = frozenset(m.pretraining_steps for m in experiment.models.values() if m.pretraining == name)
-    pretraining.pretrain(
-        settings=snakemake.params.settings,
-        recipe=snakemake.params.recipe,
+    pretrain(
+        settings=Pretraining(**snakemake.params.settings),
+        recipe=Recipe(**snakemake.params.recipe),
         step=snakemake.params.step,
         numerics=numerics.setup(snakemake.params.numerics),
         cache=Cache(

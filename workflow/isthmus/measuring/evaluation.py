@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from isthmus import stored
-from isthmus.caches import identity, state
+from isthmus.caches import attempts, identity
 from isthmus.caches.identity import CLASSIFICATION, Anchor, Measurement, Point, Resampling
 from isthmus.caches.journal import Journal
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics, autocast
 from isthmus.models import models
+from isthmus.tasks import classification
 
 
 class Examples:
@@ -31,8 +32,7 @@ class Examples:
             return torch.from_numpy(np.array(array)).to(numerics.device)
 
         self.numerics = numerics
-        groups = np.asarray(examples.groups)
-        self.classes = [place(np.flatnonzero(groups == label)) for label in range(groups.max() + 1)]
+        self.classes = classification.classes_by_label(examples.groups, numerics.device)
         order = tokens.batches(examples.lengths, budget)
         self.batches = [
             {name: place(array) for name, array in tokens.collate(examples, index, pad).items()}
@@ -53,10 +53,10 @@ class Examples:
         with torch.inference_mode():
             with autocast(self.numerics):
                 logits = torch.cat([model(**inputs).logits for inputs in self.batches])
-            of_classes = logits[self.position].double().log_softmax(-1)
-            scores = torch.stack([of_classes[:, group].logsumexp(-1) for group in self.classes], dim=1)
-            losses = -scores.gather(1, self.labels[:, None])[:, 0]
-            return {"losses": losses.cpu().numpy(), "predictions": scores.argmax(-1).cpu().numpy()}
+            losses, predictions = classification.losses_and_predictions(
+                logits[self.position], self.labels, self.classes
+            )
+            return {"losses": losses.cpu().numpy(), "predictions": predictions.cpu().numpy()}
 
 
 def measurement(
@@ -68,30 +68,6 @@ def measurement(
 ) -> Measurement:
     """What is measured where a classifier meets a set of examples; its key is the journal's."""
     return Measurement(point, CLASSIFICATION, examples.digest, budget, numerics, resampling)
-
-
-def scores(predictions: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
-    """Accuracy, F1 (binary: of class 1; else macro), Matthews correlation, and the majority class's accuracy.
-
-    Args:
-        predictions, labels: label ids, shape (n,).
-        classes: how many labels there are.
-
-    F1 of a class that is neither predicted nor present is 0; the Matthews correlation is 0 where predictions
-    or labels are constant.
-    """
-    table = np.zeros((classes, classes))
-    np.add.at(table, (labels, predictions), 1)
-    n, hits = table.sum(), np.diag(table)
-    true, predicted = table.sum(1), table.sum(0)
-    f1 = 2 * hits / np.maximum(true + predicted, 1)
-    spread = np.sqrt(n**2 - (predicted**2).sum()) * np.sqrt(n**2 - (true**2).sum())
-    return {
-        "accuracy": hits.sum() / n,
-        "f1": f1[1] if classes == 2 else f1.mean(),
-        "mcc": (hits.sum() * n - (true * predicted).sum()) / spread if spread > 0 else 0.0,
-        "majority": true.max() / n,
-    }
 
 
 def read_sets(files: dict[str, Path], train_examples: int | None, seed: int) -> dict[str, Tokens]:
@@ -130,7 +106,7 @@ def evaluate(
     records = Journal(journal, kind="checkpoint")
     model = None
     parts = []
-    with state.measuring(journal, numerics.device):
+    with attempts.measuring(journal, numerics.device):
         for name, examples in sets.items():
             key = identity.key(measurement(anchor, examples, budget, numerics))
             record = records.get(key)

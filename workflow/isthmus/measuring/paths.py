@@ -15,7 +15,7 @@ import numpy as np
 
 from isthmus import stored
 from isthmus.bootstrap import Bootstrap
-from isthmus.caches import identity, state
+from isthmus.caches import attempts, identity
 from isthmus.caches.identity import Anchor, Distances, Point, Resampling
 from isthmus.caches.journal import Journal
 from isthmus.data.tokens import Tokens
@@ -395,7 +395,7 @@ def interpolate(
         check_same_architecture(end, row.end)
     points, pair_rows = [], []
     folder = row.journal / f"seed{row.end.seed}"
-    with state.measuring(folder, row.numerics.device), ThreadPoolExecutor(1) as loader:
+    with attempts.measuring(folder, row.numerics.device), ThreadPoolExecutor(1) as loader:
         ahead: dict[int, Future] = {}
 
         def load(position: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import platform
 from pathlib import Path
 
 from isthmus import stored
-from isthmus.caches import state
+from isthmus.caches import attempts
 
 
 def read(experiment, results: Path) -> dict:
@@ -49,7 +49,7 @@ def read(experiment, results: Path) -> dict:
                 for run, record in ends.items()
                 for part in (record, record.get("trunk", {}))
             ),
-            "measuring": _spent([("all", {"spent": state.spent_measuring(results / "journal")})]),
+            "measuring": _spent([("all", {"spent": attempts.spent_measuring(results / "journal")})]),
             "jobs": sum(1 for _ in (results / "benchmarks").rglob("*.tsv")),
         },
     }
