@@ -20,10 +20,10 @@ from isthmus.training.step import Objective
 
 
 @dataclass(frozen=True)
-class _Start:
-    """Where the runs of a cell begin, and what they train on."""
+class _Cell:
+    """What the runs of a cell share; those whose heads differ start from other folders."""
 
-    folder: Path
+    start: Path
     anchor: Anchor
     examples: Tokens
     recipe: Recipe
@@ -33,11 +33,11 @@ class _Start:
         """The run of a seed; where nothing varies, the one that all seeds share."""
         seeds = {name: value for name, value in run_seeds(seed, vary).items() if name != "head"}
         recipe = identity.counted_recipe(asdict(self.recipe))
-        task = Classification(models.pad_token(self.folder), self.numerics)
+        task = Classification(models.pad_token(self.start), self.numerics)
 
         def open_model():
-            models.check_weights(self.folder, self.anchor.weights)
-            return task.open(self.folder, self.recipe.dropout, self.recipe.attention_dropout)
+            models.check_weights(self.start, self.anchor.weights)
+            return task.open(self.start, self.recipe.dropout, self.recipe.attention_dropout)
 
         return Run(
             identity.Run(
@@ -72,29 +72,31 @@ def finetune(
     Raises:
         errors.Damaged: the start, or the tokens. And as `segment`.
     """
-    begin, anchor = models.read_record(start), identity.anchor(start)
-    config = (start / "config.json").read_text(encoding="utf-8")
-    cell, fork = _Start(start, anchor, tokens.read(examples), recipe, numerics), recipe.fork_at
+    begin, config = models.read_record(start), (start / "config.json").read_text(encoding="utf-8")
+    cell, fork = _Cell(start, identity.anchor(start), tokens.read(examples), recipe, numerics), recipe.fork_at
     shared = cell.run(seed, [])
     own = cell.run(seed, recipe.vary, Fork(fork, shared.key) if fork else None)
 
-    def forked() -> tuple[int, Path] | None:
-        if not fork:
-            return None
+    def forked() -> tuple[int, Path]:
         with segment(shared, fork, trunk) as state:
             return fork, state  # the trunk keeps it
 
-    run, where, origin = (shared, trunk, lambda: None) if step <= fork else (own, cache, forked)
+    run, where, origin = (shared, trunk, None) if step <= fork else (own, cache, forked if fork else None)
     with segment(run, step, where, origin) as state:
         sha256 = publish(state, recipe, previous, step, out)
         platforms = states.platforms(state)
     stored.write_text(out / "config.json", config)
     record = {key: begin[key] for key in ("model", "dataset", "seed")} | {"step": step, "sha256": sha256}
-    record |= {"architecture": anchor.architecture, "identity_of": identity.plain(run.identity)}
-    record |= _cost(run, where) | asdict(platforms)
+    record |= _described(run, where) | asdict(platforms)
     if fork:
         record["trunk"] = _cost(shared, trunk)
     models.write_record(out / identity.RECORD, record | {"versions": models.versions()})
+
+
+def _described(run: Run, cache: Cache) -> dict[str, Any]:
+    """What a run is, and what it took."""
+    described = {"architecture": run.identity.start.architecture, "identity_of": identity.plain(run.identity)}
+    return described | _cost(run, cache)
 
 
 def _cost(run: Run, cache: Cache) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Run:
 
 @contextmanager
 def segment(
-    run: Run, end: int, cache: Cache, origin: Callable[[], tuple[int, Path] | None] = lambda: None
+    run: Run, end: int, cache: Cache, origin: Callable[[], tuple[int, Path]] | None = None
 ) -> Iterator[Path]:
     """Train a run from its newest state (or its origin, or its start) to step `end`.
 
@@ -79,7 +79,7 @@ def segment(
         errors.DiskFull, errors.GivenUp, errors.LockLost: as their names say.
     """
     with Signals().installed() as signals, locks.lock(cache.folder) as lock:
-        found = _newest(run, end, cache) or origin()
+        found = _newest(run, end, cache) or (origin() if origin else None)
         start = found[0] if found else 0
         if start == end:
             print(f"step {end} is in the cache", flush=True)
