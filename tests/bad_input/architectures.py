@@ -17,7 +17,7 @@ def checkpoints() -> tuple[Path, Path]:
     """Two checkpoints of one very small BERT, with two heads."""
     import torch
     from isthmus import hashing
-    from isthmus.models import models
+    from isthmus.models import hf_folders
     from transformers import BertConfig, BertForSequenceClassification
 
     size = {"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1, "intermediate_size": 8}
@@ -26,8 +26,8 @@ def checkpoints() -> tuple[Path, Path]:
     for seed, folder in enumerate(folders):
         torch.manual_seed(seed)
         BertForSequenceClassification(config).save_pretrained(folder)
-        sha256 = hashing.of_file(folder / models.WEIGHTS)
-        models.write_record(folder / "checkpoint.json", {"sha256": sha256})
+        sha256 = hashing.of_file(folder / hf_folders.WEIGHTS)
+        hf_folders.write_record(folder / "checkpoint.json", {"sha256": sha256})
     return folders
 
 
@@ -38,13 +38,15 @@ def joined(change: dict[str, Any], folder: Path) -> str:
     from isthmus.data import tokens
     from isthmus.machine import numerics
     from isthmus.measuring import paths
-    from isthmus.models import models
+    from isthmus.models import hf_folders
 
     one, other = checkpoints()
     changed = shutil.copytree(other, folder / "other")
     settings = json.loads((changed / "config.json").read_text())
     (changed / "config.json").write_text(json.dumps(settings | change))
-    models.write_record(changed / "checkpoint.json", {"sha256": hashing.of_file(changed / models.WEIGHTS)})
+    hf_folders.write_record(
+        changed / "checkpoint.json", {"sha256": hashing.of_file(changed / hf_folders.WEIGHTS)}
+    )
     ends = paths.End.read(1, one), paths.End.read(2, changed)
     none = np.empty(0, np.uint8)
     two = np.arange(2)

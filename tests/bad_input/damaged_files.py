@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from isthmus import stored
-from isthmus.data import data, tokens
-from isthmus.models import models
+from isthmus.data import tokens
+from isthmus.data.rows import read_rows
+from isthmus.models import hf_folders
 from isthmus.showing import tables
 from isthmus.statistics import connectivity
 
@@ -56,9 +57,9 @@ def scores(path: Path) -> None:
 def checkpoint(path: Path) -> None:
     """A folder with all that one has, whatever file of it is damaged then."""
     (path.parent / "config.json").write_text('{\n  "pad_token_id": 0\n}\n')
-    (path.parent / models.WEIGHTS).write_bytes(bytes(range(200)))
-    sha256 = stored.hashing.of_file(path.parent / models.WEIGHTS)
-    models.write_record(path.parent / "checkpoint.json", {"seed": 1, "sha256": sha256})
+    (path.parent / hf_folders.WEIGHTS).write_bytes(bytes(range(200)))
+    sha256 = stored.hashing.of_file(path.parent / hf_folders.WEIGHTS)
+    hf_folders.write_record(path.parent / "checkpoint.json", {"seed": 1, "sha256": sha256})
 
 
 def curves(path: Path) -> None:
@@ -66,14 +67,14 @@ def curves(path: Path) -> None:
 
 
 KINDS = (
-    Stored("train.parquet", rows, data.read_rows),
+    Stored("train.parquet", rows, read_rows),
     Stored("subset.json", lambda path: stored.write_json(path, {"labels": ["no", "yes"]}), stored.read_json),
     Stored("train.safetensors", examples, tokens.read),
     Stored("step60.parquet", scores, connectivity.evaluation_rows),
     Stored("metrics.csv", curves, tables.read),
     *(
-        Stored(name, checkpoint, lambda path: models.check_whole(path.parent), whole=True)
-        for name in ("checkpoint.json", "config.json", models.WEIGHTS)
+        Stored(name, checkpoint, lambda path: hf_folders.check_whole(path.parent), whole=True)
+        for name in ("checkpoint.json", "config.json", hf_folders.WEIGHTS)
     ),
 )
 # What happens to the bytes of a file, and what the message says was found.

@@ -8,7 +8,7 @@ from typing import Any
 
 from isthmus.experiment import folders
 from isthmus.experiment.config import Checkpoint, Model, load
-from isthmus.models import models
+from isthmus.models import classifiers, origins, tokenizing
 
 from tests.bad_input import good_folders as good
 from tests.bad_input.case import Case, refusal
@@ -44,7 +44,7 @@ def fetching(damage: Damage, folder: Path) -> str:
     """A damaged folder of a model that is to be fine-tuned, copied into the results."""
     place = good.copied(folder / "model")
     damage(place)
-    message = refusal(lambda: models.fetch(Model(folder=place), folder / "copy"))
+    message = refusal(lambda: origins.fetch(Model(folder=place), folder / "copy"))
     assert "weights_only" not in message
     assert "trust_remote_code" not in message
     assert not (folder / "copy" / "model.json").exists()
@@ -57,8 +57,8 @@ def adopting(damage: Damage, folder: Path) -> str:
     damage(place)
 
     def adopted():
-        models.fetch(Checkpoint(folder=place), folder / "copy")
-        return models.adopt(folder / "copy", "run1", folder / "out")
+        origins.fetch(Checkpoint(folder=place), folder / "copy")
+        return classifiers.adopt(folder / "copy", "run1", folder / "out")
 
     message = refusal(adopted)
     assert not (folder / "out").exists()
@@ -70,14 +70,14 @@ def another_tokenizer(damage: Damage, folder: Path) -> str:
     first = good.copied(folder / "first", "BertForSequenceClassification")
     place = good.copied(folder / "model", "BertForSequenceClassification")
     damage(place)
-    return refusal(lambda: models.check_tokenizer(place, "run2", first))
+    return refusal(lambda: tokenizing.check_tokenizer(place, "run2", first))
 
 
 def starting(damage: Damage, folder: Path) -> str:
     """A damaged body that a fine-tuning is to start from, such as a rung's."""
     place = good.copied(folder / "model")
     damage(place)
-    message = refusal(lambda: models.initialize(place, ["no", "yes"], 0, 1, folder / "out"))
+    message = refusal(lambda: classifiers.initialize(place, ["no", "yes"], 0, 1, folder / "out"))
     assert not (folder / "out").exists()
     return message
 
@@ -86,7 +86,7 @@ def measuring(damage: Damage, folder: Path) -> str:
     """A damaged checkpoint that is to be trained or measured."""
     place = good.copied(folder / "model", "BertForSequenceClassification")
     damage(place)
-    return refusal(lambda: models.open_classifier(place, attention="eager"))
+    return refusal(lambda: classifiers.open_classifier(place, attention="eager"))
 
 
 def lengths(given: tuple[int, dict[str, Any]], folder: Path) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 from isthmus import __main__ as command
-from isthmus.data import data
-from isthmus.experiment import config
+from isthmus.data import further_sets, subsets
+from isthmus.experiment import config, data_files
 from isthmus.experiment.config import Dataset
 
 from tests.bad_input.case import Case, refusal
@@ -28,7 +28,7 @@ def own(*paths, source=None, **options):
 
 def made(folder: Path, dataset: Dataset) -> str:
     """The refusal to make a subset of the data set `own`."""
-    return refusal(lambda: data.write_subset("own", dataset, None, folder / "out"))
+    return refusal(lambda: subsets.write("own", dataset, None, folder / "out"))
 
 
 def before_anything_runs(given: tuple[str, list[str], dict[str, Any]], folder: Path) -> str:
@@ -37,7 +37,7 @@ def before_anything_runs(given: tuple[str, list[str], dict[str, Any]], folder: P
     path = folder / name
     if lines:
         write(path, lines[1:], lines[0])
-    return refusal(lambda: data.check("datasets.own", own(path, **options)))
+    return refusal(lambda: data_files.check("datasets.own", own(path, **options)))
 
 
 def subset(given: tuple[list[str], dict[str, Any]], folder: Path) -> str:
@@ -56,7 +56,7 @@ def raw(given: tuple[str, bytes, dict[str, Any]], folder: Path) -> str:
 def twice(given: tuple[str, str], folder: Path) -> str:
     """One file (named twice), or two with the same content."""
     paths = [write(folder / name, ["x\tyes", "y\tno"]) for name in given]
-    return refusal(lambda: data.check("datasets.own", own(*paths)))
+    return refusal(lambda: data_files.check("datasets.own", own(*paths)))
 
 
 def parquet(given: tuple[list, dict[str, Any]], folder: Path) -> str:
@@ -97,9 +97,9 @@ def further(given: tuple[list[str], list[str], str], folder: Path) -> str:
     path = write(folder / "more.tsv", rows)
     more = {"source": {"kind": "files", "paths": [str(path)]}, **(yaml.safe_load(text) or {})}
     dataset = own(write(folder / "rows.tsv", whole), sets={"more": more})
-    data.write_subset("own", dataset, None, folder)
+    subsets.write("own", dataset, None, folder)
     parts = (folder, folder / "more.parquet", folder / "more.json")
-    return refusal(lambda: data.write_set("more", "own", dataset, dataset.sets["more"], None, *parts))
+    return refusal(lambda: further_sets.write("more", "own", dataset, dataset.sets["more"], None, *parts))
 
 
 @functools.cache

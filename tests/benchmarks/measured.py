@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 from isthmus import metrics
 from isthmus.data import tokens, toy
-from isthmus.data.data import Rows
+from isthmus.data.rows import Rows
 from isthmus.machine import numerics
 from isthmus.measuring.evaluation import Examples
 from isthmus.measuring.paths import Line
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.space import sampling
 
 KEYS = ["model", "dataset", "step", "seed_a", "seed_b"]
@@ -51,8 +51,8 @@ class Measured:
         return [runs / f"seed{seed}" / f"step{self.step}" for seed in self.seeds]
 
     def line(self, how: numerics.Numerics) -> Line:
-        live = models.open_classifier(self.ends[0], attention=how.attention)
-        return Line(live, *(models.load_weights(end / models.WEIGHTS) for end in self.ends))
+        live = classifiers.open_classifier(self.ends[0], attention=how.attention)
+        return Line(live, *(weight_files.load(end / hf_folders.WEIGHTS) for end in self.ends))
 
 
 def finished(results: Path) -> Iterator[Measured]:
@@ -70,7 +70,7 @@ def finished(results: Path) -> Iterator[Measured]:
 def losses(path: Measured, examples: tokens.Tokens, alphas, how: numerics.Numerics) -> np.ndarray:
     """Each example's loss at each alpha, shape (alphas, examples)."""
     line = path.line(how)
-    placed = Examples(examples, BUDGET, models.pad_token(path.ends[0]), how)
+    placed = Examples(examples, BUDGET, hf_folders.pad_token(path.ends[0]), how)
     return np.array([placed.measure(line.move(alpha))["losses"] for alpha in alphas])
 
 
@@ -122,7 +122,7 @@ def population(results: Path, examples: int, out: Path, how: numerics.Numerics) 
         numbers = json.loads((path.ends[0] / "config.json").read_text())["label2id"]
         names = sorted(numbers, key=numbers.get)
         rows = Rows(np.arange(examples), list(first), list(second), np.array([*map(names.index, labels)]))
-        tokenizer = models.open_tokenizer(results / "models" / model)
+        tokenizer = tokenizing.open_tokenizer(results / "models" / model)
         made = tokens.tokenize(tokenizer, rows, [*range(len(names))], 128)
         alphas = np.array(sorted(path.curve))
         found = losses(path, made, alphas, how)

@@ -29,11 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 import torch
 from isthmus.bootstrap import Bootstrap
-from isthmus.data import data, tokens, toy
+from isthmus.data import tokens, toy
+from isthmus.data.rows import Rows
 from isthmus.machine import numerics
 from isthmus.measuring.evaluation import Examples
 from isthmus.measuring.paths import Line
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.training import pretraining
 from torch.nn import functional
 
@@ -59,7 +60,7 @@ def toy_model(folder: Path) -> Path:
     return folder
 
 
-def subject(folder: Path, pairs: int) -> tuple[Path, data.Rows, str]:
+def subject(folder: Path, pairs: int) -> tuple[Path, Rows, str]:
     """A model folder, labelled pairs, and what they are called."""
     model, texts = os.environ.get("ISTHMUS_MODEL"), os.environ.get("ISTHMUS_DATA")
     if model and texts:
@@ -75,23 +76,23 @@ def subject(folder: Path, pairs: int) -> tuple[Path, data.Rows, str]:
     first, second, labels = map(list, zip(*found, strict=True))
     return (
         source,
-        data.Rows(np.arange(len(found)), first, second, np.array([*map(LABELS.index, labels)])),
+        Rows(np.arange(len(found)), first, second, np.array([*map(LABELS.index, labels)])),
         name,
     )
 
 
 def checkpoint(model: Path, seed: int, out: Path) -> Path:
     """A checkpoint whose weights were moved at random, as far as a short fine-tuning moves them."""
-    models.initialize(model, LABELS, 0, seed, out)
-    state = models.load_weights(out / models.WEIGHTS)
+    classifiers.initialize(model, LABELS, 0, seed, out)
+    state = weight_files.load(out / hf_folders.WEIGHTS)
     generator = torch.Generator().manual_seed(seed)
     for tensor in state.values():
         tensor += 1e-3 * torch.randn(tensor.shape, generator=generator)
-    models.save_weights(state, out / models.WEIGHTS)
+    weight_files.save(state, out / hf_folders.WEIGHTS)
     return out
 
 
-def plain_batches(tokenizer, rows: data.Rows, longest: int, padding: bool | str) -> list[dict[str, Any]]:
+def plain_batches(tokenizer, rows: Rows, longest: int, padding: bool | str) -> list[dict[str, Any]]:
     """The tokenizer's own batches in the data's order."""
     cuts = range(0, len(rows.labels), BATCH)
     texts = [text for text in (rows.text_a, rows.text_b) if text is not None]
@@ -151,8 +152,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> tuple[pd.DataFrame, 
     how = numerics.setup(settings | {"threads": arguments.threads, "deterministic": True})
     source, rows, name = subject(folder, arguments.pairs)
     ends = [checkpoint(source, seed, folder / f"seed{seed}") for seed in (1, 2)]
-    a, b = (models.load_weights(end / models.WEIGHTS) for end in ends)
-    tokenizer, labels = models.open_tokenizer(source), torch.from_numpy(np.array(rows.labels))
+    a, b = (weight_files.load(end / hf_folders.WEIGHTS) for end in ends)
+    tokenizer, labels = tokenizing.open_tokenizer(source), torch.from_numpy(np.array(rows.labels))
     longest = min(PADDED, tokenizer.model_max_length)
     padded = plain_batches(tokenizer, rows, longest, padding="max_length")
     dynamic = plain_batches(tokenizer, rows, longest, padding=True)
@@ -172,8 +173,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> tuple[pd.DataFrame, 
         kept.load_state_dict(between(alpha))
         return plain_losses(kept, dynamic, labels)
 
-    line = Line(models.open_classifier(ends[0], attention=how.attention), a, b)
-    placed = Examples(made, arguments.budget, models.pad_token(ends[0]), how)
+    line = Line(classifiers.open_classifier(ends[0], attention=how.attention), a, b)
+    placed = Examples(made, arguments.budget, hf_folders.pad_token(ends[0]), how)
     products = matrix_products(kept, placed, made.lengths, tokens.batches(made.lengths, arguments.budget))
     bootstrap = Bootstrap(len(made), REPLICATES, 0)
     ways = {

@@ -20,7 +20,7 @@ from isthmus.data import tokens
 from isthmus.machine import numerics
 from isthmus.measuring.evaluation import Examples
 from isthmus.measuring.paths import Line
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, weight_files
 
 BUDGET = 1024
 
@@ -38,13 +38,13 @@ def curve(
     }
     how = numerics.setup(settings)
     folders = [checkpoints / f"seed{seed}" / f"step{step}" for seed in seeds]
-    live = models.open_classifier(folders[0], attention=how.attention).to(how.device)
+    live = classifiers.open_classifier(folders[0], attention=how.attention).to(how.device)
     ends = [
-        {name: t.to(how.device) for name, t in models.load_weights(folder / models.WEIGHTS).items()}
+        {name: t.to(how.device) for name, t in weight_files.load(folder / hf_folders.WEIGHTS).items()}
         for folder in folders
     ]
     line = Line(live, *ends)
-    placed = Examples(examples, BUDGET, models.pad_token(folders[0]), how)
+    placed = Examples(examples, BUDGET, hf_folders.pad_token(folders[0]), how)
     return [float(placed.measure(line.move(alpha))["losses"].mean()) for alpha in alphas]
 
 

@@ -36,10 +36,10 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflow"))
 
 from isthmus import hashing, stored
 from isthmus.data import tokens, toy
-from isthmus.data.data import Rows
+from isthmus.data.rows import Rows
 from isthmus.experiment.config import Training
 from isthmus.machine import numerics
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.tasks.classification import Classification
 from isthmus.training import pretraining
 from isthmus.training.embeddings import prepare
@@ -70,9 +70,9 @@ def real_subject(model: Path, data: Path, folder: Path) -> Subject:
         table = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     labels = np.array([int(row["label"]) for row in table], np.int64)
     texts = ([row[name] for row in table] for name in ("sentence1", "sentence2"))
-    tokenizer = models.open_tokenizer(model)
+    tokenizer = tokenizing.open_tokenizer(model)
     examples = tokens.tokenize(tokenizer, Rows(np.arange(len(table)), *texts, labels), [0, 1], 128)
-    models.initialize(model, ["no", "yes"], 0, 1, folder)
+    classifiers.initialize(model, ["no", "yes"], 0, 1, folder)
     return Subject(f"{model.resolve().parent.name} on paws_qqp", folder, tokenizer, examples, 128, 512)
 
 
@@ -90,7 +90,9 @@ def toy_subject(folder: Path) -> Subject:
     torch.manual_seed(SEED)
     folder.mkdir()
     config.save_pretrained(folder)
-    models.save_weights(models.distinct(BertForSequenceClassification(config)), folder / models.WEIGHTS)
+    weight_files.save(
+        weight_files.distinct(BertForSequenceClassification(config)), folder / hf_folders.WEIGHTS
+    )
     examples = tokens.tokenize(tokenizer, rows, [0, 1, 2], longest)
     return Subject("toy BERT on the toy language", folder, tokenizer, examples, longest, 4096)
 
@@ -109,7 +111,7 @@ class Ours:
         )
         recipe = Recipe(**settings.recipe())
         self.model = prepare(
-            models.open_classifier(
+            classifiers.open_classifier(
                 subject.folder, attention=attention, dropout=DROPOUT, attention_dropout=DROPOUT
             )
         )
@@ -265,7 +267,7 @@ start, examples, threads, budget, out = sys.argv[2:]
 from pathlib import Path
 from isthmus.data import tokens
 from isthmus.machine import numerics
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.training import run
 from isthmus.training.finetuning import finetune
 from isthmus.training.saving import Cache
@@ -278,7 +280,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 part("Transformers")
 settings = {"device": "cpu", "precision": "float32", "attention": "auto", "threads": int(threads)}
 numeric = numerics.setup({**settings, "deterministic": True})
-models.open_classifier(Path(start), attention=numeric.attention)
+classifiers.open_classifier(Path(start), attention=numeric.attention)
 part("the model's code, and opening it")
 before, update, ended = peak(), run.update, []
 
@@ -292,7 +294,7 @@ recipe = Recipe(**Training(steps=100, warmup_steps=10, token_budget=int(budget))
 finetune(start=Path(start), examples=Path(examples), recipe=recipe, seed=1, previous=0, step=6,
     numerics=numeric, cache=Cache(Path(out, "state"), frozenset(), 1.0), out=Path(out, "out"))
 parts["tokens, hashes, opening it again, and the first update"] = ended[0] - last
-model = models.open_classifier(Path(start), attention="eager")
+model = classifiers.open_classifier(Path(start), attention="eager")
 weights = sum(p.numel() * p.element_size() for p in model.parameters())
 print(json.dumps({"parts": parts, "peak": peak(), "before": before, "weights": weights / 2**20}))
 """
@@ -305,7 +307,7 @@ def one_job(subject: Subject, threads: int, folder: Path, times: int) -> dict:
         "model": "m",
         "dataset": "d",
         "seed": 1,
-        "sha256": hashing.of_file(subject.folder / models.WEIGHTS),
+        "sha256": hashing.of_file(subject.folder / hf_folders.WEIGHTS),
     }
     stored.write_json(subject.folder / "checkpoint.json", record)
     found = []

@@ -21,10 +21,10 @@ import torch
 from isthmus import hashing
 from isthmus.caches import identity, locks
 from isthmus.data import tokens, toy
-from isthmus.data.data import Rows
+from isthmus.data.rows import Rows
 from isthmus.experiment.config import Training
 from isthmus.machine import numerics
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.training import run, saving
 from isthmus.training.finetuning import finetune
 from isthmus.training.pretraining import architecture, toy_tokenizer
@@ -86,7 +86,7 @@ def job(
     if "save" in slow:
         save_in_halves()
     if "open" in slow:
-        pause_before(models, "open_classifier", 60)
+        pause_before(classifiers, "open_classifier", 60)
     if "update" in slow:
         pause_before(run, "update", pause)
     if file_size is not None:
@@ -168,10 +168,10 @@ def made(tmp_path_factory):
     start.mkdir()
     model.config.architectures = ["BertForSequenceClassification"]
     model.config.save_pretrained(start)
-    models.save_weights(models.distinct(model), start / models.WEIGHTS)
-    sha256 = hashing.of_file(start / models.WEIGHTS)
+    weight_files.save(weight_files.distinct(model), start / hf_folders.WEIGHTS)
+    sha256 = hashing.of_file(start / hf_folders.WEIGHTS)
     record = {"model": "m", "dataset": "d", "seed": 42, "sha256": sha256}
-    models.write_record(start / "checkpoint.json", record | identity.described(start))
+    hf_folders.write_record(start / "checkpoint.json", record | identity.described(start))
     arguments = {"start": start, "examples": folder / "train.safetensors"}
     whole = Job(folder / "log", {"folder": folder, **arguments})
     assert whole.end() == 0, whole.said()
@@ -179,7 +179,7 @@ def made(tmp_path_factory):
 
 
 def bits(folder: Path, name="out") -> str:
-    return hashing.of_file(folder / name / models.WEIGHTS)
+    return hashing.of_file(folder / name / hf_folders.WEIGHTS)
 
 
 def history(folder: Path) -> list:
@@ -434,11 +434,11 @@ def test_a_real_encoder_on_real_pairs_gives_the_same_bits(tmp_path):
         np.arange(300), [row["sentence1"] for row in table], [row["sentence2"] for row in table], labels
     )
     examples = tmp_path / "train.safetensors"
-    tokens.write(tokens.tokenize(models.open_tokenizer(model), rows, [0, 1], 128), examples)
+    tokens.write(tokens.tokenize(tokenizing.open_tokenizer(model), rows, [0, 1], 128), examples)
     begin = tmp_path / "start"
-    sha256 = models.initialize(model, ["no", "yes"], 0, 42, begin)
+    sha256 = classifiers.initialize(model, ["no", "yes"], 0, 42, begin)
     record = {"model": "m", "dataset": "d", "seed": 42, "sha256": sha256}
-    models.write_record(begin / "checkpoint.json", record | identity.described(begin))
+    hf_folders.write_record(begin / "checkpoint.json", record | identity.described(begin))
     recipe = Recipe(**Training(steps=100, learning_rate=1e-4, warmup_steps=2).recipe())
     hashes = []
     for name, steps in (("whole", [6]), ("cut", [2, 3, 6])):

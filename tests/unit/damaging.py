@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from isthmus import stored
 from isthmus.caches import journal, states
-from isthmus.data import data, tokens
+from isthmus.data import breakdowns, further_sets, subsets, tokens
+from isthmus.data.rows import read_rows
 from isthmus.experiment import config
 from isthmus.measuring import evaluation
 from isthmus.measuring.paths import End, Row, interpolate
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.showing import figures, tables, views
 from isthmus.statistics import basins, connectivity
 from isthmus.training.finetuning import finetune
@@ -104,36 +105,36 @@ def _add_model(model: Path, add) -> None:
 
     def opened(_: Path) -> Any:
         """As `initialize` and `tokenize` do, with all that Transformers reads."""
-        models.check_whole(model)
-        text = models.open_tokenizer(model)("the fox sees a dog", "a dog").input_ids
+        hf_folders.check_whole(model)
+        text = tokenizing.open_tokenizer(model)("the fox sees a dog", "a dog").input_ids
         files = [json.loads((model / name).read_text()) for name in ("config.json", "tokenizer.json")]
-        return models.load_weights(model / models.WEIGHTS), text, files
+        return weight_files.load(model / hf_folders.WEIGHTS), text, files
 
-    add("model, weights", model / models.WEIGHTS, opened)
+    add("model, weights", model / hf_folders.WEIGHTS, opened)
     add("model, config.json", model / "config.json", opened)
     add("model, tokenizer.json", model / "tokenizer.json", opened)
     add("model, tokenizer_config.json", model / "tokenizer_config.json", opened)
-    add("model, model.json", model / "model.json", lambda _: models.read_record(model))
+    add("model, model.json", model / "model.json", lambda _: hf_folders.read_record(model))
 
 
 def _add_data(folder: Path, add) -> dict[str, Path]:
     place, dataset = folder / "data" / "toy", _dataset(folder)
-    data.write_subset("toy", dataset, None, place)
+    subsets.write("toy", dataset, None, place)
     far = config.FurtherSet(source=dataset.source, fraction=0.5)
     rows, summary = place / "far.parquet", place / "far.json"
-    data.write_set("far", "toy", dataset, far, None, place, rows, summary)
-    add("data, train.parquet", place / "train.parquet", data.read_rows)
-    add("data, further set", rows, data.read_rows)
+    further_sets.write("far", "toy", dataset, far, None, place, rows, summary)
+    add("data, train.parquet", place / "train.parquet", read_rows)
+    add("data, further set", rows, read_rows)
     add("data, subset.json", place / "subset.json", stored.read_json)
     add("data, further set's JSON", summary, stored.read_json)
     parts = place / "breakdown" / "_main.parquet"
-    data.write_breakdown("datasets.toy", dataset, None, {"test": place / "test.parquet"}, parts)
+    breakdowns.write("datasets.toy", dataset, None, {"test": place / "test.parquet"}, parts)
     add("data, breakdown", parts, lambda path: connectivity._breakdowns([path]))
     sets = {}
     for name in ("train", "test"):
         sets[name] = folder / "tokens" / "tiny" / "toy" / f"{name}.safetensors"
         sets[name].parent.mkdir(parents=True, exist_ok=True)
-        rows = data.read_rows(place / f"{name}.parquet")
+        rows = read_rows(place / f"{name}.parquet")
         tokens.write(tokens.tokenize(toy_tokenizer(), rows, [0, 1], 64), sets[name])
     add("tokens", sets["train"], lambda path: vars(tokens.read(path)))
     return sets
@@ -158,9 +159,9 @@ def _add_checkpoints(folder: Path, add, examples: Path) -> list[Path]:
     ends = []
     for seed in (1, 2):
         start, end = cell / f"seed{seed}" / "step0", cell / f"seed{seed}" / "step4"
-        sha256 = models.initialize(folder / "models" / "tiny", ["no", "yes"], 0, seed, start)
+        sha256 = classifiers.initialize(folder / "models" / "tiny", ["no", "yes"], 0, seed, start)
         record = {"model": "tiny", "dataset": "toy", "seed": seed, "step": 0, "sha256": sha256}
-        models.write_record(start / "checkpoint.json", record)
+        hf_folders.write_record(start / "checkpoint.json", record)
         cache = Cache(folder / "state" / f"seed{seed}", frozenset(), 1.0)
         finetune(
             start=start, examples=examples, recipe=recipe, seed=seed, previous=0, step=4, numerics=tiny.cpu(),
@@ -170,16 +171,16 @@ def _add_checkpoints(folder: Path, add, examples: Path) -> list[Path]:
 
     def opened(_: Path) -> Any:
         end = End.read(2, ends[1])
-        pad = models.pad_token(end.folder)
+        pad = hf_folders.pad_token(end.folder)
         return (
-            models.load_weights(end.folder / models.WEIGHTS, end.sha256),
+            weight_files.load(end.folder / hf_folders.WEIGHTS, end.sha256),
             pad,
             _json(end.folder / "config.json"),
         )
 
-    add("checkpoint, weights", ends[1] / models.WEIGHTS, opened)
+    add("checkpoint, weights", ends[1] / hf_folders.WEIGHTS, opened)
     add("checkpoint, config.json", ends[1] / "config.json", opened)
-    add("checkpoint, checkpoint.json", ends[1] / "checkpoint.json", lambda _: models.read_record(ends[1]))
+    add("checkpoint, checkpoint.json", ends[1] / "checkpoint.json", lambda _: hf_folders.read_record(ends[1]))
     add("checkpoint, history.parquet", ends[1] / "history.parquet", lambda path: figures._histories([path]))
     return ends
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from isthmus.data import toy
 from isthmus.experiment.config import Model
-from isthmus.models import models
+from isthmus.models import origins
 
 from tests.unit import tiny
 
@@ -71,5 +71,5 @@ def pretrained(folder: Path, family: str, dtype=torch.float32) -> Path:
 
 def fetched(folder: Path, family: str, **changes) -> Path:
     """The workflow's copy of such a folder."""
-    models.fetch(Model(folder=pretrained(folder / "source", family, **changes)), folder / "model")
+    origins.fetch(Model(folder=pretrained(folder / "source", family, **changes)), folder / "model")
     return folder / "model"

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from isthmus import hashing, stored
 from isthmus.data import tokens, toy
-from isthmus.data.data import Rows
+from isthmus.data.rows import Rows
 from isthmus.experiment.config import Training
 from isthmus.machine import numerics
-from isthmus.models import models
+from isthmus.models import hf_folders, weight_files
 from isthmus.training.finetuning import finetune
 from isthmus.training.pretraining import architecture, toy_tokenizer
 from isthmus.training.saving import Cache
@@ -57,10 +57,10 @@ def write_start(folder: Path, seed=0) -> Path:
     model.config.architectures = ["BertForSequenceClassification"]
     folder.mkdir(parents=True)
     model.config.save_pretrained(folder)
-    models.save_weights(models.distinct(model), folder / models.WEIGHTS)
+    weight_files.save(weight_files.distinct(model), folder / hf_folders.WEIGHTS)
     record = {"model": "tiny", "dataset": "toy", "seed": seed, "step": 0}
     stored.write_json(
-        folder / "checkpoint.json", {**record, "sha256": hashing.of_file(folder / models.WEIGHTS)}
+        folder / "checkpoint.json", {**record, "sha256": hashing.of_file(folder / hf_folders.WEIGHTS)}
     )
     return folder
 
@@ -96,7 +96,7 @@ class Run:
             out=out,
         )
         self.at = step
-        return hashing.of_file(out / models.WEIGHTS)
+        return hashing.of_file(out / hf_folders.WEIGHTS)
 
     def states(self) -> list[int]:
         return sorted(int(path.name[4:12]) for path in self.cache.glob("step*"))
@@ -121,9 +121,9 @@ def make(folder: Path) -> SimpleNamespace:
     tokens.write(pairs(seed=1), folder / "other.safetensors")
     start = write_start(folder / "start")
     body = shutil.copytree(start, folder / "body")
-    weights = models.load_weights(start / models.WEIGHTS)
+    weights = weight_files.load(start / hf_folders.WEIGHTS)
     body_only = {name: tensor for name, tensor in weights.items() if name.startswith("bert.")}
-    models.save_weights(body_only, body / models.WEIGHTS)
+    weight_files.save(body_only, body / hf_folders.WEIGHTS)
     other_heads = shutil.copytree(start, folder / "other_heads")  # the same weights, another function
     settings = json.loads((start / "config.json").read_text())
     (other_heads / "config.json").write_text(json.dumps(settings | {"num_attention_heads": 4}))

@@ -14,7 +14,7 @@ from isthmus.experiment.config import Training
 from isthmus.measuring import evaluation, paths
 from isthmus.measuring.evaluation import Examples
 from isthmus.measuring.paths import End, Row
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, origins, tokenizing, weight_files
 from isthmus.statistics import connectivity
 from isthmus.training.finetuning import finetune
 from isthmus.training.saving import Cache
@@ -36,7 +36,7 @@ def run(request, tmp_path_factory):
     for seed in (1, 2):
         start = folder / f"seed{seed}" / "step0"
         head = run_seeds(seed, ["head"])["head"]
-        sha256 = models.initialize(model, tiny.LABELS, 0, head, start)
+        sha256 = classifiers.initialize(model, tiny.LABELS, 0, head, start)
         record = {"model": request.param, "dataset": "toy", "seed": seed, "step": 0, "sha256": sha256}
         stored.write_json(start / "checkpoint.json", record)
         finetune(
@@ -55,9 +55,9 @@ def run(request, tmp_path_factory):
 
 def read(model, n=24, seed=2, max_length=48):
     """Examples as the workflow reads them for a model."""
-    template = models.pair_template(model)
+    template = tokenizing.pair_template(model)
     return tokens.tokenize(
-        models.open_tokenizer(model), tiny.rows(n, seed=seed), [0, 1, 2], max_length, template
+        tokenizing.open_tokenizer(model), tiny.rows(n, seed=seed), [0, 1, 2], max_length, template
     )
 
 
@@ -94,8 +94,8 @@ def test_from_texts_to_a_convexity_gap(run):
 def test_a_padded_batch_gives_what_its_examples_give_alone(run):
     _, folder = run
     checkpoint = folder / "seed1" / "step4"
-    examples, pad = read(folder / "model"), models.pad_token(checkpoint)
-    model = models.open_classifier(checkpoint, attention="eager")
+    examples, pad = read(folder / "model"), hf_folders.pad_token(checkpoint)
+    model = classifiers.open_classifier(checkpoint, attention="eager")
     alone, together = (Examples(examples, budget, pad, tiny.cpu()) for budget in (1, 4000))
     assert len(alone.batches) == len(examples)
     assert not any("attention_mask" in batch for batch in alone.batches)
@@ -108,8 +108,8 @@ def test_a_padded_batch_gives_what_its_examples_give_alone(run):
 def test_both_kernels_agree(run):
     _, folder = run
     checkpoint = folder / "seed1" / "step4"
-    placed = Examples(read(folder / "model"), 200, models.pad_token(checkpoint), tiny.cpu())
-    opened = [models.open_classifier(checkpoint, attention=kernel) for kernel in ("eager", "sdpa")]
+    placed = Examples(read(folder / "model"), 200, hf_folders.pad_token(checkpoint), tiny.cpu())
+    opened = [classifiers.open_classifier(checkpoint, attention=kernel) for kernel in ("eager", "sdpa")]
     np.testing.assert_allclose(*(placed.measure(model)["losses"] for model in opened), rtol=1e-4, atol=1e-5)
 
 
@@ -119,8 +119,8 @@ def test_others_read_the_checkpoint_alike(run):
     _, folder = run
     checkpoint = folder / "seed2" / "step4"
     theirs = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
-    placed = Examples(read(folder / "model"), 200, models.pad_token(checkpoint), tiny.cpu())
-    ours = models.open_classifier(checkpoint, attention="eager")
+    placed = Examples(read(folder / "model"), 200, hf_folders.pad_token(checkpoint), tiny.cpu())
+    ours = classifiers.open_classifier(checkpoint, attention="eager")
     losses = [placed.measure(model)["losses"] for model in (ours, theirs)]
     np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-5)
 
@@ -128,9 +128,9 @@ def test_others_read_the_checkpoint_alike(run):
 def test_the_body_is_the_pretrained_one_in_float32(tmp_path):
     for family in families.SIZES:
         model = families.fetched(tmp_path / family, family, dtype=torch.bfloat16)
-        models.initialize(model, tiny.LABELS, 0, 1, tmp_path / family / "start")
-        before = models.load_weights(model / models.WEIGHTS)
-        after = models.load_weights(tmp_path / family / "start" / models.WEIGHTS)
+        classifiers.initialize(model, tiny.LABELS, 0, 1, tmp_path / family / "start")
+        before = weight_files.load(model / hf_folders.WEIGHTS)
+        after = weight_files.load(tmp_path / family / "start" / hf_folders.WEIGHTS)
         assert {tensor.dtype for tensor in after.values()} == {torch.float32}
         shared = before.keys() & after.keys()
         assert any("embed" in name or "wte" in name for name in shared)
@@ -144,8 +144,8 @@ def test_a_decoder_without_padding_gets_the_end_of_text(tmp_path, family):
     source = families.pretrained(tmp_path / "source", family)
     assert json.loads((source / "config.json").read_text()).get("pad_token_id") is None
     model = families.fetched(tmp_path, family)
-    end = models.open_tokenizer(model).eos_token_id
-    assert models.pad_token(model) == end
+    end = tokenizing.open_tokenizer(model).eos_token_id
+    assert hf_folders.pad_token(model) == end
     assert json.loads((model / "model.json").read_text())["pad_token"] == end
 
 
@@ -154,8 +154,8 @@ def test_a_tokenizer_s_own_padding_goes_before_the_end_of_text(tmp_path):
     names = families.tokenizer("gpt2")
     names.pad_token = "<s>"
     names.save_pretrained(source)
-    models.fetch(families.Model(folder=source), tmp_path / "model")
-    assert models.pad_token(tmp_path / "model") == 1
+    origins.fetch(families.Model(folder=source), tmp_path / "model")
+    assert hf_folders.pad_token(tmp_path / "model") == 1
 
 
 def test_a_model_without_any_padding_is_named(tmp_path):
@@ -165,7 +165,7 @@ def test_a_model_without_any_padding_is_named(tmp_path):
     inner = families.tokenizer("gpt2").backend_tokenizer
     PreTrainedTokenizerFast(tokenizer_object=inner).save_pretrained(source)
     with pytest.raises(ConfigError, match=r"source has no padding token; allowed: one in its config\.json"):
-        models.fetch(families.Model(folder=source), tmp_path / "model")
+        origins.fetch(families.Model(folder=source), tmp_path / "model")
 
 
 def test_an_encoder_s_configuration_is_left_alone(tmp_path):
@@ -180,7 +180,7 @@ def test_an_architecture_that_is_not_supported_is_named(tmp_path, kind):
     with pytest.raises(
         ConfigError, match=rf"architecture '{kind}', which is not supported; allowed: .*llama"
     ):
-        models.fetch(families.Model(folder=source), tmp_path / "model")
+        origins.fetch(families.Model(folder=source), tmp_path / "model")
 
 
 def decoded(tokenizer, examples, i=0):
@@ -190,11 +190,13 @@ def decoded(tokenizer, examples, i=0):
 @pytest.mark.parametrize(("family", "begin"), [("gpt2", ""), ("gpt_neox", ""), ("llama", "<s>")])
 def test_a_decoder_reads_a_pair_as_two_lines(tmp_path, family, begin):
     model = families.fetched(tmp_path, family)
-    rows, tokenizer = tiny.rows(3), models.open_tokenizer(model)
+    rows, tokenizer = tiny.rows(3), tokenizing.open_tokenizer(model)
     made = read(model, n=3, seed=0)
     assert decoded(tokenizer, made) == f"{begin}{rows.text_a[0]}\n{rows.text_b[0]}"
     assert not len(made.types)
-    single = tokens.tokenize(tokenizer, tiny.rows(3, pairs=False), [0, 1, 2], 48, models.pair_template(model))
+    single = tokens.tokenize(
+        tokenizer, tiny.rows(3, pairs=False), [0, 1, 2], 48, tokenizing.pair_template(model)
+    )
     assert decoded(tokenizer, single) == f"{begin}{rows.text_a[0]}"
 
 
@@ -226,9 +228,9 @@ def test_segments_are_dropped_where_a_model_has_none(tmp_path):
 def test_the_last_token_is_what_a_decoder_reads(tmp_path, family):
     """Another last token changes the logits; padding after it does not."""
     folder = families.fetched(tmp_path, family)
-    models.initialize(folder, tiny.LABELS, 0, 1, tmp_path / "start")
-    model = models.open_classifier(tmp_path / "start", attention="eager")
-    pad = models.pad_token(tmp_path / "start")
+    classifiers.initialize(folder, tiny.LABELS, 0, 1, tmp_path / "start")
+    model = classifiers.open_classifier(tmp_path / "start", attention="eager")
+    pad = hf_folders.pad_token(tmp_path / "start")
     ids = torch.tensor([[5, 6, 7, 8]])
     longer = torch.cat([ids, torch.full((1, 3), pad)], dim=1)
     with torch.inference_mode():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from isthmus.data import tokens
-from isthmus.models import models
+from isthmus.models import hf_folders
 from isthmus.tasks import classification
 from isthmus.tasks.classification import Classification
 from torch.nn.functional import cross_entropy
@@ -52,7 +52,7 @@ def started(tmp_path_factory):
 @pytest.mark.parametrize("budget", [60, 4096])
 def test_micro_batches_hold_a_batch_once_and_their_losses_add_up_to_its_mean(started, budget):
     examples, index = tiny.examples(30), np.array([3, 17, 4, 29, 8, 11])
-    task = Classification(models.pad_token(started), tiny.cpu())
+    task = Classification(hf_folders.pad_token(started), tiny.cpu())
     model = task.open(started)
     assert not model.training
     parts = task.micro_batches(examples, index, budget, step=0)

@@ -15,8 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from isthmus.data import data, toy
+from isthmus.data import breakdowns, further_sets, hub, subsets, toy
+from isthmus.data.files import read as read_file
+from isthmus.data.rows import inputs, read_rows
 from isthmus.errors import ConfigError
+from isthmus.experiment import data_files
 from isthmus.experiment.config import Columns, Dataset, FurtherSet, HubSource
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,9 +73,9 @@ def many(count=40, labels="ab"):
 
 def build(folder, dataset, fetched=None):
     """Write the subset; return train, test and the summary."""
-    data.write_subset("d", dataset, fetched, folder)
+    subsets.write("d", dataset, fetched, folder)
     summary = json.loads((folder / "subset.json").read_text(encoding="utf-8"))
-    return data.read_rows(folder / "train.parquet"), data.read_rows(folder / "test.parquet"), summary
+    return read_rows(folder / "train.parquet"), read_rows(folder / "test.parquet"), summary
 
 
 def texts_by_id(*parts):
@@ -115,7 +118,7 @@ def write_as(ending, folder, rows):
     return path
 
 
-@pytest.mark.parametrize("ending", data.ENDINGS)
+@pytest.mark.parametrize("ending", data_files.ENDINGS)
 def test_texts_arrive_unchanged(tmp_path, ending):
     rows = [(text, "ab"[i % 2]) for i, text in enumerate(TRICKY)]
     path = write_as(ending, tmp_path, rows)
@@ -145,7 +148,7 @@ relaxed = settings(
 
 
 def read_back(path, **options):
-    return data._read_delimited(
+    return read_file(
         "d",
         path,
         Dataset(source=files(path, **options), text=["text"], label="label").source,
@@ -327,7 +330,7 @@ def test_the_same_settings_give_the_same_bytes(tmp_path):
 
 
 def test_the_subset_is_fixed_for_good():
-    order = data._subset("d", toy_columns(seed=7), 10)
+    order = subsets.draw("d", toy_columns(seed=7), 10)
     assert order.tolist() == [8, 4, 3, 6, 2, 1, 0, 5, 9, 7]
 
 
@@ -335,16 +338,16 @@ def test_the_subset_is_fixed_for_good():
 @given(labelled=st.integers(1, 300), seed=st.integers(0, 2**32 - 1), share=st.floats(0.01, 1))
 def test_subsets_are_distinct_rows_and_nested(labelled, seed, share):
     rows = max(1, int(labelled * share))
-    order = data._subset("d", toy_columns(seed=seed), labelled)
+    order = subsets.draw("d", toy_columns(seed=seed), labelled)
     assert sorted(order) == list(range(labelled))
-    assert data._subset("d", toy_columns(seed=seed, rows=rows), labelled).tolist() == order[:rows].tolist()
+    assert subsets.draw("d", toy_columns(seed=seed, rows=rows), labelled).tolist() == order[:rows].tolist()
 
 
 def test_subsets_are_uniform():
     """Each row equally often, and each pair of rows too: 4,000 subsets of 3 of 10."""
     singles, couples = Counter(), Counter()
     for seed in range(4000):
-        chosen = sorted(data._subset("d", toy_columns(rows=3, seed=seed), 10).tolist())
+        chosen = sorted(subsets.draw("d", toy_columns(rows=3, seed=seed), 10).tolist())
         singles.update(chosen)
         couples.update((a, b) for a in chosen for b in chosen if a < b)
     assert len(couples) == 45
@@ -369,7 +372,7 @@ def test_no_input_stands_in_both_parts(tmp_path, words, seed, test_fraction):
     except ConfigError as error:
         assert "empty test part" in str(error) or "found no row of" in str(error)  # noqa: PT017
         return
-    assert not set(data._inputs(train)) & set(data._inputs(test))
+    assert not set(inputs(train)) & set(inputs(test))
     dropped = summary["counts"]["duplicates_dropped_from_test"]
     assert len(train.ids) + len(test.ids) + dropped == len(rows)
     assert len(test.ids) + dropped == min(max(1, round(len(rows) * test_fraction)), len(rows) - 1)
@@ -432,8 +435,8 @@ def further(folder, known, dataset=None, fetched=None, whole=None, **options):
     dataset = dataset or Dataset(source={"kind": "toy", "task": "entailment", "rows": 10}, text=["text_a"])
     path, summary = folder / "more.parquet", folder / "more.json"
     whole = whole or trained(folder / "whole", known)
-    data.write_set("more", "d", dataset, FurtherSet(**options), fetched, whole, path, summary)
-    return data.read_rows(path), json.loads(summary.read_text(encoding="utf-8"))
+    further_sets.write("more", "d", dataset, FurtherSet(**options), fetched, whole, path, summary)
+    return read_rows(path), json.loads(summary.read_text(encoding="utf-8"))
 
 
 NLI = ["entailment", "neutral", "contradiction"]
@@ -555,10 +558,10 @@ def test_single_texts_do_not_go_with_pairs(tmp_path):
 
 def test_inherit():
     dataset = Dataset(source=files("a.tsv"), text=["s"], label="l")
-    assert data.inherit(dataset, FurtherSet(source=files("b.tsv"))).text == ["s"]
-    assert data.inherit(dataset, FurtherSet(source=files("b.tsv"), text=["t"])).text == ["t"]
+    assert data_files.inherit(dataset, FurtherSet(source=files("b.tsv"))).text == ["s"]
+    assert data_files.inherit(dataset, FurtherSet(source=files("b.tsv"), text=["t"])).text == ["t"]
     assert (
-        data.inherit(dataset, FurtherSet(source={"kind": "toy", "task": "entailment", "rows": 3})).text
+        data_files.inherit(dataset, FurtherSet(source={"kind": "toy", "task": "entailment", "rows": 3})).text
         is None
     )
 
@@ -567,14 +570,14 @@ def test_inherit():
 
 
 def check(columns):
-    return lambda: data.check("datasets.d", columns)
+    return lambda: data_files.check("datasets.d", columns)
 
 
 def test_check_accepts_what_can_be_read(tmp_path):
-    for ending in data.ENDINGS:
-        data.check("datasets.d", single(write_as(ending, tmp_path, many())))
-    data.check("datasets.d", FurtherSet(source=files(tmp_path / "rows.tsv")))  # columns left open
-    data.check("datasets.d", toy_set())
+    for ending in data_files.ENDINGS:
+        data_files.check("datasets.d", single(write_as(ending, tmp_path, many())))
+    data_files.check("datasets.d", FurtherSet(source=files(tmp_path / "rows.tsv")))  # columns left open
+    data_files.check("datasets.d", toy_set())
 
 
 def test_check_names_missing_files_and_columns(tmp_path):
@@ -655,8 +658,9 @@ def test_rows_that_do_not_do(tmp_path, rows, options, parts):
 
 def test_importing_is_cheap():
     """The module is imported where Snakemake parses its rules, for each job anew."""
+    module = "isthmus.experiment.data_files"
     heavy = ("numpy", "pandas", "pyarrow", "datasets", "torch")
-    code = f"import sys, isthmus.data.data; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow")}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
@@ -688,7 +692,7 @@ def test_fetch_keeps_columns_class_names_and_commit(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(datasets, "load_dataset", load_dataset)
-        data.fetch(HUB, tmp_path / "fetched" / "pairs.parquet")
+        hub.fetch(HUB, tmp_path / "fetched" / "pairs.parquet")
     assert asked == [(("someone/pairs", "small"), {"split": "train", "revision": "main"})]
     dataset = Dataset(source=HUB.model_dump(), text=["text"], label="label")
     train, test, summary = build(tmp_path / "out", dataset, tmp_path / "fetched" / "pairs.parquet")
@@ -716,7 +720,7 @@ def test_a_hub_that_does_not_deliver(tmp_path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    fetch = lambda: data.fetch(HUB, tmp_path / "t.parquet")  # noqa: E731
+    fetch = lambda: hub.fetch(HUB, tmp_path / "t.parquet")  # noqa: E731
     parts = ["'someone/pairs'", "'small'", "'train'", str(error)[:20], "where Snakemake runs"]
     refused(fetch, *parts, "snakemake --until fetch_dataset fetch_model")
     assert not list(tmp_path.iterdir())
@@ -764,7 +768,7 @@ def test_real_duplicates_are_dropped_from_test(tmp_path):
     for name, options in (("sick/train.tsv", SICK), ("cola/in_domain_train.tsv", COLA)):
         train, test, summary = build(tmp_path / "out", single(REAL / name, **options))
         assert summary["counts"]["duplicates_dropped_from_test"] > 0
-        assert not set(data._inputs(train)) & set(data._inputs(test))
+        assert not set(inputs(train)) & set(inputs(test))
 
 
 # ------------------------------------------------------------------------------------------------ breakdowns
@@ -776,7 +780,7 @@ def test_rows_are_told_apart_by_a_column(tmp_path):
     dataset = single(*half, by="kind", test_fraction=0.5)
     train, test, _ = build(tmp_path, dataset)
     sets = {name: tmp_path / f"{name}.parquet" for name in ("train", "test")}
-    data.write_breakdown("datasets.d", dataset, None, sets, tmp_path / "out" / "parts.parquet")
+    breakdowns.write("datasets.d", dataset, None, sets, tmp_path / "out" / "parts.parquet")
     found = pq.read_table(tmp_path / "out" / "parts.parquet").to_pandas()
     assert Counter(found["set"]) == {"train": len(train.ids), "test": len(test.ids)}
     assert len(train.ids) + len(test.ids) == 24  # of the 30 that have no label are left out
@@ -787,18 +791,20 @@ def test_a_column_of_class_labels_is_named(tmp_path):
     path = class_labelled(tmp_path / "rows.parquet", ["no", "yes"], [0, 1] * 10)
     columns = FurtherSet(source=files(path), text=["text"], label="label", by="label")
     further(tmp_path, ["no", "yes"], single(path), source=files(path))
-    data.write_breakdown("w", columns, None, {"more": tmp_path / "more.parquet"}, tmp_path / "parts.parquet")
+    breakdowns.write("w", columns, None, {"more": tmp_path / "more.parquet"}, tmp_path / "parts.parquet")
     assert set(pq.read_table(tmp_path / "parts.parquet")["part"].to_pylist()) == {"no", "yes"}
 
 
 def test_a_breakdown_needs_its_column_and_a_value_in_each_row(tmp_path):
     path = write_tsv(tmp_path / "rows.tsv", [("one", "a", "x"), ("two", "b", "")], ("text", "label", "kind"))
-    refused(lambda: data.check("k", single(path, by="knd")), "k.by: found 'knd'", "did you mean 'kind'?")
+    refused(
+        lambda: data_files.check("k", single(path, by="knd")), "k.by: found 'knd'", "did you mean 'kind'?"
+    )
     dataset = single(path, by="kind", test_fraction=0.5)
     made = tmp_path / "set.parquet"
     pq.write_table(pa.table({"id": [0, 1], "text_a": ["a", "b"], "text_b": ["", ""], "label": [0, 1]}), made)
 
     def broken_down():
-        data.write_breakdown("k", dataset, None, {"s": made}, tmp_path / "parts.parquet")
+        breakdowns.write("k", dataset, None, {"s": made}, tmp_path / "parts.parquet")
 
     refused(broken_down, "k.by: found rows without 'kind'", "allowed: a value in each row")

@@ -8,7 +8,7 @@ from isthmus.data import tokens
 from isthmus.errors import Damaged
 from isthmus.measuring import evaluation
 from isthmus.measuring.evaluation import Examples
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders
 
 from tests.unit import tiny
 
@@ -25,8 +25,8 @@ def checkpoints(tmp_path_factory):
 
 def measure(checkpoint, examples, budget=tiny.BUDGET, **numerics):
     numerics = tiny.cpu(**numerics)
-    model = models.open_classifier(checkpoint, attention=numerics.attention)
-    return Examples(examples, budget, models.pad_token(checkpoint), numerics).measure(model)
+    model = classifiers.open_classifier(checkpoint, attention=numerics.attention)
+    return Examples(examples, budget, hf_folders.pad_token(checkpoint), numerics).measure(model)
 
 
 def plain_probabilities(checkpoint, family, rows):
@@ -123,7 +123,7 @@ def test_rows_say_each_example_of_each_set(checkpoints, sets, tmp_path):
 
 def test_what_the_journal_knows_needs_no_model(checkpoints, sets, tmp_path, monkeypatch):
     evaluate(checkpoints["bert"], sets, tmp_path, "first.parquet")
-    monkeypatch.setattr(models, "open_classifier", lambda *_, **__: pytest.fail("a model was opened"))
+    monkeypatch.setattr(classifiers, "open_classifier", lambda *_, **__: pytest.fail("a model was opened"))
     evaluate(checkpoints["bert"], sets, tmp_path, "again.parquet")
     assert (tmp_path / "first.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
 
@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint_is_named(checkpoints, sets, tmp_path):
     folder.mkdir()
     for path in checkpoints["bert"].iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
-    (folder / models.WEIGHTS).write_bytes((folder / models.WEIGHTS).read_bytes()[:-1])
+    (folder / hf_folders.WEIGHTS).write_bytes((folder / hf_folders.WEIGHTS).read_bytes()[:-1])
     with pytest.raises(Damaged, match=r"damaged/model\.safetensors is damaged"):
         evaluate(folder, sets, tmp_path)
 

@@ -8,7 +8,7 @@ import torch
 from isthmus.errors import ConfigError
 from isthmus.experiment import folders
 from isthmus.experiment.config import Checkpoint, Model
-from isthmus.models import fitting, models
+from isthmus.models import classifiers, fitting, hf_folders, origins, tokenizing
 from safetensors.torch import load_file, save_file
 
 from tests.unit import families, tiny
@@ -64,22 +64,22 @@ def test_a_body_saved_with_any_head_is_opened_as_it_is(family, kind, tmp_path):
         with pytest.raises(
             ConfigError, match=r"missing model\.embed_tokens\.weight, .*left over transformer"
         ):
-            models.fetch(Model(folder=folder), tmp_path / "copy")
+            origins.fetch(Model(folder=folder), tmp_path / "copy")
         return
-    models.fetch(Model(folder=folder), tmp_path / "copy")
+    origins.fetch(Model(folder=folder), tmp_path / "copy")
     record = json.loads((tmp_path / "copy" / "model.json").read_text())
     has_pooler = kind in ("", "ForSequenceClassification")
     lacks_pooler = name == "bert" and not has_pooler
     assert record["drawn"] == sorted(HEADS[name] + POOLER * lacks_pooler)
-    models.initialize(tmp_path / "copy", tiny.LABELS, 0, 1, tmp_path / "start")
-    before, after = (load_file(place / models.WEIGHTS) for place in (source, tmp_path / "start"))
+    classifiers.initialize(tmp_path / "copy", tiny.LABELS, 0, 1, tmp_path / "start")
+    before, after = (load_file(place / hf_folders.WEIGHTS) for place in (source, tmp_path / "start"))
     shared = before.keys() & after.keys()
     assert all(torch.equal(before[key], after[key]) for key in shared)
     assert after.keys() - shared <= {*HEADS[name], *POOLER}
 
 
 def reweighted(folder, change):
-    path = folder / models.WEIGHTS
+    path = folder / hf_folders.WEIGHTS
     state = {name: tensor.clone() for name, tensor in load_file(path).items()}
     save_file(change(state), path, {"format": "pt"})
 
@@ -102,16 +102,16 @@ def legacy(state):
 
 def test_names_and_constants_of_earlier_versions_are_known(tmp_path):
     source = families.pretrained(tmp_path / "source", "bert")
-    expected = load_file(source / models.WEIGHTS)["bert.encoder.layer.1.output.LayerNorm.bias"] + 0.5
+    expected = load_file(source / hf_folders.WEIGHTS)["bert.encoder.layer.1.output.LayerNorm.bias"] + 0.5
 
     def moved(state):
         state["bert.encoder.layer.1.output.LayerNorm.bias"] += 0.5
         return legacy(state)
 
     reweighted(source, moved)
-    models.fetch(Model(folder=source), tmp_path / "copy")
-    models.initialize(tmp_path / "copy", tiny.LABELS, 0, 1, tmp_path / "start")
-    found = load_file(tmp_path / "start" / models.WEIGHTS)["bert.encoder.layer.1.output.LayerNorm.bias"]
+    origins.fetch(Model(folder=source), tmp_path / "copy")
+    classifiers.initialize(tmp_path / "copy", tiny.LABELS, 0, 1, tmp_path / "start")
+    found = load_file(tmp_path / "start" / hf_folders.WEIGHTS)["bert.encoder.layer.1.output.LayerNorm.bias"]
     assert torch.equal(found, expected)
 
 
@@ -120,7 +120,7 @@ def test_masks_that_gpt2_kept_among_its_weights_are_known(tmp_path):
     masks = {f"transformer.h.{i}.attn.bias": torch.ones(1, 1, 8, 8, dtype=torch.bool) for i in (0, 1)}
     masks |= {f"transformer.h.{i}.attn.masked_bias": torch.tensor(-float("inf")) for i in (0, 1)}
     reweighted(source, lambda state: state | masks)
-    models.fetch(Model(folder=source), tmp_path / "copy")
+    origins.fetch(Model(folder=source), tmp_path / "copy")
 
 
 def test_more_rows_than_words_are_fine(tmp_path):
@@ -134,17 +134,17 @@ def test_more_rows_than_words_are_fine(tmp_path):
     reweighted(source, padded)
     settings = json.loads((source / "config.json").read_text())
     (source / "config.json").write_text(json.dumps(settings | {"vocab_size": settings["vocab_size"] + 10}))
-    models.fetch(Model(folder=source), tmp_path / "copy")
+    origins.fetch(Model(folder=source), tmp_path / "copy")
 
 
 def test_nothing_of_a_checkpoint_is_drawn(tmp_path):
     source = saved_as(
         families.pretrained(tmp_path / "source", "bert"), "ForSequenceClassification", tmp_path / "saved"
     )
-    models.fetch(Checkpoint(folder=source), tmp_path / "copy")
+    origins.fetch(Checkpoint(folder=source), tmp_path / "copy")
     assert json.loads((tmp_path / "copy" / "model.json").read_text())["drawn"] == []
-    models.adopt(tmp_path / "copy", "run", tmp_path / "own")
-    before, after = (load_file(place / models.WEIGHTS) for place in (source, tmp_path / "own"))
+    classifiers.adopt(tmp_path / "copy", "run", tmp_path / "own")
+    before, after = (load_file(place / hf_folders.WEIGHTS) for place in (source, tmp_path / "own"))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -163,8 +163,8 @@ def test_as_many_tokens_as_positions_and_no_more(family, max_length, tmp_path):
     if name in ("gpt_neox", "llama"):
         assert limit is None
         return
-    models.initialize(source, tiny.LABELS, 0, 1, tmp_path / "start")
-    model = models.open_classifier(tmp_path / "start", attention="eager")
+    classifiers.initialize(source, tiny.LABELS, 0, 1, tmp_path / "start")
+    model = classifiers.open_classifier(tmp_path / "start", attention="eager")
     model.config.pad_token_id = 1
     ids = torch.full((1, limit + max_length), 5)
     if not max_length:
@@ -233,6 +233,6 @@ def test_words_of_a_vocabulary_s_file_reach_the_copy(tmp_path):
         path.unlink()
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"w{i}" for i in range(20))]
     (source / "vocab.txt").write_text("\n".join(words) + "\n")
-    models.fetch(Model(folder=source), tmp_path / "copy")
-    assert models.open_tokenizer(tmp_path / "copy")("w3 w4")["input_ids"] == [2, 8, 9, 3]
+    origins.fetch(Model(folder=source), tmp_path / "copy")
+    assert tokenizing.open_tokenizer(tmp_path / "copy")("w3 w4")["input_ids"] == [2, 8, 9, 3]
     assert str(source / "vocab.txt") in folders.files(source)

@@ -23,7 +23,7 @@ from isthmus.caches.identity import (
 )
 from isthmus.errors import Damaged
 from isthmus.machine.numerics import NOT_COUNTED, Numerics, not_counted
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, weight_files
 
 from tests.conftest import ROOT
 from tests.unit import families, tiny
@@ -218,14 +218,14 @@ def test_the_counted_settings_do_change_the_logits(folders, tmp_path):
     """Counted settings give other logits with the same weights, the inert ones the same bits."""
     torch.manual_seed(0)
     start = tmp_path / "start"
-    models.initialize(folders["bert"], ["no", "yes"], 0, 0, start)
+    classifiers.initialize(folders["bert"], ["no", "yes"], 0, 0, start)
     ids = torch.tensor([[2, 9, 3, 8, 3]])
 
     def logits(name, change):
         folder = with_settings(start, tmp_path / name, change)
-        (folder / models.WEIGHTS).symlink_to(start / models.WEIGHTS)
+        (folder / hf_folders.WEIGHTS).symlink_to(start / hf_folders.WEIGHTS)
         with torch.inference_mode():
-            return models.open_classifier(folder, attention="eager")(input_ids=ids).logits
+            return classifiers.open_classifier(folder, attention="eager")(input_ids=ids).logits
 
     own = logits("own", {})
     counted = [{"num_attention_heads": 1}, {"hidden_act": "relu"}, {"layer_norm_eps": 0.1}]
@@ -241,8 +241,8 @@ def test_the_counted_settings_do_change_the_logits(folders, tmp_path):
 @pytest.fixture
 def checkpoint(folders, tmp_path):
     """A checkpoint as `initialize` leaves it."""
-    sha256 = models.initialize(folders["bert"], ["no", "yes"], 0, 0, tmp_path / "step0")
-    models.write_record(
+    sha256 = classifiers.initialize(folders["bert"], ["no", "yes"], 0, 0, tmp_path / "step0")
+    hf_folders.write_record(
         tmp_path / "step0/checkpoint.json", {"sha256": sha256, **identity.described(tmp_path / "step0")}
     )
     return tmp_path / "step0"
@@ -254,24 +254,24 @@ def test_weights_that_begin_a_chain_have_bytes_that_their_tensors_and_architectu
     from safetensors import safe_open
 
     names = [f"again{number}" for number in range(6)]
-    first = {models.initialize(folders["bert"], ["no", "yes"], 0, 0, tmp_path / name) for name in names}
+    first = {classifiers.initialize(folders["bert"], ["no", "yes"], 0, 0, tmp_path / name) for name in names}
     assert len(first) == 1
     changed = with_settings(folders["bert"], tmp_path / "changed", {"num_attention_heads": 1})
-    (changed / models.WEIGHTS).symlink_to(folders["bert"] / models.WEIGHTS)
-    other = models.initialize(changed, ["no", "yes"], 0, 0, tmp_path / "other")
+    (changed / hf_folders.WEIGHTS).symlink_to(folders["bert"] / hf_folders.WEIGHTS)
+    other = classifiers.initialize(changed, ["no", "yes"], 0, 0, tmp_path / "other")
     assert {other}.isdisjoint(first)
     for name in ("again0", "other"):
-        with safe_open(tmp_path / name / models.WEIGHTS, "pt") as file:
+        with safe_open(tmp_path / name / hf_folders.WEIGHTS, "pt") as file:
             assert file.metadata()["format"] == "pt"
             assert file.metadata()["architecture"] == identity.described(tmp_path / name)["architecture"]
-    a, b = (models.load_weights(tmp_path / name / models.WEIGHTS) for name in ("again0", "other"))
+    a, b = (weight_files.load(tmp_path / name / hf_folders.WEIGHTS) for name in ("again0", "other"))
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 def test_an_edited_configuration_is_noticed(checkpoint):
     before = identity.anchor(checkpoint)
     assert before == Anchor(
-        hashing.of_file(checkpoint / models.WEIGHTS), identity.key(identity.architecture(checkpoint))
+        hashing.of_file(checkpoint / hf_folders.WEIGHTS), identity.key(identity.architecture(checkpoint))
     )
     path = checkpoint / "config.json"
     path.write_text(path.read_text().replace('"num_attention_heads": 2', '"num_attention_heads": 1'))
@@ -308,9 +308,9 @@ assert "transformers" not in sys.modules, "heavy"
 
 def test_layers_are_never_computed_anew_for_the_backward_pass(folders, tmp_path):
     """They would draw other dropout masks than the forward pass had."""
-    models.initialize(folders["bert"], ["no", "yes"], 0, 0, tmp_path / "step0")
+    classifiers.initialize(folders["bert"], ["no", "yes"], 0, 0, tmp_path / "step0")
     changed = with_settings(tmp_path / "step0", tmp_path / "other", {"gradient_checkpointing": True})
-    (changed / models.WEIGHTS).symlink_to(tmp_path / "step0" / models.WEIGHTS)
-    model = models.open_classifier(changed, attention="eager", dropout=0.5, attention_dropout=0.5)
+    (changed / hf_folders.WEIGHTS).symlink_to(tmp_path / "step0" / hf_folders.WEIGHTS)
+    model = classifiers.open_classifier(changed, attention="eager", dropout=0.5, attention_dropout=0.5)
     assert not any(getattr(layer, "gradient_checkpointing", False) for layer in model.modules())
     assert tiny.cpu().torch == torch.__version__

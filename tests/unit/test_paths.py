@@ -16,7 +16,7 @@ from isthmus.errors import Damaged, MismatchedEnds
 from isthmus.measuring import paths
 from isthmus.measuring.evaluation import Examples
 from isthmus.measuring.paths import Line, Row, check_same_space, distances, replay
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.space import sampling
 from torch import nn
 
@@ -50,7 +50,7 @@ class Tangle(nn.Module):
 
 
 def tangle(seed):
-    return {name: tensor.clone() for name, tensor in models.distinct(Tangle(seed)).items()}
+    return {name: tensor.clone() for name, tensor in weight_files.distinct(Tangle(seed)).items()}
 
 
 @given(st.floats(0, 1))
@@ -100,7 +100,7 @@ def test_tied_embeddings_of_a_real_architecture_move_once():
         torch.manual_seed(seed)
         return BartForSequenceClassification(BartConfig(**size, **heads)).eval()
 
-    a, b = ({n: t.clone() for n, t in models.distinct(bart(seed)).items()} for seed in (1, 2))
+    a, b = ({n: t.clone() for n, t in weight_files.distinct(bart(seed)).items()} for seed in (1, 2))
     line = Line(bart(0), a, b)
     assert len(line.moving) == len(list(line.model.parameters()))
     embeddings = {t.data_ptr(): t for t in line.move(0.5).state_dict().values() if t.shape == (50, 16)}
@@ -130,10 +130,10 @@ def test_the_first_three_differences_are_named():
 
 def test_a_job_stops_at_ends_of_different_spaces(tmp_path):
     cell = tiny.Cell(tmp_path / "cell")
-    state = models.load_weights(cell.ends[0].folder / models.WEIGHTS)
+    state = weight_files.load(cell.ends[0].folder / hf_folders.WEIGHTS)
     state["classifier.weight"] = state["classifier.weight"][:2]
-    path = cell.ends[0].folder / models.WEIGHTS
-    models.save_weights(state, path)
+    path = cell.ends[0].folder / hf_folders.WEIGHTS
+    weight_files.save(state, path)
     stored.write_json(path.parent / "checkpoint.json", {"sha256": tiny.hashing.of_file(path)})
     with pytest.raises(MismatchedEnds, match=r"1 tensors differ, first classifier\.weight: \(\(2, 32\)"):
         tiny.Cell(tmp_path / "cell").interpolate()
@@ -173,7 +173,7 @@ def test_cosine_of_an_update_of_nothing_is_empty():
 
 
 def _bodies(*folders):
-    states = [models.load_weights(folder / models.WEIGHTS) for folder in folders]
+    states = [weight_files.load(folder / hf_folders.WEIGHTS) for folder in folders]
     names = [name for name in states[0] if name.startswith("bert.")]
     return [np.concatenate([state[name].double().ravel() for name in names]) for state in states]
 
@@ -192,10 +192,10 @@ def test_each_end_s_distance_is_that_from_its_own_start(tmp_path):
     assert found["distance_a"] != common["distance_a"]
     # A start with another head has the same body.
     shutil.copytree(cell.start.folder, tmp_path / "head")
-    state = models.load_weights(tmp_path / "head" / models.WEIGHTS)
+    state = weight_files.load(tmp_path / "head" / hf_folders.WEIGHTS)
     state["classifier.weight"] += 1
-    models.save_weights(state, tmp_path / "head" / models.WEIGHTS)
-    sha256 = tiny.hashing.of_file(tmp_path / "head" / models.WEIGHTS)
+    weight_files.save(state, tmp_path / "head" / hf_folders.WEIGHTS)
+    sha256 = tiny.hashing.of_file(tmp_path / "head" / hf_folders.WEIGHTS)
     head = paths.End(1, tmp_path / "head", replace(cell.start.anchor, weights=sha256))
     same = cell.interpolate("head", UNIFORM, journal="one", starts=[head])
     assert same.pairs.iloc[0].to_dict() == common.to_dict()
@@ -205,8 +205,8 @@ def test_each_end_s_distance_is_that_from_its_own_start(tmp_path):
 def test_pairs_say_how_far_the_bodies_are_and_where_predictions_differ(shared):
     cell, measured = shared
     (pair,) = measured.pairs.to_dict("records")
-    a, b = (models.load_weights(end.folder / models.WEIGHTS) for end in cell.ends)
-    start = models.load_weights(cell.start.folder / models.WEIGHTS)
+    a, b = (weight_files.load(end.folder / hf_folders.WEIGHTS) for end in cell.ends)
+    start = weight_files.load(cell.start.folder / hf_folders.WEIGHTS)
     body = [name for name in start if name.startswith("bert.")]
     assert "classifier.weight" not in body
     u, v = (np.concatenate([(s[n] - start[n]).double().ravel() for n in body]) for s in (a, b))
@@ -217,7 +217,7 @@ def test_pairs_say_how_far_the_bodies_are_and_where_predictions_differ(shared):
     for name, examples in cell.sets.items():
         predictions = []
         for end in cell.ends:
-            model = models.open_classifier(end.folder, attention="eager")
+            model = classifiers.open_classifier(end.folder, attention="eager")
             predictions.append(Examples(examples, tiny.BUDGET, 0, tiny.cpu()).measure(model)["predictions"])
         assert pair[f"disagreement_{name}"] == np.mean(predictions[0] != predictions[1])
     assert list(pair)[:5] == ["model", "dataset", "step", "seed_a", "seed_b"]
@@ -232,8 +232,8 @@ def test_losses_are_those_of_rebuilt_state_dicts(tmp_path, family):
 
     cell = tiny.Cell(tmp_path / "cell", family=family)
     points = cell.interpolate(sampler=UNIFORM).points
-    a, b = (models.load_weights(end.folder / models.WEIGHTS) for end in cell.ends)
-    pad = models.pad_token(cell.start.folder)
+    a, b = (weight_files.load(end.folder / hf_folders.WEIGHTS) for end in cell.ends)
+    pad = hf_folders.pad_token(cell.start.folder)
     for name, examples in cell.sets.items():
         part = points[points["set"] == name]
         assert part["alpha"].tolist() == [0, 0.25, 0.5, 0.75, 1]
@@ -342,8 +342,8 @@ def test_adaptive_grid_asks_as_the_sampler_says_and_never_twice():
 
 def test_what_the_journal_knows_needs_no_weights(shared, monkeypatch):
     cell, measured = shared
-    monkeypatch.setattr(models, "open_classifier", lambda *_, **__: pytest.fail("a model was opened"))
-    monkeypatch.setattr(models, "load_weights", lambda *_: pytest.fail("weights were read"))
+    monkeypatch.setattr(classifiers, "open_classifier", lambda *_, **__: pytest.fail("a model was opened"))
+    monkeypatch.setattr(weight_files, "load", lambda *_: pytest.fail("weights were read"))
     again = cell.interpolate(out="again")
     assert again.count == 0
     assert again.bytes == measured.bytes
@@ -435,7 +435,7 @@ def test_distances_are_known_under_their_own_conditions_only(shared, monkeypatch
 def test_a_damaged_end_is_named(tmp_path):
     cell = tiny.Cell(tmp_path / "cell")
     for end in cell.ends:
-        path = end.folder / models.WEIGHTS
+        path = end.folder / hf_folders.WEIGHTS
         whole = path.read_bytes()
         path.write_bytes(whole[:-5])
         with pytest.raises(Damaged, match=rf"seed{end.seed}/model.safetensors is damaged"):
@@ -538,8 +538,8 @@ def test_gaps_of_a_three_class_model_on_a_two_class_set(shared, tmp_path):
     sets = {"test": cell.sets["test"], "far": two}
     found = cell.interpolate("two_classes", UNIFORM, sets=sets, journal="two_classes").points
     far = found[found["set"] == "far"].sort_values("alpha")
-    ends = [models.load_weights(end.folder / models.WEIGHTS) for end in cell.ends]
-    model = models.open_classifier(cell.ends[0].folder, attention="eager")
+    ends = [weight_files.load(end.folder / hf_folders.WEIGHTS) for end in cell.ends]
+    model = classifiers.open_classifier(cell.ends[0].folder, attention="eager")
     placed, line = Examples(two, 4000, 0, tiny.cpu()), Line(model, *ends)
     (inputs,) = placed.batches
     order = np.argsort(two.lengths, kind="stable")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from isthmus import hashing
-from isthmus.models import models
+from isthmus.models import hf_folders
 from isthmus.training.pretraining import Pretraining, pretrain
 from isthmus.training.saving import Cache
 
@@ -63,5 +63,5 @@ def test_pretraining_in_segments_gives_the_same_bits(tmp_path):
             pretrain(
                 settings=WANTED, recipe=recipe(steps=6), step=step, numerics=numeric(), cache=cache, out=out
             )
-        hashes.append(hashing.of_file(out / models.WEIGHTS))
+        hashes.append(hashing.of_file(out / hf_folders.WEIGHTS))
     assert hashes[0] == hashes[1]

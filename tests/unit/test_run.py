@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from isthmus import errors, hashing, stored
 from isthmus.caches import identity, states
 from isthmus.errors import Damaged
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders
 from isthmus.tasks.classification import Classification
 from isthmus.training import history, progress, saving
 from isthmus.training.schedule import batch_at, run_seeds
@@ -147,7 +147,7 @@ def test_a_signal_says_the_step_and_how_long_the_save_took(run, capsys, monkeypa
 
 def test_a_signal_while_the_model_opens_ends_the_process_at_once(run, capsys, monkeypatch):
     one = run()
-    monkeypatch.setattr(models, "open_classifier", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(classifiers, "open_classifier", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(errors.Interrupted):
         one.to(STEPS)
     assert "SIGTERM: nothing new was there to save" in capsys.readouterr().out
@@ -159,7 +159,7 @@ def test_a_signal_while_the_model_opens_ends_the_process_at_once(run, capsys, mo
 
 def initialized(made, folder: Path, seed: int, vary: list[str]) -> Path:
     head = run_seeds(seed, vary)["head"]
-    sha256 = models.initialize(made.body, ["no", "yes"], 0, head, folder)
+    sha256 = classifiers.initialize(made.body, ["no", "yes"], 0, head, folder)
     stored.write_json(
         folder / "checkpoint.json", {"model": "m", "dataset": "d", "seed": seed, "sha256": sha256}
     )
@@ -170,7 +170,7 @@ def initialized(made, folder: Path, seed: int, vary: list[str]) -> Path:
 def test_vary_says_what_a_seed_changes(made, run, tmp_path, vary):
     starts = [initialized(made, tmp_path / f"start{seed}", seed, vary) for seed in (42, 43)]
     runs = [run(start=start, seed=seed, vary=vary) for start, seed in zip(starts, (42, 43), strict=True)]
-    first, second = (start / models.WEIGHTS for start in starts)
+    first, second = (start / hf_folders.WEIGHTS for start in starts)
     assert (first.read_bytes() == second.read_bytes()) == ("head" not in vary)
     assert (runs[0].to(5) == runs[1].to(5)) == (vary == [])
     assert (runs[0].history(5)["tokens"] == runs[1].history(5)["tokens"]) == ("order" not in vary)
@@ -267,9 +267,9 @@ def test_a_damaged_state_is_named_and_not_used(run, whole, capsys, truncate):
 def test_a_damaged_start_is_named_and_a_retry_ends_at_once(made, run, tmp_path, monkeypatch):
     monkeypatch.setenv("ISTHMUS_CALL", "one")
     start = shutil.copytree(made.start, tmp_path / "start")
-    damage(start / models.WEIGHTS)
+    damage(start / hf_folders.WEIGHTS)
     one = run(start=start)
-    with pytest.raises(Damaged, match=rf"{start / models.WEIGHTS} is damaged"):
+    with pytest.raises(Damaged, match=rf"{start / hf_folders.WEIGHTS} is damaged"):
         one.to(3)
     with pytest.raises(errors.GivenUp, match="is damaged"):
         one.to(3)
@@ -280,7 +280,7 @@ def test_publishing_opens_no_model(run, monkeypatch, capsys):
     expected = one.to(6)
     shutil.rmtree(one.folder / "step6")
     one.at = 0
-    monkeypatch.setattr(models, "open_classifier", None)
+    monkeypatch.setattr(classifiers, "open_classifier", None)
     assert one.to(6) == expected
     assert "step 6 is in the cache" in capsys.readouterr().out
     assert one.history(6)["step"] == [1, 2, 3, 4, 5, 6]
@@ -291,13 +291,13 @@ def test_what_killed_processes_left_is_cleared_away(run):
     one.to(3)
     (one.cache / ".saving-0.tmp").touch()
     (one.folder / "step6").mkdir()
-    (one.folder / "step6" / f".{models.WEIGHTS}.1.tmp").touch()
+    (one.folder / "step6" / f".{hf_folders.WEIGHTS}.1.tmp").touch()
     one.to(6)
     assert {path.name for path in (one.folder / "step6").iterdir()} == {
         "checkpoint.json",
         "config.json",
         "history.parquet",
-        models.WEIGHTS,
+        hf_folders.WEIGHTS,
     }
     assert {path.name.split("-")[0] for path in one.cache.iterdir()} == {"attempts", "lock", "step00000006"}
 
@@ -351,14 +351,14 @@ def test_a_log_has_a_line_each_half_minute_and_a_terminal_a_bar(run, monkeypatch
 
 
 def test_a_parameter_without_gradient_has_no_moments_and_resumes(made, run, monkeypatch):
-    original = models.open_classifier
+    original = classifiers.open_classifier
 
     def with_idle_parameter(*args, **settings):
         model = original(*args, **settings)
         model.idle = torch.nn.Parameter(torch.ones(3))
         return model
 
-    monkeypatch.setattr(models, "open_classifier", with_idle_parameter)
+    monkeypatch.setattr(classifiers, "open_classifier", with_idle_parameter)
     whole, cut = run(), run()
     cut.to(3)
     assert whole.to(6) == cut.to(6)
@@ -380,7 +380,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_its_retries(run, monkeypatc
     assert float(said[3]) == pytest.approx(one.recipe.rate_at(t), rel=1e-2)
     order = run_seeds(42, one.recipe.vary)["order"]
     assert rows == (1000 + batch_at(t, 8, 50, order)).tolist()
-    monkeypatch.setattr(models, "open_classifier", None)  # the retry must not come so far
+    monkeypatch.setattr(classifiers, "open_classifier", None)  # the retry must not come so far
     with pytest.raises(errors.GivenUp, match="not a finite number"):
         one.to(STEPS)
     monkeypatch.setenv("ISTHMUS_CALL", "two")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from isthmus.data import tokens
-from isthmus.models import models
+from isthmus.models import classifiers
 from isthmus.tasks.classification import Classification
 from isthmus.tasks.task import MicroBatch
 from isthmus.training.schedule import batch_at
@@ -21,7 +21,7 @@ def made(tmp_path_factory):
 
 
 def opened(made, dropout=0.0):
-    return models.open_classifier(
+    return classifiers.open_classifier(
         made.start, attention="eager", dropout=dropout, attention_dropout=dropout
     ).train()
 
@@ -163,9 +163,9 @@ def test_dropout_is_on_in_training_and_off_in_evaluation(made):
 
     assert loss(opened(made, 0.5), 1) == loss(opened(made, 0.5), 1) != loss(opened(made, 0.5), 2)
     still = loss(opened(made), 1)
-    model = models.open_classifier(made.start, attention="eager", dropout=0.5, attention_dropout=0.5)
+    model = classifiers.open_classifier(made.start, attention="eager", dropout=0.5, attention_dropout=0.5)
     assert not model.training
-    assert loss(model, 1) == loss(models.open_classifier(made.start, attention="eager"), 2) == still
+    assert loss(model, 1) == loss(classifiers.open_classifier(made.start, attention="eager"), 2) == still
 
 
 def test_each_micro_batch_has_a_dropout_mask_of_its_own():

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from isthmus import stored
 from isthmus.errors import Damaged
-from isthmus.models import models
+from isthmus.models import hf_folders
 from isthmus.showing import tables
 
 from tests.unit import damaging
@@ -143,7 +143,7 @@ def test_csv_files_are_listed_as_sha256sum_reads_them(tmp_path):
 
 def test_a_record_names_the_small_files_of_its_folder(kinds):
     folder = kinds["model, weights"].path.parent
-    record = models.read_record(folder)
+    record = hf_folders.read_record(folder)
     assert {"config.json", "tokenizer.json", "tokenizer_config.json"} <= record["files"].keys()
     checkpoint = kinds["checkpoint, weights"].path.parent
-    assert models.read_record(checkpoint)["files"].keys() == {"config.json"}
+    assert hf_folders.read_record(checkpoint)["files"].keys() == {"config.json"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from isthmus.data import tokens, toy
-from isthmus.data.data import Rows
+from isthmus.data.rows import Rows
 
 from tests.unit import tiny
 
@@ -80,9 +80,9 @@ def test_lengths_that_a_tokenizer_file_asks_for_are_not_its_settings_here(tmp_pa
     padding.backend_tokenizer.enable_truncation(8)
     tiny.pretrained(tmp_path)
     padding.save_pretrained(tmp_path)
-    from isthmus.models import models
+    from isthmus.models import tokenizing
 
-    assert tokens.tokenize(models.open_tokenizer(tmp_path), rows, [0, 1, 2], 64).digest == expected.digest
+    assert tokens.tokenize(tokenizing.open_tokenizer(tmp_path), rows, [0, 1, 2], 64).digest == expected.digest
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])

@@ -8,11 +8,11 @@ import pandas as pd
 import torch
 from isthmus import hashing, stored
 from isthmus.data import tokens, toy
-from isthmus.data.data import Rows
+from isthmus.data.rows import Rows
 from isthmus.machine import numerics
 from isthmus.measuring import paths
 from isthmus.measuring.paths import End, Row
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.training import pretraining
 
 LABELS = ["entailment", "neutral", "contradiction"]
@@ -105,13 +105,13 @@ def examples(
 
 def checkpoint(folder: Path, model: Path, seed: int, moved: float = 0.0) -> Path:
     """A checkpoint folder: the seeded head, and weights moved at random by `moved` as training would."""
-    models.initialize(model, LABELS, 0, seed, folder)
-    path = folder / models.WEIGHTS
-    state = models.load_weights(path)
+    classifiers.initialize(model, LABELS, 0, seed, folder)
+    path = folder / hf_folders.WEIGHTS
+    state = weight_files.load(path)
     generator = torch.Generator().manual_seed(seed)
     for tensor in state.values():
         tensor += moved * torch.randn(tensor.shape, generator=generator)
-    models.save_weights(state, path)
+    weight_files.save(state, path)
     stored.write_json(folder / "checkpoint.json", {"seed": seed, "sha256": hashing.of_file(path)})
     return folder
 

@@ -13,14 +13,15 @@ from pydantic import ValidationError
 from isthmus import stored
 from isthmus.bootstrap import percentile_interval
 from isthmus.caches import identity
-from isthmus.data import data, tokens
+from isthmus.data import labelled, tokens
+from isthmus.data.rows import Rows
 from isthmus.errors import ConfigError, MismatchedEnds
-from isthmus.experiment import config, folders, wording
+from isthmus.experiment import config, data_files, folders, wording
 from isthmus.experiment.labels import check_names
 from isthmus.machine import numerics
 from isthmus.measuring import paths
 from isthmus.measuring.paths import SAMPLER_SET, End, Row
-from isthmus.models import models
+from isthmus.models import class_labels, classifiers, hf_folders, origins, tokenizing
 from isthmus.showing import figures
 from isthmus.statistics import connectivity
 
@@ -158,7 +159,7 @@ def connect(
     """
     bootstrap = bootstrap or {"replicates": 1000, "seed": 0}
     computing = numerics.setup(settings or default_numerics())
-    data.check("--data", columns)
+    data_files.check("--data", columns)
     _check_template(template, columns)
     origins = [origin(side, name) for side, name in zip("AB", names, strict=True)]
     with tempfile.TemporaryDirectory() as temporary:
@@ -168,7 +169,7 @@ def connect(
         ]
         classes = _class_names(copies, names, labels)
         rows, counts = _labelled_rows(columns, classes, named=labels is not None)
-        own = models.class_names(copies[0])
+        own = class_labels.class_names(copies[0])
         examples = _read_alike(copies, names, rows, template, max_length)
         ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
         paths.check_same_architecture(*ends, names)
@@ -188,7 +189,7 @@ def _notes(
 
     Args:
         classes: from the models' own name of each class to the data's.
-        counts: of rows, from `data.labelled_rows`.
+        counts: of rows, from `labelled.read_known`.
         ends: the two checkpoints.
         truncated: how many examples were longer than `max_length` tokens.
     """
@@ -223,14 +224,14 @@ def _check_template(template: str | None, columns: config.Columns) -> None:
 def _adopted(name: str, found: config.Checkpoint, folder: Path) -> Path:
     """A folder with a model's local copy, and under `checkpoint` its weights as they are measured."""
     try:
-        models.fetch(found, folder)
+        origins.fetch(found, folder)
     except ConfigError as error:
         if not found.hub or "could not be fetched" not in str(error):
             raise
         raise ConfigError(f"{error}. There is no folder {name} either") from error
-    sha256 = models.adopt(folder, name, folder / "checkpoint")
+    sha256 = classifiers.adopt(folder, name, folder / "checkpoint")
     described = identity.described(folder / "checkpoint")
-    models.write_record(
+    hf_folders.write_record(
         folder / "checkpoint" / identity.RECORD, {"origin": name, "sha256": sha256, **described}
     )
     return folder
@@ -238,7 +239,7 @@ def _adopted(name: str, found: config.Checkpoint, folder: Path) -> Path:
 
 def _class_names(copies: list[Path], names: tuple[str, str], labels: list[str] | None) -> list[str]:
     """The label of each class: as given, else the models' own, which must agree."""
-    own = [models.class_names(copy) for copy in copies]
+    own = [class_labels.class_names(copy) for copy in copies]
     if labels is not None and {len(labels)} != {len(classes) for classes in own}:
         raise ConfigError(
             f"--labels: found {len(labels)} names; allowed: one for each class of {names[0]}, "
@@ -254,24 +255,26 @@ def _class_names(copies: list[Path], names: tuple[str, str], labels: list[str] |
     return labels or own[0]
 
 
-def _labelled_rows(
-    columns: config.Columns, classes: list[str], named: bool
-) -> tuple[data.Rows, dict[str, int]]:
+def _labelled_rows(columns: config.Columns, classes: list[str], named: bool) -> tuple[Rows, dict[str, int]]:
     """The examples; numbers are positions only where the caller has not `named` the data's labels."""
     hint = "; or any names, where --labels gives them in the order of the models' classes"
     if named:
         hint = "; or numbers from 0 without --labels, where they are the models' own"
-    return data.labelled_rows("--data", columns, classes, numbered=not named, hint=hint)
+    return labelled.read_known("--data", columns, classes, numbered=not named, hint=hint)
 
 
 def _read_alike(
-    copies: list[Path], names: tuple[str, str], rows: data.Rows, template: str | None, max_length: int
+    copies: list[Path], names: tuple[str, str], rows: Rows, template: str | None, max_length: int
 ) -> tokens.Tokens:
     """The examples as both models read them."""
-    groups = list(range(len(models.class_names(copies[0]))))
+    groups = list(range(len(class_labels.class_names(copies[0]))))
     first, second = (
         tokens.tokenize(
-            models.open_tokenizer(copy), rows, groups, max_length, template or models.pair_template(copy)
+            tokenizing.open_tokenizer(copy),
+            rows,
+            groups,
+            max_length,
+            template or tokenizing.pair_template(copy),
         )
         for copy in copies
     )

@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 from isthmus import hashing
-from isthmus.data import data
+from isthmus.experiment import data_files
 from isthmus.experiment import experiment_files, folders, inputs
 from isthmus.showing import figures, page, tables
 from isthmus.errors import ConfigError
@@ -164,7 +164,7 @@ def fetched(columns, dataset, name):
 def columns_of(dataset, name):
     """The settings of a data set (`_main`, which no set can be called) or of one of its further sets."""
     whole = EXPERIMENT.datasets[dataset]
-    return whole if name == "_main" else data.inherit(whole, whole.sets[name])
+    return whole if name == "_main" else data_files.inherit(whole, whole.sets[name])
 
 
 def subset_settings(columns):

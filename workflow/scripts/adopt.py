@@ -7,7 +7,7 @@ with logged(snakemake.log[0], offline=False):
     from isthmus import stored
     from isthmus.caches import identity
     from isthmus.experiment import config
-    from isthmus.models import models
+    from isthmus.models import class_labels, classifiers, hf_folders, origins, tokenizing
 
     model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))
     settings = config.load(snakemake.config).models[model]
@@ -15,14 +15,14 @@ with logged(snakemake.log[0], offline=False):
     out = Path(snakemake.output.weights).parent
     with tempfile.TemporaryDirectory(dir=out) as temporary:
         copy = Path(temporary, "copy")
-        models.fetch(checkpoint, copy)
+        origins.fetch(checkpoint, copy)
         origin = stored.read_json(copy / "model.json")
-        models.check_tokenizer(copy, origin["origin"], Path(snakemake.input.tokenizer).parent)
-        sha256 = models.adopt(copy, origin["origin"], out)
+        tokenizing.check_tokenizer(copy, origin["origin"], Path(snakemake.input.tokenizer).parent)
+        sha256 = classifiers.adopt(copy, origin["origin"], out)
     first = Path(snakemake.input.config).parent
-    models.read_record(first)
-    models.check_classes(out, origin["origin"], first)
+    hf_folders.read_record(first)
+    class_labels.check_classes(out, origin["origin"], first)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": int(step), "sha256": sha256}
     record |= {"name": checkpoint.name, **{key: origin[key] for key in ("origin", "revision")}}
-    record |= identity.described(out) | {"versions": models.versions()}
-    models.write_record(out / identity.RECORD, record)
+    record |= identity.described(out) | {"versions": hf_folders.versions()}
+    hf_folders.write_record(out / identity.RECORD, record)

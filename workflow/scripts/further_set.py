@@ -3,12 +3,12 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus.data import data
+    from isthmus.data import further_sets
     from isthmus.experiment import config
 
     name, dataset = snakemake.wildcards.set, snakemake.wildcards.dataset
     whole = config.load(snakemake.config).datasets[dataset]
-    data.write_set(
+    further_sets.write(
         name,
         dataset,
         whole,

@@ -5,7 +5,7 @@ with logged(snakemake.log[0]):
 
     from isthmus import stored
     from isthmus.caches import identity
-    from isthmus.models import models
+    from isthmus.models import classifiers, hf_folders
     from isthmus.training.schedule import run_seeds
 
     model, dataset, seed = (snakemake.wildcards[key] for key in ("model", "dataset", "seed"))
@@ -14,8 +14,8 @@ with logged(snakemake.log[0]):
     vary = ["head"] if snakemake.params.head else []
     head = run_seeds(int(seed), vary)["head"]
     source = Path(snakemake.input.weights).parent
-    models.check_whole(source)
-    sha256 = models.initialize(source, labels, snakemake.params.model_seed, head, out)
+    hf_folders.check_whole(source)
+    sha256 = classifiers.initialize(source, labels, snakemake.params.model_seed, head, out)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": 0, "sha256": sha256}
-    record |= identity.described(out) | {"versions": models.versions()}
-    models.write_record(out / identity.RECORD, record)
+    record |= identity.described(out) | {"versions": hf_folders.versions()}
+    hf_folders.write_record(out / identity.RECORD, record)

@@ -4,27 +4,28 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from isthmus import stored
-    from isthmus.data import data, tokens
+    from isthmus.data import tokens
+    from isthmus.data.rows import read_rows
     from isthmus.experiment import folders
-    from isthmus.models import models
+    from isthmus.models import class_labels, hf_folders, tokenizing
 
     folder = Path(snakemake.input.tokenizer).parent
-    models.read_record(folder)
-    tokenizer = models.open_tokenizer(folder)
-    template = snakemake.params.pair_template or models.pair_template(folder)
+    hf_folders.read_record(folder)
+    tokenizer = tokenizing.open_tokenizer(folder)
+    template = snakemake.params.pair_template or tokenizing.pair_template(folder)
     summary = stored.read_json(Path(snakemake.input.summary))
     groups = summary.get("groups", list(range(len(summary["labels"]))))
     if snakemake.params.adopted:  # whose classes stand in an order of their own
         labels = stored.read_json(Path(snakemake.input.summary).with_name("subset.json"))["labels"]
         where = f"models.{snakemake.wildcards.model}"
-        order = models.class_labels(folder, where, snakemake.params.labels, labels)
+        order = class_labels.class_labels(folder, where, snakemake.params.labels, labels)
         groups = [groups[i] for i in order]
     limit, max_length = (
         folders.positions(stored.read_json(folder / "config.json")),
         snakemake.params.max_length,
     )
     for name, path in snakemake.output.items():
-        rows = data.read_rows(Path(snakemake.input[name]))
+        rows = read_rows(Path(snakemake.input[name]))
         examples = tokens.tokenize(tokenizer, rows, groups, max_length, template)
         if limit is not None and examples.lengths.max(initial=0) > limit:
             key = f"datasets.{snakemake.wildcards.dataset}.max_length"

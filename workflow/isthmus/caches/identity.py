@@ -12,14 +12,14 @@ from typing import Any
 
 from isthmus import hashing
 from isthmus.machine.numerics import NOT_COUNTED, Numerics
-from isthmus.models import models
+from isthmus.models import configurations, hf_folders
 
 RECORD = "checkpoint.json"
 # What of a configuration does not change the function that its weights stand for, and why. All else counts,
 # also settings that nobody knows yet, and dropout that the recipe does not set (DeBERTa's `pooler_dropout`).
 INERT = {
     **dict.fromkeys(
-        (*models.DROPOUT, *models.ATTENTION_DROPOUT, *models.CLASSIFIER_DROPOUT),
+        (*configurations.DROPOUT, *configurations.ATTENTION_DROPOUT, *configurations.CLASSIFIER_DROPOUT),
         "the recipe sets it, and measuring drops nothing",
     ),
     "id2label": "names; how many there are counts, as `num_labels`",
@@ -82,7 +82,7 @@ class Architecture:
 
     @classmethod
     def of(cls, stated: Mapping[str, Any]) -> "Architecture":
-        """That of a whole configuration, from `models.stated_config`."""
+        """That of a whole configuration, from `configurations.stated_config`."""
         return cls(
             {
                 name: _one_form(value)
@@ -121,7 +121,7 @@ def architecture(folder: Path) -> Architecture:
     Raises:
         errors.ConfigError: its config.json cannot be read.
     """
-    return Architecture.of(models.stated_config(folder))
+    return Architecture.of(configurations.stated_config(folder))
 
 
 def described(folder: Path) -> dict[str, str]:
@@ -136,7 +136,7 @@ def anchor(folder: Path) -> Anchor:
         errors.Damaged: that file, or the config.json beside it, is not what was written.
         errors.ConfigError: the configuration (of a checkpoint of an earlier version) cannot be read.
     """
-    record = models.read_record(folder)
+    record = hf_folders.read_record(folder)
     if "architecture" not in record:  # of an earlier version
         return Anchor(record["sha256"], key(architecture(folder)))
     return Anchor(record["sha256"], record["architecture"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus import stored
-from isthmus.data.data import Rows
+from isthmus.data.rows import Rows
 
 
 @dataclass(frozen=True)

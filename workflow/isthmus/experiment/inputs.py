@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from isthmus.data import data
-from isthmus.experiment import folders
+from isthmus.experiment import data_files, folders
 from isthmus.experiment.config import Experiment, load
 
 
@@ -25,7 +24,7 @@ def checked(raw: dict[str, Any], source: str) -> Experiment:
                 folders.check(f"{key}.folder", origin.folder)
     folders.check_lengths(experiment)
     for name, dataset in experiment.datasets.items():
-        data.check(f"datasets.{name}", dataset)
+        data_files.check(f"datasets.{name}", dataset)
         for further, columns in dataset.sets.items():
-            data.check(f"datasets.{name}.sets.{further}", data.inherit(dataset, columns))
+            data_files.check(f"datasets.{name}.sets.{further}", data_files.inherit(dataset, columns))
     return experiment

@@ -11,7 +11,7 @@ from isthmus.caches.journal import Journal
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics, autocast
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders
 from isthmus.tasks import classification
 
 
@@ -112,11 +112,11 @@ def evaluate(
             record = records.get(key)
             if record is None:
                 if model is None:
-                    models.check_weights(checkpoint, anchor.weights)
-                    model = models.open_classifier(checkpoint, attention=numerics.attention).to(
+                    hf_folders.check_weights(checkpoint, anchor.weights)
+                    model = classifiers.open_classifier(checkpoint, attention=numerics.attention).to(
                         numerics.device
                     )
-                placed = Examples(examples, budget, models.pad_token(checkpoint), numerics)
+                placed = Examples(examples, budget, hf_folders.pad_token(checkpoint), numerics)
                 record = records.put(key, placed.measure(model))
             columns = {
                 "id": examples.rows,

@@ -22,7 +22,7 @@ from isthmus.data.tokens import Tokens
 from isthmus.errors import MismatchedEnds
 from isthmus.machine.numerics import Numerics
 from isthmus.measuring.evaluation import Examples, measurement
-from isthmus.models import models
+from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.space import sampling
 
 SAMPLER_SET = "test"  # whose loss chooses the alphas; the other sets are measured at the same ones
@@ -101,7 +101,7 @@ class Line:
         import torch
 
         self.model, self.moving = model, []
-        live = models.distinct(model)
+        live = weight_files.distinct(model)
         parameters = {name for name, _ in model.named_parameters()}
         with torch.inference_mode():
             for name, tensor in live.items():
@@ -209,13 +209,13 @@ class Row:
 
     @cached_property
     def live(self):
-        return models.open_classifier(self.end.folder, attention=self.numerics.attention).to(
+        return classifiers.open_classifier(self.end.folder, attention=self.numerics.attention).to(
             self.numerics.device
         )
 
     @cached_property
     def placed(self) -> dict[str, Examples]:
-        pad = models.pad_token(self.end.folder)
+        pad = hf_folders.pad_token(self.end.folder)
         return {
             name: Examples(examples, self.budget, pad, self.numerics) for name, examples in self.sets.items()
         }
@@ -226,15 +226,15 @@ class Row:
 
     def load(self, end: End) -> dict[str, Any]:
         """An end's weights on the device, checked against the hash under which they are measured."""
-        state = models.load_weights(end.folder / models.WEIGHTS, end.sha256)
+        state = weight_files.load(end.folder / hf_folders.WEIGHTS, end.sha256)
         return {name: tensor.to(self.numerics.device) for name, tensor in state.items()}
 
     def checked(self, start: End) -> Path:
         """The weights of a step-0 checkpoint, hashed once for all paths."""
         if start.folder not in self.starts_checked:
-            models.check_weights(start.folder, start.sha256)
+            hf_folders.check_weights(start.folder, start.sha256)
             self.starts_checked.add(start.folder)
-        return start.folder / models.WEIGHTS
+        return start.folder / hf_folders.WEIGHTS
 
     def bodies_at_start(self, other: End | None) -> Iterator[tuple[str, Any | None, Any | None]]:
         """Where the earlier end and this one began: the bodies' tensors by name; names alone where not known.

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from isthmus import stored
 from isthmus.experiment.config import Columns, Dataset, Experiment, HubSource
-from isthmus.models import models
+from isthmus.models import hf_folders
 
 # Effective rates of one device in TFLOP/s, where nothing is measured yet: what an A100 may reach in training,
 # and one core of a processor.
@@ -132,7 +132,7 @@ class Sizes:
             return encoder(rung.layers, rung.width, 100, 64)
         for folder in filter(None, (self.results / "models" / name, model.folder)):
             if (folder / "model.json").is_file():
-                models.read_record(folder)
+                hf_folders.read_record(folder)
             if (folder / "config.json").is_file():
                 return read_shape(folder)
         known = (model.hub or "").rpartition("/")[2]

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics
-from isthmus.models import models
+from isthmus.models import classifiers
 from isthmus.tasks.record import Record
 from isthmus.tasks.task import MicroBatch, on_device
 
@@ -29,8 +29,8 @@ class Classification:
     numerics: Numerics
 
     def open(self, folder: Path, dropout: float = 0.0, attention_dropout: float = 0.0) -> nn.Module:
-        """A checkpoint on the device, in evaluation mode; errors are those of `models.open_classifier`."""
-        model = models.open_classifier(
+        """A checkpoint on the device, in evaluation mode; errors are those of `classifiers.open_classifier`."""
+        model = classifiers.open_classifier(
             folder,
             attention=self.numerics.attention,
             dropout=dropout,

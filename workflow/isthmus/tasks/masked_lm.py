@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from isthmus import hashing
 from isthmus.data import tokens, toy
-from isthmus.data.data import Rows
+from isthmus.data.rows import Rows
 from isthmus.data.tokens import Tokens
 from isthmus.tasks.task import MicroBatch, on_device
 

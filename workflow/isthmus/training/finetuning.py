@@ -10,7 +10,7 @@ from isthmus.caches.identity import CLASSIFICATION, Anchor, Fork
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics
-from isthmus.models import models
+from isthmus.models import hf_folders
 from isthmus.tasks.classification import Classification
 from isthmus.training.publishing import publish
 from isthmus.training.run import Run, segment
@@ -33,10 +33,10 @@ class _Cell:
         """The run of a seed; where nothing varies, the one that all seeds share."""
         seeds = {name: value for name, value in run_seeds(seed, vary).items() if name != "head"}
         recipe = identity.counted_recipe(asdict(self.recipe))
-        task = Classification(models.pad_token(self.start), self.numerics)
+        task = Classification(hf_folders.pad_token(self.start), self.numerics)
 
         def open_model():
-            models.check_weights(self.start, self.anchor.weights)
+            hf_folders.check_weights(self.start, self.anchor.weights)
             return task.open(self.start, self.recipe.dropout, self.recipe.attention_dropout)
 
         return Run(
@@ -72,7 +72,7 @@ def finetune(
     Raises:
         errors.Damaged: the start, or the tokens. And as `segment`.
     """
-    begin, config = models.read_record(start), (start / "config.json").read_text(encoding="utf-8")
+    begin, config = hf_folders.read_record(start), (start / "config.json").read_text(encoding="utf-8")
     cell, fork = _Cell(start, identity.anchor(start), tokens.read(examples), recipe, numerics), recipe.fork_at
     shared = cell.run(seed, [])
     own = cell.run(seed, recipe.vary, Fork(fork, shared.key) if fork else None)
@@ -90,7 +90,7 @@ def finetune(
     record |= _described(run, where) | asdict(platforms)
     if fork:
         record["trunk"] = _cost(shared, trunk)
-    models.write_record(out / identity.RECORD, record | {"versions": models.versions()})
+    hf_folders.write_record(out / identity.RECORD, record | {"versions": hf_folders.versions()})
 
 
 def _described(run: Run, cache: Cache) -> dict[str, Any]:

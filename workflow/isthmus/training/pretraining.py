@@ -15,7 +15,7 @@ from isthmus.caches import attempts, identity, states
 from isthmus.caches.identity import Anchor, Architecture, Task
 from isthmus.experiment.config import POSITIONS
 from isthmus.machine.numerics import Numerics
-from isthmus.models import fitting, models
+from isthmus.models import configurations, fitting, hf_folders, weight_files
 from isthmus.tasks import masked_lm
 from isthmus.tasks.masked_lm import MaskedLM
 from isthmus.training.publishing import publish
@@ -86,8 +86,8 @@ def architecture(width: int, layers: int, heads: int, attention: str) -> BertCon
 
 def _drawn(model: nn.Module) -> Anchor:
     """A fresh model by content: what draws it (a seed, its spread, a library's version) may change."""
-    weights = {name: tensor.cpu().contiguous() for name, tensor in models.distinct(model).items()}
-    architecture = Architecture.of(models.stated_config(model.config))
+    weights = {name: tensor.cpu().contiguous() for name, tensor in weight_files.distinct(model).items()}
+    architecture = Architecture.of(configurations.stated_config(model.config))
     return Anchor(hashing.of_bytes(save(weights)), identity.key(architecture))
 
 
@@ -143,7 +143,7 @@ def pretrain(
     run = _run(settings, recipe, tokenizer, numerics)
     out.mkdir(parents=True, exist_ok=True)
     if step == 0:
-        models.save_weights(models.distinct(run.open_model()), out / models.WEIGHTS)
+        weight_files.save(weight_files.distinct(run.open_model()), out / hf_folders.WEIGHTS)
         platforms = states.Platforms().and_then(numerics)
     else:
         with segment(run, step, cache) as state:
@@ -153,13 +153,13 @@ def pretrain(
     published.architectures = ["BertForMaskedLM"]
     published.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    models.write_record(
+    hf_folders.write_record(
         out / "model.json",
         {
             "origin": "pre-trained in the workflow",
             "pretraining_steps": step,
             "drawn": fitting.check_body(str(out), fitting.examine(str(out), out)),
-            "sha256": hashing.of_file(out / models.WEIGHTS),
+            "sha256": hashing.of_file(out / hf_folders.WEIGHTS),
             "spent": attempts.spent(cache.folder, run.key),
         }
         | asdict(platforms),

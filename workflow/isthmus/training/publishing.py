@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from isthmus import hashing, stored
 from isthmus.machine.failures import naming_full_disk
-from isthmus.models import models
+from isthmus.models import hf_folders, weight_files
 from isthmus.training import snapshot
 from isthmus.training.schedule import Recipe
 
@@ -41,8 +41,10 @@ def publish(state: Path, recipe: Recipe, previous: int, step: int, out: Path) ->
         f"step {step} could not be published in {out}; its state is kept. Make room, run again"
     ):
         out.mkdir(parents=True, exist_ok=True)
-        for leftover in out.glob(f".{models.WEIGHTS}.*.tmp"):  # of killed processes: the run's lock is held
+        for leftover in out.glob(
+            f".{hf_folders.WEIGHTS}.*.tmp"
+        ):  # of killed processes: the run's lock is held
             leftover.unlink(missing_ok=True)
-        models.save_weights(weights, out / models.WEIGHTS)
+        weight_files.save(weights, out / hf_folders.WEIGHTS)
         stored.write_table(out / "history.parquet", pa.table(columns))
-    return hashing.of_file(out / models.WEIGHTS)
+    return hashing.of_file(out / hf_folders.WEIGHTS)

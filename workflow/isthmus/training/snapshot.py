@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from isthmus.models import models
+from isthmus.models import weight_files
 from isthmus.training.history import COLUMNS
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -18,7 +18,7 @@ WEIGHTS = "weights/"
 
 def capture(model: nn.Module, optimizer: Optimizer, history: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """Weights, moments and history by name, on the CPU."""
-    tensors = {f"{WEIGHTS}{name}": tensor for name, tensor in models.distinct(model).items()}
+    tensors = {f"{WEIGHTS}{name}": tensor for name, tensor in weight_files.distinct(model).items()}
     for name, parameter in model.named_parameters():
         for moment in MOMENTS:
             # a parameter that takes no part in the loss has none
@@ -36,7 +36,7 @@ def restore(model: nn.Module, optimizer: Optimizer, path: Path, step: int) -> di
     """
     tensors = load_file(path)
     with torch.no_grad():
-        for name, tensor in models.distinct(model).items():
+        for name, tensor in weight_files.distinct(model).items():
             tensor.copy_(tensors[f"{WEIGHTS}{name}"])
         for name, parameter in model.named_parameters():
             if f"{MOMENTS[0]}/{name}" in tensors:

@@ -1,0 +1,49 @@
+"""The classes of classifiers that others trained, and the labels that they stand for."""
+
+from pathlib import Path
+
+from transformers import AutoConfig
+
+from isthmus.errors import ConfigError
+from isthmus.experiment.labels import check_names
+
+
+def class_names(folder: Path) -> list[str]:
+    """A classifier's own names of its classes, in order; numbers where it only has Transformers' defaults."""
+    names = AutoConfig.from_pretrained(folder).id2label
+    return [str(i) if names[i] == f"LABEL_{i}" else str(names[i]) for i in sorted(names)]
+
+
+def check_classes(folder: Path, origin: str, first: Path) -> None:
+    """Raise a ConfigError where a classifier's classes are not those of the first one of its model."""
+    found, expected = class_names(folder), class_names(first)
+    if found != expected:
+        raise ConfigError(
+            f"the classes of {origin} are {found}; allowed: those of the model's first checkpoint, {expected}"
+        )
+
+
+def class_labels(folder: Path, where: str, named: list[str] | None, labels: list[str]) -> list[int]:
+    """For each class of a classifier that others trained, the position of its label in the data set's.
+
+    Args:
+        folder: the classifier.
+        where: the model's key in the config, for messages.
+        named: the labels as the config gives them, in the classes' order; None for the classifier's own.
+        labels: the data set's labels.
+
+    Raises:
+        ConfigError: a class has no label, or a label no class, or `named` contradicts the classifier's names.
+    """
+    own = class_names(folder)
+    names = [name.casefold() for name in named or own]
+    if named is None and names == [str(i) for i in range(len(labels))]:
+        return list(range(len(labels)))
+    known = [label.casefold() for label in labels]
+    if len(names) != len(own) or set(names) != set(known):
+        raise ConfigError(
+            f"{where}.labels: found {named or own} for the classes {own}; allowed: for each class, in order, "
+            f"one of the data set's labels {labels}, and each of these at least once"
+        )
+    check_names(f"{where}.labels", "its first checkpoint", own, named or own)
+    return [known.index(name) for name in names]

@@ -1,0 +1,153 @@
+"""Sequence classifiers: open one, start one from a pre-trained body with a seeded head, adopt one of others.
+
+Models are always opened in float32.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+
+from isthmus import hashing
+from isthmus.caches import identity
+from isthmus.errors import ConfigError
+from isthmus.models import fitting, weight_files
+from isthmus.models.configurations import ATTENTION_DROPOUT, CLASSIFIER_DROPOUT, DROPOUT, write_config
+from isthmus.models.first_token import spare_the_rest
+from isthmus.models.hf_folders import WEIGHTS
+
+
+def open_classifier(folder: Path, *, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0):
+    """Open a checkpoint as a sequence classifier in float32, in evaluation mode.
+
+    Args:
+        folder: a checkpoint in Hugging Face's layout.
+        attention: `eager` or `sdpa`; architectures that have no `sdpa` (DeBERTa) compute with `eager`.
+        dropout, attention_dropout: what the model applies while in training mode.
+
+    Raises:
+        ConfigError: the weights are not those of a whole classifier; nothing is drawn in their place.
+    """
+    model, fit = _opened(folder, attention, dropout, attention_dropout)
+    fitting.check_whole(str(folder), fit)
+    return model
+
+
+def _opened(
+    folder: Path, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0, **extra
+) -> tuple[Any, fitting.Fit]:
+    """A folder as in `open_classifier`, whatever it lacks; `extra` are settings such as `num_labels`."""
+    config = AutoConfig.from_pretrained(folder, **extra)
+    config.use_cache = False  # nothing is generated, and a decoder would copy all keys and values
+    # Layers computed anew for the backward pass would draw other dropout masks than the forward pass had.
+    config.gradient_checkpointing = False
+    if not MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]._supports_sdpa:
+        attention = "eager"
+    for names, value in (
+        (DROPOUT, dropout),
+        (ATTENTION_DROPOUT, attention_dropout),
+        (CLASSIFIER_DROPOUT, dropout),
+    ):
+        for name in names:
+            if hasattr(config, name):
+                setattr(config, name, value)
+    model, fit = fitting.load(folder, config=config, dtype=torch.float32, attn_implementation=attention)
+    # Memory of its own: mapped tensors stand at any address, and alignment can change the bits of a product.
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
+    spare_the_rest(model)
+    return model.eval(), fit
+
+
+def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int, out: Path) -> str:
+    """Write the step-0 checkpoint of a run: the pre-trained body with a seeded head.
+
+    What the body lacks (a pooler, after masked-language pre-training) is drawn from the model's seed, the
+    same for all runs; only the head is drawn from `head_seed`, so that all seeds start from one body.
+    A head that the folder brings along is not used.
+
+    Returns:
+        The SHA-256 of the weights.
+
+    Raises:
+        ConfigError: the weights are not those of the whole body, or not finite.
+    """
+    fit = fitting.examine(str(folder), folder)
+    fitting.check_body(str(folder), fit)
+    names = dict(enumerate(labels))
+    settings = {
+        "num_labels": len(labels),
+        "id2label": names,
+        "label2id": {name: i for i, name in names.items()},
+    }
+    with _without(fit.head, folder) as body:
+        torch.manual_seed(hashing.seed("body", model_seed))
+        model, _ = _opened(body, "eager", **settings)
+        torch.manual_seed(hashing.seed("head", head_seed))
+        drawn = _opened(body, "eager", **settings)[0].state_dict()
+    state = model.state_dict()
+    for name in fit.head:
+        state[name].copy_(drawn[name])
+    out.mkdir(parents=True, exist_ok=True)
+    write_config(folder, settings, model, out / "config.json")
+    weight_files.save(weight_files.distinct(model), out / WEIGHTS, architecture=_architecture_key(out))
+    return hashing.of_file(out / WEIGHTS)
+
+
+@contextmanager
+def _without(head: frozenset[str], folder: Path) -> Iterator[Path]:
+    """The folder, or a copy without the head that it brings along: that would be the same for all seeds."""
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        names = set(file.keys())
+    if not names & head:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        shutil.copyfile(folder / "config.json", Path(temporary, "config.json"))
+        state = weight_files.load(folder / WEIGHTS)
+        weight_files.save({name: state[name] for name in names - head}, Path(temporary, WEIGHTS))
+        yield Path(temporary)
+
+
+def adopt(folder: Path, origin: str, out: Path) -> str:
+    """Write the float32 weights and the configuration of a classifier that others trained.
+
+    Args:
+        folder: its local copy, from `fetch`.
+        origin: its name, for messages.
+        out: the checkpoint's folder.
+
+    Returns:
+        The SHA-256 of the weights.
+
+    Raises:
+        ConfigError: it is no whole classifier with two classes or more, of which an example has one.
+    """
+    model, fit = fitting.load(folder, dtype=torch.float32)
+    fitting.check_whole(origin, fit)
+    if model.config.num_labels < 2:
+        raise ConfigError(f"{origin}: found {model.config.num_labels} class; allowed: two or more")
+    if model.config.problem_type not in (None, "single_label_classification"):
+        raise ConfigError(
+            f"{origin}: config.json: problem_type: found {model.config.problem_type!r}; "
+            "allowed: 'single_label_classification', or none: its loss is what is measured"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    write_config(folder, {}, model, out / "config.json")
+    weight_files.save(weight_files.distinct(model), out / WEIGHTS, architecture=_architecture_key(out))
+    return hashing.of_file(out / WEIGHTS)
+
+
+def _architecture_key(folder: Path) -> str:
+    """The key of a folder's architecture, which the weights that begin a chain carry.
+
+    The DAG knows a checkpoint by its weights, and Snakemake passes over a small file that was made again with
+    the same bytes.
+    """
+    return identity.key(identity.architecture(folder))

@@ -1,0 +1,55 @@
+"""Models' configurations, and dropout under the names that architectures give it."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig
+
+from isthmus import stored
+from isthmus.errors import ConfigError
+
+# The same two settings under the names that architectures give them.
+DROPOUT = (
+    "hidden_dropout_prob",
+    "hidden_dropout",
+    "dropout",
+    "resid_pdrop",
+    "embd_pdrop",
+    "seq_classif_dropout",
+)
+
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+
+CLASSIFIER_DROPOUT = (
+    "classifier_dropout",
+    "classifier_dropout_prob",
+    "summary_last_dropout",
+    "summary_first_dropout",
+)
+
+
+def stated_config(source: Any) -> dict[str, Any]:
+    """All settings of a folder's configuration (or of a configuration's object), defaults stated.
+
+    Raises:
+        ConfigError: its config.json cannot be read.
+    """
+    if isinstance(source, Path):
+        stored.read_json(source / "config.json")  # says clearly where that is damaged
+        try:
+            source = AutoConfig.from_pretrained(source)
+        except (OSError, ValueError, KeyError) as error:
+            raise ConfigError(f"{source / 'config.json'} is no configuration of a model: {error}") from error
+    return source.to_dict() | {"num_labels": source.num_labels}
+
+
+def write_config(folder: Path, settings: dict[str, Any], model, path: Path) -> None:
+    """The model's configuration as a float32 classifier; its dropout stays, since the recipe sets that."""
+    config = AutoConfig.from_pretrained(folder, **settings)
+    config.architectures = [type(model).__name__]
+    config.dtype = "float32"
+    with tempfile.TemporaryDirectory() as temporary:
+        config.save_pretrained(temporary)
+        shutil.copyfile(Path(temporary, "config.json"), path)

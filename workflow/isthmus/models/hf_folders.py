@@ -1,0 +1,64 @@
+"""Folders in Hugging Face's layout: what is in them, by name and hash, and the record that says so.
+
+A checkpoint's or a model's folder has `config.json` and `model.safetensors` and opens with
+`AutoModelForSequenceClassification.from_pretrained(folder)`.
+"""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from isthmus import hashing, stored
+
+WEIGHTS = "model.safetensors"
+
+RECORDS = ("checkpoint.json", "model.json")
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write what a folder in Hugging Face's layout is, and under `files` the hashes of its small files.
+
+    Args:
+        path: one of `RECORDS` in the folder, which is complete.
+        record: what is said of it; `sha256` is that of the weights.
+    """
+    beside = [
+        file
+        for file in sorted(path.parent.iterdir())
+        if file.name not in (*RECORDS, WEIGHTS, "history.parquet") and not file.name.startswith(".")
+    ]
+    hashes = {file.name: hashing.of_file(file) for file in beside if file.is_file()}
+    stored.write_json(path, record | {"files": hashes})
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of a checkpoint's or a model's folder, once it and the small files beside it were checked.
+
+    Raises:
+        Damaged: one of them is missing, or not what was written. Of the weights nothing is said here.
+    """
+    path = next((folder / name for name in RECORDS if (folder / name).exists()), folder / RECORDS[0])
+    record = stored.read_json(path, folder)
+    for name, sha256 in record.get("files", {}).items():
+        stored.check_hash(folder / name, sha256, folder)
+    return record
+
+
+def check_weights(folder: Path, sha256: str) -> None:
+    """Raise Damaged where a folder's weights are not those that were recorded."""
+    stored.check_hash(folder / WEIGHTS, sha256, folder)
+
+
+def check_whole(folder: Path) -> None:
+    """Raise Damaged where anything of a folder is not what its record says."""
+    check_weights(folder, read_record(folder)["sha256"])
+
+
+def pad_token(folder: Path) -> int:
+    """The padding token of a model folder; 0 where its configuration names none (nothing reads padding)."""
+    return stored.read_json(folder / "config.json").get("pad_token_id") or 0
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computes, for the record."""
+    return {name: version(name) for name in ("torch", "transformers", "safetensors", "numpy")}
