@@ -91,7 +91,7 @@ def finetune(
     record |= _described(run, where) | asdict(platforms)
     if fork:
         record["trunk"] = _cost(shared, trunk)
-    hf_folders.write_record(out / hf_folders.RECORD, record | {"versions": hf_folders.versions()})
+    hf_folders.write_record(out / architectures.RECORD, record | {"versions": hf_folders.versions()})
 
 
 def _described(run: Run, cache: Cache) -> dict[str, Any]:
