@@ -220,8 +220,10 @@ def _add_measured(folder: Path, add, ends: list[Path], files: dict[str, Path]) -
         part = "" if name == "metrics" else f".{name}"
         path = folder / "connectivity" / "tiny" / f"toy{part}.parquet"
         stored.write_frame(path, frame)
-        if name != "basins":
-            inputs[name] = [str(path)]
+        if name == "basins":
+            add(f"connectivity, {name}", path, stored.read_frame)
+            continue
+        inputs[name] = [str(path)]
         add(f"connectivity, {name}", path, lambda path, name=name: connectivity._collected(name, path, {}))
     csv_files = {name: str(folder / f"{name}.csv") for name in outputs.TIDY}
     connectivity.collect("damaging", {"tiny": 0}, inputs, csv_files)
