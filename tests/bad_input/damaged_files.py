@@ -11,8 +11,7 @@ from isthmus import stored
 from isthmus.data import tokens
 from isthmus.data.rows import read_rows
 from isthmus.models import hf_folders
-from isthmus.showing import tables
-from isthmus.statistics import connectivity
+from isthmus.statistics import connectivity, tidy
 
 from tests.bad_input.case import Case, refusal
 
@@ -71,7 +70,7 @@ KINDS = (
     Stored("subset.json", lambda path: stored.write_json(path, {"labels": ["no", "yes"]}), stored.read_json),
     Stored("train.safetensors", examples, tokens.read),
     Stored("step60.parquet", scores, connectivity.evaluation_rows),
-    Stored("metrics.csv", curves, tables.read),
+    Stored("metrics.csv", curves, tidy.read),
     *(
         Stored(name, checkpoint, lambda path: hf_folders.check_whole(path.parent), whole=True)
         for name in ("checkpoint.json", "config.json", hf_folders.WEIGHTS)

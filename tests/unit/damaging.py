@@ -17,8 +17,8 @@ from isthmus.experiment import config, outputs
 from isthmus.measuring import evaluation
 from isthmus.measuring.paths import End, Row, interpolate
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
-from isthmus.showing import figures, tables, views
-from isthmus.statistics import basins, connectivity
+from isthmus.showing import figures, views
+from isthmus.statistics import basins, connectivity, tidy
 from isthmus.training import pretraining, training
 
 from tests.unit import tiny
@@ -178,7 +178,11 @@ def _add_checkpoints(folder: Path, add, examples: Path) -> list[Path]:
     add("checkpoint, weights", ends[1] / hf_folders.WEIGHTS, opened)
     add("checkpoint, config.json", ends[1] / "config.json", opened)
     add("checkpoint, checkpoint.json", ends[1] / "checkpoint.json", lambda _: hf_folders.read_record(ends[1]))
-    add("checkpoint, history.parquet", ends[1] / "history.parquet", lambda path: figures._histories([path]))
+    add(
+        "checkpoint, history.parquet",
+        ends[1] / "history.parquet",
+        lambda path: figures.read_histories([path]),
+    )
     return ends
 
 
@@ -210,13 +214,15 @@ def _add_measured(folder: Path, add, ends: list[Path], files: dict[str, Path]) -
         part = "" if name == "metrics" else f".{name}"
         path = folder / "connectivity" / "tiny" / f"toy{part}.parquet"
         stored.write_frame(path, frame)
-        if name != "basins":
-            inputs[name] = [str(path)]
+        if name == "basins":
+            add(f"connectivity, {name}", path, stored.read_frame)
+            continue
+        inputs[name] = [str(path)]
         add(f"connectivity, {name}", path, lambda path, name=name: connectivity._collected(name, path, {}))
-    tidy = {name: str(folder / f"{name}.csv") for name in outputs.TIDY}
-    connectivity.collect("damaging", {"tiny": 0}, inputs, tidy)
+    csv_files = {name: str(folder / f"{name}.csv") for name in outputs.TIDY}
+    connectivity.collect("damaging", {"tiny": 0}, inputs, csv_files)
     for name in ("metrics", "evaluations"):
-        add(f"{name}.csv", folder / f"{name}.csv", tables.read)
+        add(f"{name}.csv", folder / f"{name}.csv", tidy.read)
 
 
 def _add_caches(folder: Path, kinds: dict[str, Kind]) -> None:

@@ -9,8 +9,7 @@ import pandas as pd
 from isthmus import metrics as curves
 from isthmus.experiment import outputs
 from isthmus.experiment.config import load
-from isthmus.showing import tables
-from isthmus.statistics import basins, generalisation
+from isthmus.statistics import basins, generalisation, tidy
 
 ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0])
 KEYS = ["experiment", "model", "pretraining_steps", "dataset", "step", "seed_a", "seed_b", "set", "quantity"]
@@ -64,7 +63,7 @@ class Results:
         self.deltas = self._deltas()
         self.means = self._means()
         self.metrics, self.deltas = (
-            tables.with_intervals(frame, self.means) for frame in (self.metrics, self.deltas)
+            tidy.with_intervals(frame, self.means) for frame in (self.metrics, self.deltas)
         )
 
     def _sets(self, dataset):

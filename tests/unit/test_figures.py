@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 from isthmus.experiment import outputs
-from isthmus.showing import figures
+from isthmus.showing import drawing, figures, heatmaps
 
 from tests.unit.synthetic import Results, experiment
 
@@ -48,7 +48,7 @@ def test_basins_and_generalisation_have_figures_where_there_are_runs_enough(tmp_
     assert outputs.Figure("generalisation", "entailment") in outputs.figures(chosen)
     results = Results(chosen, apart=True)
     assert _draw(results, tmp_path) == _promised(chosen)
-    groups = figures._in_basins(chosen, pd.read_csv(tmp_path / "basins.csv"), "tiny_600", "entailment")
+    groups = heatmaps.in_basin_order(chosen, pd.read_csv(tmp_path / "basins.csv"), "tiny_600", "entailment")
     assert [seed % 2 for seed in groups] in ([0] * 4 + [1] * 4, [1] * 4 + [0] * 4)
     assert sorted(groups.values()) == [1] * 4 + [2] * 4
 
@@ -58,11 +58,11 @@ def test_models_called_like_numbers_or_missing_values_keep_their_basins(tmp_path
     cells = [[model, "paraphrase"] for model in rungs]
     chosen = experiment(seeds=range(6), checkpoints=(50,), models=rungs, cells=cells)
     results, given = Results(chosen, apart=True), []
-    heatmaps = figures.pair_heatmaps
-    monkeypatch.setattr(figures, "pair_heatmaps", lambda *a: given.append(a) or heatmaps(*a))
+    draw = heatmaps.pair_heatmaps
+    monkeypatch.setattr(heatmaps, "pair_heatmaps", lambda *a: given.append(a) or draw(*a))
     _draw(results, tmp_path)
     for model in rungs:
-        groups = figures._in_basins(chosen, given[0][2], model, "paraphrase")
+        groups = heatmaps.in_basin_order(chosen, given[0][2], model, "paraphrase")
         assert sorted(groups.values()) == [1] * 3 + [2] * 3
 
 
@@ -80,7 +80,7 @@ def test_forks_of_one_origin_make_a_figure(tmp_path):
 
 
 def test_a_model_keeps_its_colour():
-    colours = [figures._look(figures.MODEL_COLOURS, index) for index in range(10)]
+    colours = [drawing.look(drawing.MODEL_COLOURS, index) for index in range(10)]
     assert len({(look["color"], look["linestyle"]) for look in colours}) == 10
 
 

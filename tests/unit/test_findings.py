@@ -8,8 +8,7 @@ import pytest
 from isthmus.experiment import layout, parameters
 from isthmus.experiment.cells import cells
 from isthmus.experiment.config import load
-from isthmus.showing import tables
-from isthmus.statistics import findings
+from isthmus.statistics import findings, tidy
 from isthmus.statistics.findings import CONTRADICTED, SUPPORTED, UNDECIDED
 
 STEPS = [0, 100, 200, 400]
@@ -161,7 +160,7 @@ def test_the_file(tmp_path):
         means=files,
         path=tmp_path / "findings.csv",
     )
-    back = tables.read(tmp_path / "findings.csv")
+    back = tidy.read(tmp_path / "findings.csv")
     assert back.columns.tolist() == ["experiment", *findings.COLUMNS]
     assert back["hypothesis"].tolist() == ["finetuning"] * 3 + ["pretraining"]
     assert back["verdict"].tolist() == [CONTRADICTED, SUPPORTED, CONTRADICTED, SUPPORTED]

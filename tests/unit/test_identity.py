@@ -296,7 +296,6 @@ def test_knowing_a_checkpoint_opens_no_transformers(checkpoint):
 import sys
 from pathlib import Path
 from isthmus.caches import identity
-from isthmus.measuring import evaluation, paths
 identity.key(identity.anchor(Path({str(checkpoint)!r})))
 assert not {{"transformers", "torch"}} & set(sys.modules), "heavy"
 """

@@ -19,7 +19,7 @@ def test_with_several_cells_each_file_is_found_once(tmp_path, monkeypatch):
         partial, "_reduce", lambda cell, rows, *_: reduced.append((cell.key, rows)) or [row] * 3
     )
     monkeypatch.setattr(partial.connectivity, "collect", lambda *_: None)
-    monkeypatch.setattr(partial.tables, "read", lambda path: partial._empty(path.stem))
+    monkeypatch.setattr(partial.tidy, "read", lambda path: partial._empty(path.stem))
     assert partial.find(experiment(), tmp_path).rows == [row]
     assert reduced == [(("tiny-0", "entailment"), [row])]
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 from isthmus import bootstrap
 from isthmus.experiment import outputs
-from isthmus.showing import figures, provenance, report, tables, views
+from isthmus.showing import heatmaps, paper_tables, provenance, report, views
 from isthmus.showing import page as pages
-from isthmus.statistics import connectivity
+from isthmus.statistics import connectivity, tidy
 from isthmus.statistics.findings import COLUMNS as FINDINGS
 
 from tests.unit.synthetic import PROVENANCE, Results, experiment
@@ -125,8 +125,8 @@ def test_steps_with_other_numbers_of_pairs_are_told_apart(results):
     fewer = frame[(frame["step"] < 400) | (frame["seed_b"] == 43)]
     found = report.cells(results.experiment, fewer, results.deltas, results.evaluations)
     assert "; of 3 pairs at the start and 1 at the end)." in report.over_finetuning(found[0])
-    table = tables.paper_table(fewer, results.deltas, results.evaluations, "entailment")
-    assert set(tables.by_statistic(table)["test", "", "pairs"].values()) == {1.0}
+    table = paper_tables.paper_table(fewer, results.deltas, results.evaluations, "entailment")
+    assert set(paper_tables.by_statistic(table)["test", "", "pairs"].values()) == {1.0}
 
 
 OWN = {
@@ -166,7 +166,7 @@ def test_runs_listed_in_another_order_are_all_there(tmp_path):
         assert named == (row.seed_a, row.seed_b)  # the path begins at the one that is named first
     assert data["cells"][0]["turned"] == []
     assert all(value is not None for value in cell["ends"]["distance"][1])
-    drawn = figures._matrix(results.experiment, frame, "own", "entailment", [44, 43, 7, 42])
+    drawn = heatmaps.gap_matrix(results.experiment, frame, "own", "entailment", [44, 43, 7, 42])
     assert np.isfinite(drawn[np.tril_indices(4, -1)]).all()
 
 
@@ -198,7 +198,7 @@ def test_each_number_of_the_answer_is_that_of_the_files(tmp_path):
     larger = results.deltas["metric"] == "ICG_nested"  # or all three would be alike
     results.deltas["value"] *= np.where(larger, 1.1, 1)
     results.save(tmp_path)
-    frames = tables.load(tmp_path)
+    frames = tidy.load(tmp_path)
     found = report.cells(results.experiment, frames["metrics"], frames["deltas"], frames["evaluations"])
     said = report.answers(results.experiment, frames["deltas"], found)
     raw = {name: pd.read_csv(tmp_path / f"{name}.csv") for name in outputs.TIDY}
@@ -351,9 +351,9 @@ def test_one_run_that_learnt_nothing_is_warned_of(results):
 def test_what_the_brackets_are_is_said_for_each_cell():
     few = report.Cell("d", "m", 100, 400, *[GAP] * 4, 0.0, 0.8, 0.5, 0.5)
     many = replace(few, end=replace(GAP, over_seeds=True, pairs=10))
-    assert report.what([few]) == "one pair of seeds, 95 % interval over evaluation examples"
-    assert report.what([many]) == "mean over pairs, 95 % interval over seeds"
-    assert report.what([few, many]).endswith(
+    assert report.values_in_words([few]) == "one pair of seeds, 95 % interval over evaluation examples"
+    assert report.values_in_words([many]) == "mean over pairs, 95 % interval over seeds"
+    assert report.values_in_words([few, many]).endswith(
         "over seeds where there are five or more, else over evaluation examples"
     )
 

@@ -11,7 +11,7 @@ import pytest
 from isthmus import stored
 from isthmus.errors import Damaged
 from isthmus.models import hf_folders
-from isthmus.showing import tables
+from isthmus.statistics import tidy
 
 from tests.unit import damaging
 
@@ -136,9 +136,9 @@ def test_csv_files_are_listed_as_sha256sum_reads_them(tmp_path):
     assert (tmp_path / "a.csv").read_text() == "k,x,name\n1,0.25,ä\n,,\n"
     (tmp_path / "a.csv").write_text("k,x,name\n1,0.26,ä\n,,\n")
     with pytest.raises(Damaged, match=r"a.csv is damaged: .*another program.*`rm .*a.csv`"):
-        tables.read(tmp_path / "a.csv")
+        tidy.read(tmp_path / "a.csv")
     (tmp_path / "SHA256SUMS").unlink()
-    assert tables.read(tmp_path / "a.csv")["x"].iloc[0] == 0.26
+    assert tidy.read(tmp_path / "a.csv")["x"].iloc[0] == 0.26
 
 
 def test_a_record_names_the_small_files_of_its_folder(kinds):

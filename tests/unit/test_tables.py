@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from isthmus.experiment import outputs
-from isthmus.showing import tables
+from isthmus.showing import formatting, paper_tables, tables
+from isthmus.statistics import pair_statistics, thresholds, tidy
 from markdown_it import MarkdownIt
 
 from tests.unit.synthetic import Results, experiment
@@ -30,7 +31,7 @@ def _values(frame, **wanted):
 
 
 def test_numbers_are_means_over_pairs(results):
-    cells = tables.by_statistic(tables.paper_table(*_frames(results), "entailment"))
+    cells = paper_tables.by_statistic(paper_tables.paper_table(*_frames(results), "entailment"))
     key = {
         "model": "tiny-0",
         "dataset": "entailment",
@@ -63,18 +64,18 @@ def test_a_fall_has_a_magnitude_and_a_minus_sign(results):
     falling = deltas.assign(
         value=-deltas["value"], mean_low=-deltas["mean_high"], mean_high=-deltas["mean_low"]
     )
-    table = tables.paper_table(metrics, falling, evaluations, "paraphrase")
-    cells = tables.by_statistic(table)
+    table = paper_tables.paper_table(metrics, falling, evaluations, "paraphrase")
+    cells = paper_tables.by_statistic(table)
     assert cells["test", "CG", "delta_sign"]["tiny_600"] == -1
     assert cells["test", "CG", "delta_magnitude"]["tiny_600"] > 0
-    row = tables.paper_blocks(table, "paraphrase")[0].rows[-1]
+    row = paper_tables.paper_blocks(table, "paraphrase")[0].rows[-1]
     assert row[0] == "CG, exact"
     assert row[1].split(" ")[1] == "(−)"
 
 
 def test_source_layout(results):
-    table = tables.paper_table(*_frames(results), "entailment")
-    blocks = tables.paper_blocks(table, "entailment")
+    table = paper_tables.paper_table(*_frames(results), "entailment")
+    blocks = paper_tables.paper_blocks(table, "entailment")
     assert blocks[0].header == ["", "tiny-0", "tiny_600"]
     assert [row[0] for row in blocks[0].rows] == ["BH (K = 10)", "CG (K = 10)", "ICG (K = 10)", "CG, exact"]
     assert "from step 100 to step 400" in blocks[0].caption
@@ -84,32 +85,32 @@ def test_source_layout(results):
 def test_values_under_the_floor_are_shown_as_zero(results):
     metrics, deltas, evaluations = _frames(results)
     tiny = metrics.assign(value=metrics["value"].where(metrics["step"] > 0, 4e-8))
-    cells = tables.by_statistic(tables.paper_table(tiny, deltas, evaluations, "entailment"))
+    cells = paper_tables.by_statistic(paper_tables.paper_table(tiny, deltas, evaluations, "entailment"))
     assert cells["test", "CG", "step0_mean"] == {"tiny-0": 0.0, "tiny_600": 0.0}
-    assert (tables.number(4e-8), tables.number(-4e-8), tables.number(2e-6)) == ("0", "0", "2e−06")
-    assert (tables.number(-0.01234), tables.number(float("nan"))) == ("−0.0123", "–")
+    assert (formatting.number(4e-8), formatting.number(-4e-8), formatting.number(2e-6)) == ("0", "0", "2e−06")
+    assert (formatting.number(-0.01234), formatting.number(float("nan"))) == ("−0.0123", "–")
 
 
 def test_a_model_that_learnt_nothing_is_marked():
     results = Results(experiment(), skilled=False)
-    table = tables.paper_table(*_frames(results), "entailment")
-    block = tables.paper_blocks(table, "entailment")[0]
+    table = paper_tables.paper_table(*_frames(results), "entailment")
+    block = paper_tables.paper_blocks(table, "entailment")[0]
     assert block.header == ["", "tiny-0†", "tiny_600†"]
     assert len(block.notes) == 2
-    assert tables.NO_SKILL in block.notes[0]
-    assert tables.learnt(0.5, 0.4)
-    assert not tables.learnt(0.4, 0.4)
+    assert formatting.NO_SKILL in block.notes[0]
+    assert thresholds.learnt(0.5, 0.4)
+    assert not thresholds.learnt(0.4, 0.4)
 
 
 def test_seeds_are_resampled_from_five_on():
     results = Results(experiment(seeds=(1, 2, 3, 4, 5, 6), checkpoints=(10, 20)))
-    cells = tables.by_statistic(tables.paper_table(*_frames(results), "paraphrase"))
+    cells = paper_tables.by_statistic(paper_tables.paper_table(*_frames(results), "paraphrase"))
     low, mean, high = (
         cells["test", "CG", f"end_{key}"]["tiny_600"] for key in ("seeds_low", "mean", "seeds_high")
     )
     assert low < mean < high
     pairs = ((1, 2), (1, 3), (2, 3))
-    weights = tables._seed_weights(pairs)
+    weights = pair_statistics._seed_weights(pairs)
     assert weights.shape[1] == 3
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     # A replicate that draws two of three seeds knows their one pair only.
@@ -119,8 +120,8 @@ def test_seeds_are_resampled_from_five_on():
 def test_one_step_after_zero_has_no_change():
     results = Results(experiment(seeds=(1, 2), checkpoints=(50,)), intervals=False)
     for deltas in (results.deltas, results.deltas.iloc[:0]):
-        table = tables.paper_table(results.metrics, deltas, results.evaluations, "paraphrase")
-        block = tables.paper_blocks(table, "paraphrase")[0]
+        table = paper_tables.paper_table(results.metrics, deltas, results.evaluations, "paraphrase")
+        block = paper_tables.paper_blocks(table, "paraphrase")[0]
         assert [row[1] for row in block.rows] == ["–"] * 4
         assert "no change" in block.notes[0]
         assert "interval" not in block.caption
@@ -130,11 +131,11 @@ def test_files(results, tmp_path):
     tables.write(NAMES, *_frames(results), tmp_path)
     expected = {f"{name}.{ending}" for name in NAMES for ending in outputs.TABLE_FORMATS}
     assert {path.name for path in tmp_path.iterdir()} == expected
-    back = tables.read(tmp_path / "entailment.csv")
+    back = tidy.read(tmp_path / "entailment.csv")
     assert list(back.columns) == ["set", "metric", "k", "statistic", "tiny-0", "tiny_600"]
-    table = tables.paper_table(*_frames(results), "entailment")
+    table = paper_tables.paper_table(*_frames(results), "entailment")
     np.testing.assert_allclose(back["tiny-0"], table["tiny-0"], rtol=1e-9)
-    scores = tables.read(tmp_path / "evaluations.csv")
+    scores = tidy.read(tmp_path / "evaluations.csv")
     row = scores[(scores["model"] == "tiny-0") & (scores["set"] == "overlap") & (scores["step"] == 200)].iloc[
         0
     ]
@@ -153,8 +154,8 @@ def test_latex_is_escaped(results, tmp_path):
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 7
     columns = [line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")]
     assert set(columns) == {2}
-    block = tables.Block("50% of A&B", ["", "a_b#{}"], [["<x>\\y~", "$1^2|"]])
-    assert tables.latex([block]).splitlines()[2:9] == [
+    block = formatting.Block("50% of A&B", ["", "a_b#{}"], [["<x>\\y~", "$1^2|"]])
+    assert formatting.latex([block]).splitlines()[2:9] == [
         r"\caption{50\% of A\&B}",
         r"\begin{tabular}{lr}",
         r"\hline",
@@ -183,12 +184,12 @@ def test_a_value_of_the_user_s_is_shown_as_it_is(results, value, tmp_path):
     shown = Shown(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text))
     assert f"set test/{' '.join(value.split())} (100 examples)" in shown.text
     assert set(shown.tags) == {"h1", "p", "table", "thead", "tbody", "tr", "th", "td"}
-    block = tables.Block(value, ["", value], [[value, "0.5"]], (value,))
+    block = formatting.Block(value, ["", value], [[value, "0.5"]], (value,))
     shown = Shown(
-        MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(tables.markdown("", [block]))
+        MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(formatting.markdown("", [block]))
     )
     assert shown.cells == ["", " ".join(value.split()), " ".join(value.split()), "0.5"]
-    latex = tables.latex([block])
+    latex = formatting.latex([block])
     assert "\n\n" not in latex.strip()  # an empty line would end the caption, with an error
     assert len(latex.splitlines()) == 11
     assert not set("&<>|") & set(latex.splitlines()[2].replace(r"\&", ""))
@@ -224,13 +225,13 @@ def test_markdown_tables_are_rectangular(results, tmp_path):
 def test_names_that_look_like_missing_values_stay_names(tmp_path):
     frame = pd.DataFrame({"model": ["nan", "1e5"], "dataset": ["NA", "null"], "value": [1.0, np.nan]})
     frame.to_csv(tmp_path / "x.csv", index=False)
-    back = tables.read(tmp_path / "x.csv")
+    back = tidy.read(tmp_path / "x.csv")
     assert back["model"].tolist() == ["nan", "1e5"]
     assert back["dataset"].tolist() == ["NA", "null"]
     assert back["value"].isna().tolist() == [False, True]
     findings = pd.DataFrame({"subject": ["800", None], "dataset": ["1", None], "note": [None, "none"]})
     findings.to_csv(tmp_path / "findings.csv", index=False)
-    back = tables.read(tmp_path / "findings.csv")
+    back = tidy.read(tmp_path / "findings.csv")
     assert back["subject"].tolist()[0] == "800"
     assert back["dataset"].tolist()[0] == "1"
 
@@ -238,4 +239,4 @@ def test_names_that_look_like_missing_values_stay_names(tmp_path):
 def test_a_mean_that_is_there_twice_is_no_answer(results):
     twice = pd.concat([results.means, results.means.assign(k=results.means["k"] + 1)])
     with pytest.raises(pd.errors.MergeError):
-        tables.with_intervals(results.metrics.drop(columns=["mean_low", "mean_high"]), twice)
+        tidy.with_intervals(results.metrics.drop(columns=["mean_low", "mean_high"]), twice)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from pydantic import ValidationError, create_model
+from tqdm import tqdm
 
 from isthmus.errors import ConfigError, UserError
 from isthmus.experiment import config, wording
@@ -72,8 +73,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
-    from tqdm import tqdm
-
+    # `--help` and a mistyped option must not take the seconds of PyTorch's import.
     from isthmus.connect import connect, curve_files, default_numerics
 
     curve_files(arguments.out)
@@ -114,7 +114,9 @@ def _settings(kind: type[config.Settings], **values) -> config.Settings:
         return kind(**values)
     except ValidationError as error:
         lines = (line.partition(":") for line in wording.messages(error, kind))
-        raise ConfigError("; ".join(f"--{key.replace('_', '-')}:{said}" for key, _, said in lines)) from None
+        raise ConfigError(
+            "; ".join(f"--{key.replace('_', '-')}:{message}" for key, _, message in lines)
+        ) from None
 
 
 def main() -> None:

@@ -22,8 +22,10 @@ from isthmus.machine import numerics
 from isthmus.measuring import paths
 from isthmus.measuring.paths import SAMPLER_SET, End, Row
 from isthmus.models import class_labels, classifiers, hf_folders, origins, tokenizing
-from isthmus.showing import figures
+from isthmus.showing import path_figures
+from isthmus.showing.formatting import NO_SKILL, interval, number
 from isthmus.statistics import connectivity
+from isthmus.statistics.thresholds import learnt
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,6 @@ class Connection:
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
-        from isthmus.showing.tables import NO_SKILL, interval, learnt, number
-
         rows = self.metrics.set_index("metric")
         losses = self.points["loss"].iloc[[0, -1]].tolist()
         ends = (
@@ -75,7 +75,7 @@ class Connection:
         self.points.to_csv(files[0], index=False)
         seeds = {"seed_a": 0, "seed_b": 1}
         gaps = self.metrics[self.metrics["metric"] == "CG"].assign(**seeds)
-        figures.single_path(self.points.assign(**seeds), gaps).savefig(files[1], dpi=150)
+        path_figures.single_path(self.points.assign(**seeds), gaps).savefig(files[1], dpi=150)
         return files
 
 

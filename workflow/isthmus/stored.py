@@ -11,6 +11,7 @@ tokens and checkpoints anew only for that could mean to train again.
 """
 
 import hashlib
+import io
 import json
 import mmap
 import os
@@ -18,15 +19,17 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors.numpy import save_file
 
 from isthmus import hashing
 from isthmus.errors import Damaged
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-    import pyarrow as pa
+from isthmus.experiment import tensor_header
 
 SEAL = "sha256_of_rest"
 SUMS = "SHA256SUMS"
@@ -180,10 +183,8 @@ def read_json(path: Path, whole: Path | None = None) -> dict[str, Any]:
 # ------------------------------------------------------------------------------------------------- Parquet
 
 
-def write_table(path: Path, table: "pa.Table") -> None:
+def write_table(path: Path, table: pa.Table) -> None:
     """Write a table as Parquet, by rename; equal tables give equal bytes."""
-    import pyarrow.parquet as pq
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         with pq.ParquetWriter(temporary, table.schema) as writer:
@@ -192,10 +193,8 @@ def write_table(path: Path, table: "pa.Table") -> None:
         _seal(temporary, _IN_PARQUET)
 
 
-def write_frame(path: Path, frame: "pd.DataFrame") -> None:
+def write_frame(path: Path, frame: pd.DataFrame) -> None:
     """Write a frame as Parquet, without its index."""
-    import pyarrow as pa
-
     write_table(path, pa.Table.from_pandas(frame, preserve_index=False))
 
 
@@ -211,27 +210,21 @@ def check_table(path: Path) -> None:
         _check(path, content, _after(content, _IN_PARQUET))
 
 
-def read_table(path: Path, columns: list[str] | None = None) -> "pa.Table":
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     """Read a Parquet file (all of it, since that is what its checksum is of), or some of its columns.
 
     Raises:
         Damaged: the file is missing, or not what was written.
     """
-    import pyarrow.parquet as pq
-
     return _parse_table(path, lambda content: pq.read_table(content, columns=columns))
 
 
-def read_frame(path: Path, columns: list[str] | None = None, filters: Any = None) -> "pd.DataFrame":
+def read_frame(path: Path, columns: list[str] | None = None, filters: Any = None) -> pd.DataFrame:
     """As `read_table`, as a frame; `filters` are those of pandas."""
-    import pandas as pd
-
     return _parse_table(path, lambda content: pd.read_parquet(content, columns=columns, filters=filters))
 
 
 def _parse_table(path: Path, parse: Callable[[Any], Any]) -> Any:
-    import io
-
     content = _read_bytes(path)
     _check(path, content, _after(content, _IN_PARQUET))
     with _parsing(path):
@@ -241,23 +234,19 @@ def _parse_table(path: Path, parse: Callable[[Any], Any]) -> Any:
 # --------------------------------------------------------------------------------------------- safetensors
 
 
-def write_arrays(path: Path, arrays: "dict[str, np.ndarray]") -> None:
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write int32, int64 and uint8 arrays as safetensors, by rename; equal arrays give equal bytes."""
-    from safetensors.numpy import save_file
-
     with replacing(path) as temporary:
         save_file(arrays, temporary, {SEAL: _ZEROS.decode()})
         _seal(temporary, _IN_ARRAYS)
 
 
-def read_arrays(path: Path) -> "dict[str, np.ndarray]":
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a safetensors file, memory-mapped once they were checked.
 
     Raises:
         Damaged: the file is missing, or not what was written.
     """
-    import numpy as np
-
     try:
         content = np.memmap(path, np.uint8, "r")
     except FileNotFoundError:
@@ -268,9 +257,7 @@ def read_arrays(path: Path) -> "dict[str, np.ndarray]":
     sealed = bytes(content[8:place]) == _IN_ARRAYS
     _check(path, content, place if sealed else None)
     with _parsing(path):
-        begin = 8 + int.from_bytes(bytes(content[:8]), "little")
-        header = json.loads(bytes(content[8:begin]))
-        header.pop("__metadata__", None)
+        header, begin = tensor_header.read(path)
 
         def array(entry: dict[str, Any]) -> np.ndarray:
             first, last = entry["data_offsets"]
@@ -282,7 +269,7 @@ def read_arrays(path: Path) -> "dict[str, np.ndarray]":
 # ----------------------------------------------------------------------------------------------------- CSV
 
 
-def write_csv(path: Path, frame: "pd.DataFrame") -> None:
+def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """Write a frame as CSV, by rename, every digit, and list its hash in `SHA256SUMS` beside it."""
     with replacing(path) as temporary:
         frame.to_csv(temporary, index=False)
@@ -290,14 +277,12 @@ def write_csv(path: Path, frame: "pd.DataFrame") -> None:
     write_text(path.parent / SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(sums.items())))
 
 
-def read_csv(path: Path, **options: Any) -> "pd.DataFrame":
+def read_csv(path: Path, **options: Any) -> pd.DataFrame:
     """Read a CSV file; `options` are those of pandas.
 
     Raises:
         Damaged: the file is not what was written: damaged, or saved by another program.
     """
-    import pandas as pd
-
     listed = _sums(path.parent).get(path.name)
     if listed is not None and hashing.of_file(path) != listed:
         found = f"another content than {path.parent / SUMS} lists (damaged, or saved by another program)"

@@ -3,11 +3,10 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus.showing import tables
-    from isthmus.statistics import findings, generalisation
+    from isthmus.statistics import findings, generalisation, tidy
 
     params = snakemake.params
-    frames = tables.load(Path(snakemake.input.metrics).parent)
+    frames = tidy.load(Path(snakemake.input.metrics).parent)
     means = [Path(path) for path in snakemake.input.cells]
     findings.write(
         params.experiment, params.cells, params.ladders, frames, means, Path(snakemake.output.findings)

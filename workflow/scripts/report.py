@@ -4,7 +4,8 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from isthmus.experiment.config import Experiment
-    from isthmus.showing import page, partial, provenance, report, tables
+    from isthmus.showing import page, partial, provenance, report
+    from isthmus.statistics import tidy
 
     experiment = Experiment(**snakemake.params.shown)
     out = Path(snakemake.output.page)
@@ -12,7 +13,7 @@ with logged(snakemake.log[0]):
         found = partial.find(experiment, out.parent)
     else:
         found = partial.Found(
-            tables.load(out.parent),
+            tidy.load(out.parent),
             [Path(path) for path in snakemake.input.rows],
             [Path(path) for path in snakemake.input.histories],
             lacking=[],

@@ -4,7 +4,8 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from isthmus.showing import tables
+    from isthmus.statistics import tidy
 
-    frames = tables.load(Path(snakemake.input.metrics).parent)
+    frames = tidy.load(Path(snakemake.input.metrics).parent)
     shown = (frames[name] for name in ("metrics", "deltas", "evaluations"))
     tables.write(snakemake.params.names, *shown, Path(snakemake.output[0]).parent)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.errors import ConfigError
-from isthmus.experiment import config
+from isthmus.experiment import config, tensor_header
 
 LAYOUT = "a model folder in Hugging Face's layout"
 # What Transformers makes a tokenizer of, besides the weights and the configuration.
@@ -24,7 +24,6 @@ TOKENIZER = (
 )
 READ = ("config.json", *TOKENIZER, "*.safetensors", "pytorch_model*.bin", "*.index.json")
 SHARD = re.compile(r"(model|pytorch_model)-(\d+)-of-(\d+)\.(safetensors|bin)")
-HEADER_AT_MOST = 100_000_000  # bytes; the format's own limit
 # The same settings under the names that architectures give them.
 WIDTH, HEADS = ("hidden_size", "n_embd", "dim"), ("num_attention_heads", "n_head", "n_heads")
 POSITIONS = ("max_position_embeddings", "n_positions")
@@ -178,17 +177,11 @@ def header(key: str, path: Path) -> dict[str, dict[str, Any]]:
     none = f"{key}: {path} is no safetensors file, or a damaged one; allowed: weights that safetensors wrote"
     if not size:
         raise ConfigError(f"{key}: {path} is empty; allowed: a whole file of weights")
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > min(size - 8, HEADER_AT_MOST):
-            raise ConfigError(none)
-        try:
-            found = json.loads(file.read(length))
-            found.pop("__metadata__", None)
-            end = max((entry["data_offsets"][1] for entry in found.values()), default=0)
-            whole = 8 + length + end
-        except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
-            raise ConfigError(none) from error
+    try:
+        found, begin = tensor_header.read(path)
+        whole = begin + max((entry["data_offsets"][1] for entry in found.values()), default=0)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ConfigError(none) from error
     if size != whole:
         what = "is truncated" if size < whole else "has bytes that belong to no tensor"
         raise ConfigError(f"{key}: {path} {what}: found {size} bytes; allowed: {whole}, as its header says")

@@ -18,7 +18,7 @@ from isthmus import hashing
 from isthmus.caches import identity
 from isthmus.errors import ConfigError
 from isthmus.models import fitting, weight_files
-from isthmus.models.configurations import ATTENTION_DROPOUT, CLASSIFIER_DROPOUT, DROPOUT, write_config
+from isthmus.models.configurations import ATTENTION_DROPOUT, CLASSIFIER_DROPOUT, DROPOUT
 from isthmus.models.first_token import spare_the_rest
 from isthmus.models.hf_folders import WEIGHTS
 
@@ -95,7 +95,7 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
     for name in fit.head:
         state[name].copy_(drawn[name])
     out.mkdir(parents=True, exist_ok=True)
-    write_config(folder, settings, model, out / "config.json")
+    _write_config(folder, settings, model, out / "config.json")
     weight_files.save(weight_files.distinct(model), out / WEIGHTS, architecture=_architecture_key(out))
     return hashing.of_file(out / WEIGHTS)
 
@@ -139,9 +139,19 @@ def adopt(folder: Path, origin: str, out: Path) -> str:
             "allowed: 'single_label_classification', or none: its loss is what is measured"
         )
     out.mkdir(parents=True, exist_ok=True)
-    write_config(folder, {}, model, out / "config.json")
+    _write_config(folder, {}, model, out / "config.json")
     weight_files.save(weight_files.distinct(model), out / WEIGHTS, architecture=_architecture_key(out))
     return hashing.of_file(out / WEIGHTS)
+
+
+def _write_config(folder: Path, settings: dict[str, Any], model, path: Path) -> None:
+    """The model's configuration as a float32 classifier; its dropout stays, since the recipe sets that."""
+    config = AutoConfig.from_pretrained(folder, **settings)
+    config.architectures = [type(model).__name__]
+    config.dtype = "float32"
+    with tempfile.TemporaryDirectory() as temporary:
+        config.save_pretrained(temporary)
+        shutil.copyfile(Path(temporary, "config.json"), path)
 
 
 def _architecture_key(folder: Path) -> str:

@@ -1,11 +1,7 @@
 """Models' configurations, and dropout under the names that architectures give it."""
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
-
-from transformers import AutoConfig
 
 from isthmus import stored
 from isthmus.errors import ConfigError
@@ -36,6 +32,9 @@ def stated_config(source: Any) -> dict[str, Any]:
     Raises:
         ConfigError: its config.json cannot be read.
     """
+    # What a checkpoint is, is known from its record; that must not take the seconds of Transformers' import.
+    from transformers import AutoConfig
+
     if isinstance(source, Path):
         stored.read_json(source / "config.json")  # says clearly where that is damaged
         try:
@@ -43,13 +42,3 @@ def stated_config(source: Any) -> dict[str, Any]:
         except (OSError, ValueError, KeyError) as error:
             raise ConfigError(f"{source / 'config.json'} is no configuration of a model: {error}") from error
     return source.to_dict() | {"num_labels": source.num_labels}
-
-
-def write_config(folder: Path, settings: dict[str, Any], model, path: Path) -> None:
-    """The model's configuration as a float32 classifier; its dropout stays, since the recipe sets that."""
-    config = AutoConfig.from_pretrained(folder, **settings)
-    config.architectures = [type(model).__name__]
-    config.dtype = "float32"
-    with tempfile.TemporaryDirectory() as temporary:
-        config.save_pretrained(temporary)
-        shutil.copyfile(Path(temporary, "config.json"), path)

@@ -6,6 +6,8 @@ feed-forward network of all others are computed for nothing, most of a layer, fo
 
 from typing import Any
 
+from torch.nn.functional import scaled_dot_product_attention
+
 # Their `ForSequenceClassification` reads the first token, and their layers have the same parts.
 FAMILY = ("bert", "camembert", "electra", "roberta", "xlm-roberta")
 
@@ -35,8 +37,6 @@ def _first(layer, hidden, mask) -> Any:
     Returns:
         Shape (examples, 1, width).
     """
-    from torch.nn.functional import scaled_dot_product_attention
-
     own, first = layer.attention.self, hidden[:, :1]
 
     def heads(projected):

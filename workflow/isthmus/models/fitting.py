@@ -11,6 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+import transformers
+from safetensors import safe_open
+from transformers import AutoModelForSequenceClassification
+from transformers.utils import logging
+
 from isthmus.errors import ConfigError
 from isthmus.experiment.folders import listed
 
@@ -44,20 +50,17 @@ class Fit:
     vocabulary: int
 
 
-def load(folder: Path, **how) -> tuple[Any, Fit]:
+def load(folder: Path, **options) -> tuple[Any, Fit]:
     """Open a folder as a sequence classifier, whatever its weights are, and say how they fit.
 
     Args:
         folder: in Hugging Face's layout.
-        how: passed on to `from_pretrained`.
+        options: passed on to `from_pretrained`.
     """
-    from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging
-
     logging.set_verbosity_error()  # what does not fit is said here, or is no news
     logging.disable_progress_bar()
     model, found = AutoModelForSequenceClassification.from_pretrained(
-        folder, output_loading_info=True, ignore_mismatched_sizes=True, trust_remote_code=False, **how
+        folder, output_loading_info=True, ignore_mismatched_sizes=True, trust_remote_code=False, **options
     )
     prefix = f"{model.base_model_prefix}."
     body = {name for name in model.state_dict() if name.startswith(prefix)}
@@ -77,9 +80,6 @@ def load(folder: Path, **how) -> tuple[Any, Fit]:
 
 def _heads(config) -> set[str]:
     """What the modules of the heads are called that Transformers has for an architecture."""
-    import torch
-    import transformers
-
     kinds = "PRETRAINING MASKED_LM CAUSAL_LM TOKEN_CLASSIFICATION QUESTION_ANSWERING MULTIPLE_CHOICE"
     names = set(OTHER_HEADS)
     config = copy.deepcopy(config)
@@ -121,14 +121,12 @@ def examine(where: str, folder: Path) -> Fit:
 def plainly(error: Exception) -> str:
     """What another library's error says, in a line; without its advice on how to trust a file."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if not re.search("trust_remote_code|weights_only", line)]
-    return " ".join(said[:2]).rstrip(" .;:") or type(error).__name__
+    useful = [line for line in lines if not re.search("trust_remote_code|weights_only", line)]
+    return " ".join(useful[:2]).rstrip(" .;:") or type(error).__name__
 
 
 def check_numbers(where: str, path: Path) -> None:
     """Raise a ConfigError where weights are not finite, or no floating-point numbers (quantised ones)."""
-    from safetensors import safe_open
-
     endless, whole = [], []
     with safe_open(path, "pt") as file:
         for name in sorted(file.keys()):
@@ -169,7 +167,7 @@ def check_body(where: str, fit: Fit) -> list[str]:
     inner = {name for name in fit.missing - drawn if name.startswith(fit.prefix)}
     heads = {name.partition(".")[0] for name in fit.head}
     left = {name for name in fit.left_over if name.partition(".")[0] not in heads}
-    wrong = [said for name, said in fit.misshapen.items() if name.startswith(fit.prefix)]
+    wrong = [shapes for name, shapes in fit.misshapen.items() if name.startswith(fit.prefix)]
     _raise_unfit(where, inner, left, wrong)
     return sorted(drawn)
 
@@ -185,14 +183,14 @@ def check_whole(where: str, fit: Fit) -> None:
 
 
 def _raise_unfit(where: str, missing: Iterable[str], left: Iterable[str], wrong: Iterable[str]) -> None:
-    said = [
-        f"{what} {listed(sorted(names))}"
-        for what, names in (("missing", missing), ("left over", left), ("of another shape", wrong))
+    clauses = [
+        f"{problem} {listed(sorted(names))}"
+        for problem, names in (("missing", missing), ("left over", left), ("of another shape", wrong))
         if names
     ]
-    if said:
+    if clauses:
         raise ConfigError(
-            f"{where}: the weights do not fit its config.json: {'; '.join(said)}; allowed: weights of one "
+            f"{where}: the weights do not fit its config.json: {'; '.join(clauses)}; allowed: weights of one "
             "model as Transformers saves them, with a head of any kind or none"
         )
 

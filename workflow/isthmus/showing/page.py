@@ -6,9 +6,18 @@ is made.
 
 from pathlib import Path
 
+import jinja2
+import pandas as pd
+import yaml
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
 from isthmus.experiment import outputs
 from isthmus.showing import provenance, report, tables, views
-from isthmus.showing.tables import interval, number
+from isthmus.showing.formatting import Block, interval, latex, markdown, number, plain_csv
+from isthmus.showing.paper_tables import paper_blocks, paper_table
+from isthmus.statistics import tidy
+from isthmus.statistics.thresholds import FLOOR
 
 TEMPLATES = Path(__file__).parent / "templates"
 PUBLISHED = Path(__file__).parents[3] / "experiments" / "paper_published.csv"
@@ -34,13 +43,13 @@ class Copies:
     def __init__(self):
         self.blocks = []
 
-    def place(self, block: tables.Block) -> int:
+    def place(self, block: Block) -> int:
         self.blocks.append(block)
         return len(self.blocks) - 1
 
     def texts(self) -> list[dict[str, str]]:
         return [
-            {"csv": tables.plain_csv(block), "md": tables.markdown("", [block]), "tex": tables.latex([block])}
+            {"csv": plain_csv(block), "md": markdown("", [block]), "tex": latex([block])}
             for block in self.blocks
         ]
 
@@ -63,7 +72,7 @@ def write(experiment, frames: dict, page: Path, origins: dict, rows=(), historie
     copies = Copies()
     content = {
         "sections": list(SECTIONS.items()),
-        "what": report.what(found),
+        "values": report.values_in_words(found),
         "answers": report.answers(experiment, deltas, found),
         "colours": {name: look["colour"] for name, look in shown["models"].items()},
         "top": _highest(found),
@@ -80,11 +89,6 @@ def write(experiment, frames: dict, page: Path, origins: dict, rows=(), historie
 
 
 def _render(experiment, content, shown, curves, copies):
-    import jinja2
-    import yaml
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -102,7 +106,7 @@ def _render(experiment, content, shown, curves, copies):
         experiment=experiment,
         copies=copies,
         k=experiment.paths.intervals,
-        floor=f"{tables.FLOOR:g}",
+        floor=f"{FLOOR:g}",
         negligible=report.NEGLIGIBLE,
         essentials=essentials(experiment),
         settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
@@ -119,25 +123,25 @@ def missing(experiment, metrics, evaluations) -> list[str]:
     gaps = metrics[(metrics["metric"] == "CG") & (metrics["quantity"] == "loss")]
     lines = []
     for model, dataset in experiment.cell_list():
-        paths, scores = (report._of(frame, model, dataset) for frame in (gaps, evaluations))
+        paths, scores = (tidy.of_cell(frame, model, dataset) for frame in (gaps, evaluations))
         runs = len(experiment.cell_runs(model, dataset))
         pairs = len(experiment.cell_pairs(model, dataset))
         for step in experiment.cell_steps(model, dataset):
             for part in ("train", "test", *experiment.datasets[dataset].sets):
                 where = f"{model} on {dataset}, step {step}, set {part}"
-                for frame, whole, what in (
+                for frame, expected, kind in (
                     (paths, pairs, "paths"),
                     (scores, runs, "evaluations"),
                 ):
                     there = int(((frame["step"] == step) & (frame["set"] == part)).sum())
-                    if there < whole:
-                        lines.append(f"{where}: {whole - there} of {whole} {what}")
+                    if there < expected:
+                        lines.append(f"{where}: {expected - there} of {expected} {kind}")
     if metrics["low"].isna().all():
         lines.append("intervals: no bootstrap replicates were kept, so values stand without them")
     return lines
 
 
-def essentials(experiment) -> tables.Block:
+def essentials(experiment) -> Block:
     """The settings that matter most, as a table; all of them stand below it on the page."""
     training, paths = experiment.training, experiment.paths
     alphas = (
@@ -164,16 +168,18 @@ def essentials(experiment) -> tables.Block:
         "computing": ", ".join(numerics),
     }
     rows = [list(row) for row in rows.items()]
-    return tables.Block("The same for all cells, but for exceptions.", ["setting", "value"], rows)
+    return Block("The same for all cells, but for exceptions.", ["setting", "value"], rows)
 
 
-def distances(experiment, pairs) -> list[tables.Block]:
+def distances(experiment, pairs) -> list[Block]:
     """How far the ends of a path are apart, a block a data set: what tells connected from hardly moved."""
     blocks = []
     for dataset in dict.fromkeys(name for _, name in experiment.cell_list()):
         mine = pairs[pairs["dataset"] == dataset]
-        said = [name for name in mine if name.startswith("disagreement_") and mine[name].notna().any()]
-        columns = ["distance", "distance_a", "distance_b", "cosine", *said]
+        disagreements = [
+            name for name in mine if name.startswith("disagreement_") and mine[name].notna().any()
+        ]
+        columns = ["distance", "distance_a", "distance_b", "cosine", *disagreements]
         rows = [
             [model, f"{step:,}", *(_mean_of_known(group[column]) for column in columns)]
             for (model, step), group in mine.groupby(["model", "step"], sort=False)
@@ -186,8 +192,8 @@ def distances(experiment, pairs) -> list[tables.Block]:
             "start to second end",
             "cosine of the updates",
         ]
-        header += [f"disagreement, {name.removeprefix('disagreement_')}" for name in said]
-        blocks.append(tables.Block(f"{dataset}: mean over pairs of seeds.", header, rows))
+        header += [f"disagreement, {name.removeprefix('disagreement_')}" for name in disagreements]
+        blocks.append(Block(f"{dataset}: mean over pairs of seeds.", header, rows))
     return blocks
 
 
@@ -203,8 +209,8 @@ def _papers(experiment, metrics, deltas, evaluations):
     for dataset in outputs.datasets(experiment):
         if not (metrics["dataset"] == dataset).any():
             continue
-        table = tables.paper_table(metrics, deltas, evaluations, dataset)
-        blocks = tables.paper_blocks(table, dataset)
+        table = paper_table(metrics, deltas, evaluations, dataset)
+        blocks = paper_blocks(table, dataset)
         published = _published(dataset, list(table.columns[4:]))
         papers.append({"dataset": dataset, "blocks": blocks, "published": published})
     return papers
@@ -212,8 +218,6 @@ def _papers(experiment, metrics, deltas, evaluations):
 
 def _published(dataset, models):
     """The source's own table of a data set, for those of its models that are here, or None."""
-    import pandas as pd
-
     if not PUBLISHED.exists():  # the library used without its repository
         return None
     values = pd.read_csv(PUBLISHED)
@@ -226,7 +230,7 @@ def _published(dataset, models):
     caption = (
         f"Published in the source paper for {dataset}, not a result of this run: magnitude of each change."
     )
-    return tables.Block(caption, ["", *table.columns], rows)
+    return Block(caption, ["", *table.columns], rows)
 
 
 def _highest(found):
@@ -237,7 +241,7 @@ def _highest(found):
 
 def _optional(path):
     """A CSV file that not every experiment has, or None."""
-    return tables.read(path) if path.exists() else None
+    return tidy.read(path) if path.exists() else None
 
 
 CLAIMS = {"finetuning": "falls with fine-tuning", "pretraining": "lower with more pre-training"}
@@ -269,4 +273,4 @@ def _findings_block(frame):
         ]
         for row in frame.rename(columns={"from": "from_"}).itertuples()
     ]
-    return tables.Block(caption, [*header, "from", "to", "since", "note"], rows)
+    return Block(caption, [*header, "from", "to", "since", "note"], rows)

@@ -10,8 +10,8 @@ from isthmus import stored
 from isthmus.experiment import jobs, layout, outputs
 from isthmus.experiment.cells import Cell, cells
 from isthmus.experiment.config import Experiment
-from isthmus.showing import status, tables
-from isthmus.statistics import connectivity
+from isthmus.showing import status
+from isthmus.statistics import connectivity, tidy
 
 # The files of a cell that connectivity reduces its rows to.
 REDUCED = (layout.METRICS, layout.DELTAS, layout.MEANS)
@@ -51,13 +51,15 @@ def find(experiment: Experiment, results: Path) -> Found:
             "pairs": [_pairs(results, row) for row in rows],
             "evaluations": there("evaluate"),
         }
-        tidy = {name: f"{folder}/{name}.csv" for name in outputs.TIDY}
+        csv_files = {name: f"{folder}/{name}.csv" for name in outputs.TIDY}
         given = {name: [str(f) for f in files] for name, files in inputs.items() if files}
         breakdowns = [path for _, path in layout.found(results, layout.BREAKDOWN)]
-        connectivity.collect(experiment.experiment, amounts, given, tidy, breakdowns)
-        frames = {name: tables.read(Path(tidy[name])) if name in given else _empty(name) for name in inputs}
+        connectivity.collect(experiment.experiment, amounts, given, csv_files, breakdowns)
+        frames = {
+            name: tidy.read(Path(csv_files[name])) if name in given else _empty(name) for name in inputs
+        }
     for name in ("metrics", "deltas"):
-        frames[name] = tables.with_intervals(frames[name], frames["means"])
+        frames[name] = tidy.with_intervals(frames[name], frames["means"])
     histories = there("finetune", layout.HISTORY)
     return Found(frames, rows, histories, unfinished(experiment, results))
 

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 from isthmus import stored
@@ -16,8 +17,6 @@ def read(experiment, results: Path) -> dict:
         experiment: the typed config, which says which models are rungs of one pre-training.
         results: the experiment's folder.
     """
-    from importlib.metadata import version
-
     models = {key["model"]: _record(path) for key, path in layout.found(results, layout.MODEL_RECORD)}
     data = {key["dataset"]: _record(path) for key, path in layout.found(results, layout.SUBSET)}
     runs: dict[tuple[str, str, int], list[dict]] = {}
@@ -29,11 +28,11 @@ def read(experiment, results: Path) -> dict:
     return {
         "python": platform.python_version(),
         "versions": _versions(last) | drawing,
-        "model": {name: _said(record, "origin", "revision", "sha256") for name, record in models.items()},
+        "model": {name: _known(record, "origin", "revision", "sha256") for name, record in models.items()},
         "data": {
             name: {
-                "source": _said(record["source"], *record["source"]) | _said(record, "revision"),
-                **{part: _said(record[part], "rows", "ids_sha256") for part in ("train", "test")},
+                "source": _known(record["source"], *record["source"]) | _known(record, "revision"),
+                **{part: _known(record[part], "rows", "ids_sha256") for part in ("train", "test")},
                 **_left_out(record.get("counts", {})),
                 **_further(results, name),
             }
@@ -42,6 +41,7 @@ def read(experiment, results: Path) -> dict:
         "hardware": {
             "computed on": sorted({device for record in last for device in _seconds(record)}) or "unknown",
             "page made on": f"{platform.platform(terse=True)}, {platform.machine()}, {os.cpu_count()} cores",
+            **({"mixed": mixtures} if (mixtures := mixed(runs)) else {}),
         },
         "time spent": {
             "pre-training": _spent((_pretraining(experiment, name), one) for name, one in models.items()),
@@ -54,6 +54,44 @@ def read(experiment, results: Path) -> dict:
             "jobs": sum(1 for _ in (results / layout.BENCHMARKS).rglob("*.tsv")),
         },
     }
+
+
+# What can change the bits of a training without being another training, by its key in a checkpoint's record.
+PLATFORM = {"hardware": "kinds of device", "torch": "versions of PyTorch"}
+
+
+def mixed(runs: dict[tuple[str, str, int], list[dict]]) -> dict[str, str]:
+    """A sentence for each cell whose runs, or any one of them, mix kinds of device or versions of PyTorch.
+
+    Args:
+        runs: by (model, data set, seed) the records of a run's checkpoints; what one lacks is not known.
+
+    Returns:
+        By cell, such as `bert on sick`; those that mix nothing, as far as is known, are left out.
+    """
+    found = {}
+    for model, dataset in dict.fromkeys(run[:2] for run in runs):
+        clauses = []
+        for key, kinds in PLATFORM.items():
+            by_seed = {
+                seed: {value for record in records for value in record.get(key, [])} - {"unknown"}
+                for (*cell, seed), records in runs.items()
+                if cell == [model, dataset]
+            }
+            values = set().union(*by_seed.values())
+            if len(values) > 1:
+                seeds = [str(seed) for seed, own in by_seed.items() if len(own) > 1]
+                within = (
+                    f"within seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
+                    if seeds
+                    else "between seeds"
+                )
+                clauses.append(f"{kinds} ({', '.join(sorted(values))}; {within})")
+        if clauses:
+            found[f"{model} on {dataset}"] = (
+                f"trained on several {' and '.join(clauses)}: the same bits are promised on one of each only"
+            )
+    return found
 
 
 def lines(values: dict, prefix: str = "") -> list[tuple[str, str]]:
@@ -96,7 +134,7 @@ def _record(path):
     return stored.read_json(path)
 
 
-def _said(record, *keys):
+def _known(record, *keys):
     return {key: record[key] for key in keys if record.get(key) is not None}
 
 
@@ -123,9 +161,9 @@ def _spent(records):
             has what had been spent when it was written, so the one with the most is counted.
     """
     most: dict = {}
-    for what, record in records:
+    for trained, record in records:
         if "spent" in record:
-            most.setdefault(what, []).append(record["spent"])
+            most.setdefault(trained, []).append(record["spent"])
     spent = [max(ones, key=lambda one: (one["attempts"], one["cpu_seconds"])) for ones in most.values()]
     attempts = sum(one["attempts"] for one in spent)
     if not attempts:
@@ -133,8 +171,11 @@ def _spent(records):
     devices = sorted({device for one in spent for device in one["seconds"]})
     minutes = {device: sum(one["seconds"].get(device, 0.0) for one in spent) / 60 for device in devices}
     hours = sum(one["cpu_seconds"] for one in spent) / 3600
-    said = [f"{minutes[device]:.1f} minutes on {device}" for device in devices]
-    return [*said, f"{hours:.2f} CPU hours", f"attempts: {attempts}"]
+    return [
+        *(f"{minutes[device]:.1f} minutes on {device}" for device in devices),
+        f"{hours:.2f} CPU hours",
+        f"attempts: {attempts}",
+    ]
 
 
 def _seconds(record):

@@ -9,8 +9,11 @@ from itertools import pairwise
 from math import nan
 
 from isthmus.experiment import layout, outputs
-from isthmus.showing import tables
-from isthmus.showing.tables import interval, number
+from isthmus.showing.formatting import NO_SKILL, interval, no_skill, number
+from isthmus.showing.paper_tables import METRICS
+from isthmus.statistics import tidy
+from isthmus.statistics.pair_statistics import over_pairs
+from isthmus.statistics.thresholds import floored, learnt
 
 # In nats: the gap that matters. It takes 2 % off the probability of the right label (exp(-0.02) = 0.98). To
 # lie above 0 is no criterion: a gap is a maximum, which chance lifts, so that the percentile interval stays
@@ -65,7 +68,7 @@ class Gap:
     @property
     def moved(self) -> str:
         """Where a change went: `fell`, `rose`, or `did not clearly change` where its interval has 0."""
-        if tables.floored(self.mean) == 0 or self.low <= 0 <= self.high:
+        if floored(self.mean) == 0 or self.low <= 0 <= self.high:
             return "did not clearly change"
         return "rose" if self.mean > 0 else "fell"
 
@@ -95,16 +98,16 @@ class Cell:
     @property
     def skilled(self) -> bool:
         """Whether the test accuracy at the end beats the majority class, in each run and in the mean."""
-        return tables.learnt(self.accuracy, self.majority) and not self.failed
+        return learnt(self.accuracy, self.majority) and not self.failed
 
     @property
     def warning(self) -> str:
         """What to say where the model has not learnt its task."""
         where = f"{self.model}, step {self.to_step:,}"
-        if not tables.learnt(self.accuracy, self.majority):
-            return f"{where}: {tables.no_skill(self.accuracy, self.majority)}"
+        if not learnt(self.accuracy, self.majority):
+            return f"{where}: {no_skill(self.accuracy, self.majority)}"
         runs = f"seed{'s' if len(self.failed) > 1 else ''} {', '.join(map(str, self.failed))}"
-        return f"{where}: the test accuracy of {runs} does not beat the majority baseline; {tables.NO_SKILL}."
+        return f"{where}: the test accuracy of {runs} does not beat the majority baseline; {NO_SKILL}."
 
 
 # ---------------------------------------------------------------------------------------------- the answer
@@ -112,13 +115,12 @@ class Cell:
 
 def cells(experiment, metrics, deltas, evaluations) -> list[Cell]:
     """The cells that have results, in the config's order."""
-    wanted = (metrics["metric"] == "CG") & (metrics["set"] == "test")
-    loss, error = (metrics[wanted & (metrics["quantity"] == quantity)] for quantity in ("loss", "error"))
-    changes = deltas[(deltas["metric"] == "CG") & (deltas["set"] == "test") & (deltas["quantity"] == "loss")]
+    loss, error = tidy.convexity_gaps(metrics), tidy.convexity_gaps(metrics, "error")
+    changes = tidy.convexity_gaps(deltas)
     found = []
     for model, dataset in experiment.cell_list():
         mine, moved, wrong, scores = (
-            _of(frame, model, dataset) for frame in (loss, changes, error, evaluations)
+            tidy.of_cell(frame, model, dataset) for frame in (loss, changes, error, evaluations)
         )
         if not len(mine):
             continue
@@ -149,25 +151,25 @@ def connection(found: list[Cell]) -> str:
 
 def _connected(cell: Cell) -> str:
     """The answer for one model: no only where the gap surely matters, and none where nothing was learnt."""
-    gap, said = cell.end, f"a gap of {cell.end} nats"
+    gap, measured = cell.end, f"a gap of {cell.end} nats"
     if gap.mean != gap.mean:
         return f"not measured at step {cell.to_step:,}"
     if cell.accuracy != cell.accuracy:
-        return f"{said}; whether its runs have learnt the task is not known yet"
+        return f"{measured}; whether its runs have learnt the task is not known yet"
     if not cell.skilled:
-        return f"{said}, which says nothing: not all of its runs have learnt the task"
-    if tables.floored(gap.mean) == 0:
+        return f"{measured}, which says nothing: not all of its runs have learnt the task"
+    if floored(gap.mean) == 0:
         return "yes, the test loss has no gap beyond rounding"
     if gap.surely != gap.surely:
-        return f"{said} without an interval over examples, so it cannot be told from none"
-    if tables.floored(gap.low) == 0:
-        return f"{said}, which cannot be told from none"
+        return f"{measured} without an interval over examples, so it cannot be told from none"
+    if floored(gap.low) == 0:
+        return f"{measured}, which cannot be told from none"
     if gap.at_most < NEGLIGIBLE:
-        return f"yes, but for {said}, less than the {NEGLIGIBLE:g} that matter"
+        return f"yes, but for {measured}, less than the {NEGLIGIBLE:g} that matter"
     if not gap.surely > NEGLIGIBLE:
-        return f"{said}, which is not clearly more than the {NEGLIGIBLE:g} that matter"
+        return f"{measured}, which is not clearly more than the {NEGLIGIBLE:g} that matter"
     share = f", {100 * gap.mean / cell.loss:.0f} % of the ends’ own test loss" if cell.loss > 0 else ""
-    return f"no, there is {said}{share}"
+    return f"no, there is {measured}{share}"
 
 
 def over_finetuning(cell: Cell) -> str:
@@ -191,16 +193,16 @@ def claim_finetuning(found: list[Cell]) -> str:
     changed = [cell for cell in found if cell.change and cell.change.mean == cell.change.mean]
     if not changed:
         return ""
-    said = "The source paper reports a fall for each of its models"
+    published = "The source paper reports a fall for each of its models"
     out = ", ".join(cell.model for cell in changed if not cell.skilled)
     left = f" Left out, since not above the majority class: {out}." if out else ""
     moves = [cell.change.moved for cell in changed if cell.skilled]
     if not moves:
-        return f"{said}; here no model has learnt its task, so this is not tested.{left}"
+        return f"{published}; here no model has learnt its task, so this is not tested.{left}"
     if all(move == "fell" for move in moves):
-        return f"{said}; so it is here.{left}"
+        return f"{published}; so it is here.{left}"
     counts = ", ".join(f"{word} for {moves.count(word)}" for word in dict.fromkeys(moves))
-    return f"{said}; here the gap {counts} of {len(moves)} model{'s' if len(moves) > 1 else ''}.{left}"
+    return f"{published}; here the gap {counts} of {len(moves)} model{'s' if len(moves) > 1 else ''}.{left}"
 
 
 def over_pretraining(experiment, found: list[Cell], dataset: str) -> list[str]:
@@ -223,8 +225,8 @@ def largest_change(experiment, deltas, dataset: str) -> str:
     nested = loss[loss["metric"].str.endswith("_nested") & (loss["from_step"] != loss["to_step"])]
     parts = []
     for model in (model for model, name in experiment.cell_list() if name == dataset):
-        means = _of(nested, model, dataset).groupby("metric")["value"].mean().abs()
-        shown = {label: number(means[metric]) for metric, label in tables.METRICS.items() if metric in means}
+        means = tidy.of_cell(nested, model, dataset).groupby("metric")["value"].mean().abs()
+        shown = {label: number(means[metric]) for metric, label in METRICS.items() if metric in means}
         most = [label for label, value in shown.items() if value == number(means.max())]
         if len(most) < len(shown):  # with all alike there is no largest one
             parts.append(f"{' and '.join(most)} for {model} ({shown[most[0]]})")
@@ -248,7 +250,8 @@ def summary(experiment, metrics, deltas, evaluations) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     folder = layout.results(experiment.experiment)
     lines = [
-        f"{experiment.experiment}: convexity gap (CG) between seeds, test loss in nats; {what(found)}",
+        f"{experiment.experiment}: convexity gap (CG) between seeds, test loss in nats; "
+        f"{values_in_words(found)}",
         *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows),
         *(f"! {cell.dataset}, {cell.warning}" for cell in found if not cell.skilled),
         f"Look at {folder}/report.html; all numbers: {folder}/metrics.csv",
@@ -258,10 +261,10 @@ def summary(experiment, metrics, deltas, evaluations) -> str:
 
 def answers(experiment, deltas, found):
     """What the first screen says, a data set each."""
-    said = []
+    by_dataset = []
     for dataset in dict.fromkeys(cell.dataset for cell in found):
         mine = [cell for cell in found if cell.dataset == dataset]
-        said.append(
+        by_dataset.append(
             {
                 "dataset": dataset,
                 "cells": mine,
@@ -273,10 +276,10 @@ def answers(experiment, deltas, found):
                 "largest": largest_change(experiment, deltas, dataset),
             }
         )
-    return said
+    return by_dataset
 
 
-def what(found: list[Cell]) -> str:
+def values_in_words(found: list[Cell]) -> str:
     """What the value and the brackets are, for this experiment."""
     gaps = [cell.end for cell in found]
     mean = "mean over pairs" if any(gap.pairs > 1 for gap in gaps) else "one pair of seeds"
@@ -288,14 +291,10 @@ def what(found: list[Cell]) -> str:
     return f"{mean}, 95 % interval over {'seeds' if True in over else 'evaluation examples'}"
 
 
-def _of(frame, model, dataset):
-    return frame[(frame["model"] == model) & (frame["dataset"] == dataset)]
-
-
 def _gap(frame) -> Gap:
     if not len(frame):
         return Gap(*[float("nan")] * 5, pairs=0, over_seeds=False)
-    row = tables.over_pairs(frame.assign(all=0), ["all"]).iloc[0]
+    row = over_pairs(frame.assign(all=0), ["all"]).iloc[0]
     over_seeds = row["seeds_low"] == row["seeds_low"]
     ends = ("seeds_low", "seeds_high") if over_seeds else ("low", "high")
     return Gap(
@@ -307,13 +306,13 @@ def _gap(frame) -> Gap:
 
 
 def _signed(change: Gap) -> str:
-    return ("+" if tables.floored(change.mean) > 0 else "") + str(change)
+    return ("+" if floored(change.mean) > 0 else "") + str(change)
 
 
 def _ladder(experiment, ladder, rungs, when):
     """One sentence: the rungs' gaps, from the least pre-training to the most, at the start or the end."""
     gaps = [getattr(cell, when) for cell in rungs]
-    means = [tables.floored(gap.mean) for gap in gaps]
+    means = [floored(gap.mean) for gap in gaps]
     falls = all(less > more for less, more in pairwise(means))
     rises = all(less < more for less, more in pairwise(means))
     course = "smaller" if falls else "larger" if rises else "neither smaller nor larger throughout"

@@ -14,9 +14,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from isthmus import stored
+from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout, outputs
-from isthmus.showing import figures, tables
+from isthmus.showing import drawing
+from isthmus.statistics import pair_statistics, thresholds, tidy
 
 QUANTITIES = ("loss", "error")
 METRICS = {
@@ -63,7 +68,7 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
     for model, dataset in experiment.cell_list():
         steps = experiment.cell_steps(model, dataset)
         metrics, ends, scores = (
-            _cell(frames[name], model, dataset) for name in ("metrics", "pairs", "evaluations")
+            tidy.of_cell(frames[name], model, dataset) for name in ("metrics", "pairs", "evaluations")
         )
         cells.append(
             {
@@ -81,7 +86,7 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
     shown = outputs.training_run(experiment)
     return {
         "experiment": experiment.experiment,
-        "floor": tables.FLOOR,
+        "floor": thresholds.FLOOR,
         "seeds": seeds(experiment),
         "metrics": METRICS,
         "models": _models(experiment),
@@ -115,8 +120,6 @@ def curves(experiment, rows: Iterable[Path], metrics) -> dict[int, dict]:
 
 def training(histories: Iterable[Path]) -> dict[tuple[str, str], dict[int, dict]]:
     """The training curve of each run, thinned: {(model, data set): {seed: curve}}."""
-    import pandas as pd
-
     parts: dict[tuple[str, str], dict[int, list]] = {}
     for path in histories:
         run = layout.parsed(layout.HISTORY, path)
@@ -142,10 +145,6 @@ def packed(text: str) -> str:
 # ------------------------------------------------------------------------------------------------- parts
 
 
-def _cell(frame, model, dataset):
-    return frame[(frame["model"] == model) & (frame["dataset"] == dataset)]
-
-
 def _models(experiment):
     """Colour and look of each model: those of the static figures."""
     dashes = {"-": "solid", "--": "dash", "-.": "dashdot", ":": "dot"}
@@ -153,7 +152,7 @@ def _models(experiment):
     markers |= {"P": "cross", "X": "x"}
     found = {}
     for index, (name, model) in enumerate(experiment.models.items()):
-        look = figures._look(figures.MODEL_COLOURS, index)
+        look = drawing.look(drawing.MODEL_COLOURS, index)
         found[name] = {
             "colour": look["color"],
             "dash": dashes[look["linestyle"]],
@@ -171,7 +170,7 @@ def _digits(value, digits=6):
 def _statistics(metrics, steps):
     """Mean over pairs, interval and range by step: {set: {quantity: {metric: {statistic: [by step]}}}}."""
     found: dict[str, dict] = {}
-    for row in tables.over_pairs(metrics, ["set", "quantity", "metric", "step"]).itertuples():
+    for row in pair_statistics.over_pairs(metrics, ["set", "quantity", "metric", "step"]).itertuples():
         place = found.setdefault(row.set, {}).setdefault(row.quantity, {}).setdefault(row.metric, {})
         over_seeds = row.seeds_low == row.seeds_low
         low, high = (row.seeds_low, row.seeds_high) if over_seeds else (row.low, row.high)
@@ -230,7 +229,7 @@ def _order(experiment, basins, model, dataset):
     places = list(range(len(runs)))
     if basins is None or not {"model", "dataset", "seed", "basin"} <= set(basins):
         return places
-    mine = _cell(basins, model, dataset)
+    mine = tidy.of_cell(basins, model, dataset)
     if "step" in mine and len(mine):
         mine = mine[mine["step"] == mine["step"].max()]
     basin = dict(zip(mine["seed"], mine["basin"], strict=True))
@@ -248,8 +247,6 @@ def _turned(experiment, model, dataset):
 
 def _thinned(frame):
     """Means over at most `HISTORY_POINTS` equal parts of a run."""
-    import numpy as np
-
     part = np.arange(len(frame)) * min(HISTORY_POINTS, len(frame)) // max(len(frame), 1)
     means = frame.groupby(part).mean()
     return {name: [_digits(v, 5) for v in means[name]] for name in ("step", "loss", "learning_rate")}
@@ -257,10 +254,6 @@ def _thinned(frame):
 
 def _points(path):
     """A row's points by rising alpha, in whole units; of the replicates how far their central 95 % reach."""
-    import numpy as np
-
-    from isthmus.bootstrap import percentile_interval
-
     table = stored.read_table(path)
     frame = table.select(
         [name for name in table.column_names if not name.endswith("_replicates")]

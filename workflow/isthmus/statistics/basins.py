@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+
+from isthmus import metrics, stored
 
 FEWEST = 5  # seeds; with fewer, nothing is said
 CLEAR = 0.5  # a mean silhouette width from which on there is "reasonable structure" (Kaufman, Rousseeuw 1990)
@@ -53,9 +58,6 @@ def grouped(gaps: np.ndarray, *, linkage: str, cut: float | None) -> tuple[np.nd
         The basin of each run, from 1 on in the order of the runs, shape (n,); the tree's order of the runs,
         shape (n,); the mean silhouette width, NaN for one basin.
     """
-    from scipy.cluster import hierarchy
-    from scipy.spatial.distance import squareform
-
     near = squareform(np.maximum(gaps, 0), checks=False)
     tree = hierarchy.linkage(near, linkage, optimal_ordering=True)
     order = hierarchy.leaves_list(tree)
@@ -76,13 +78,13 @@ def _renumbered(labels: np.ndarray) -> np.ndarray:
     return np.array([list(dict.fromkeys(labels.tolist())).index(label) + 1 for label in labels.tolist()])
 
 
-def stability(labels: np.ndarray, replicates: np.ndarray, **how: Any) -> np.ndarray:
+def stability(labels: np.ndarray, replicates: np.ndarray, linkage: str, cut: float | None) -> np.ndarray:
     """How well each run's basin is found again where the evaluation examples are drawn again (Hennig 2007).
 
     Args:
         labels: the basins, shape (n,).
         replicates: the gaps of each bootstrap replicate, shape (replicates, n, n).
-        how: as for `grouped`.
+        linkage, cut: as for `grouped`.
 
     Returns:
         The mean Jaccard similarity between a run's basin and its basin in a replicate, shape (n,).
@@ -90,7 +92,7 @@ def stability(labels: np.ndarray, replicates: np.ndarray, **how: Any) -> np.ndar
     together = labels[:, None] == labels
     found = []
     for gaps in replicates:
-        again = grouped(gaps, **how)[0]
+        again = grouped(gaps, linkage=linkage, cut=cut)[0]
         same = again[:, None] == again
         found.append((together & same).sum(1) / (together | same).sum(1))
     return np.mean(found, axis=0) if found else np.full(len(labels), np.nan)
@@ -108,8 +110,6 @@ def matrix(pairs: dict[tuple[int, int], Any], seeds: list[int]) -> np.ndarray:
 
 def read_gaps(files: list[Path]) -> dict[tuple[int, int], np.ndarray]:
     """The convexity gap of each path's test loss: measured, then over the replicates; shape (1 + B,)."""
-    from isthmus import metrics, stored
-
     gaps = {}
     for path in files:
         points = stored.read_frame(
@@ -142,16 +142,13 @@ def of_gaps(
         step: the step.
         linkage, cut: as for `grouped`.
     """
-    import pandas as pd
-
     both = matrix(gaps, seeds)
     near, known = both[..., 0], matrix(dict.fromkeys(gaps, 1.0), seeds)
     frame = pd.DataFrame({"step": step, "seed": seeds, "mean_gap": near.sum(1) / np.maximum(known.sum(1), 1)})
     if len(seeds) >= FEWEST and len(gaps) == len(seeds) * (len(seeds) - 1) // 2:
-        how = {"linkage": linkage, "cut": cut}
-        labels, order, width = grouped(near, **how)
+        labels, order, width = grouped(near, linkage=linkage, cut=cut)
         frame["basin"], frame["basins"] = labels, labels.max()
-        frame["stability"] = stability(labels, np.moveaxis(both[..., 1:], -1, 0), **how)
+        frame["stability"] = stability(labels, np.moveaxis(both[..., 1:], -1, 0), linkage, cut)
         frame["silhouette"], frame["order"] = width, np.argsort(order)
     frame = frame.reindex(columns=COLUMNS)
     return frame.astype(dict.fromkeys(("basin", "basins", "order"), "Int64"))

@@ -8,8 +8,8 @@ most pre-training minus CG of the one with the least, at the last step.
 A claim is *supported* where the 95 % interval of its estimate lies below 0, *contradicted* where it lies
 above, else *undecided*; also undecided where a run does not beat the majority class, since a gap between
 two models that learnt nothing means nothing. The interval is over evaluation examples, replicates paired;
-from five seeds on it is over seeds (`tables.seeds_interval`). Over cells, the estimate is the mean over those
-that learnt their task, and the claim must hold for their mean.
+from five seeds on it is over seeds (`pair_statistics.seeds_interval`). Over cells, the estimate is the mean
+over those that learnt their task, and the claim must hold for their mean.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from isthmus import stored
 from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout
-from isthmus.showing import tables
+from isthmus.statistics.pair_statistics import seeds_interval
+from isthmus.statistics.thresholds import FLOOR, learnt
+from isthmus.statistics.tidy import convexity_gaps, of_cell
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 COLUMNS = [
@@ -49,7 +52,7 @@ class Estimate:
 
     def interval(self) -> tuple[float, float, str]:
         """The 95 % interval, and what it is over."""
-        low, high = tables.seeds_interval(self.pairs, self.changes)
+        low, high = seeds_interval(self.pairs, self.changes)
         if low == low:
             return float(low), float(high), "seeds"
         low, high = percentile_interval(self.samples)
@@ -58,7 +61,7 @@ class Estimate:
 
 def verdict(value: float, low: float, high: float) -> str:
     """What an estimate and its interval say of the claim that it is negative."""
-    if low != low or abs(value) < tables.FLOOR:
+    if low != low or abs(value) < FLOOR:
         return UNDECIDED
     return SUPPORTED if high < 0 else CONTRADICTED if low > 0 else UNDECIDED
 
@@ -72,21 +75,17 @@ class Gaps:
     """
 
     def __init__(self, metrics, evaluations, means: dict[tuple[str, str], Any]):
-        def wanted(frame):
-            return frame[(frame["metric"] == "CG") & (frame["set"] == "test") & (frame["quantity"] == "loss")]
-
-        self.metrics, self.evaluations = wanted(metrics), evaluations
-        self.means = {key: wanted(frame[frame["from_step"].isna()]) for key, frame in means.items()}
+        self.metrics, self.evaluations = convexity_gaps(metrics), evaluations
+        self.means = {key: convexity_gaps(frame[frame["from_step"].isna()]) for key, frame in means.items()}
 
     def last(self, model: str, dataset: str) -> int:
         return int(self.means[model, dataset]["step"].max())
 
     def learnt(self, model: str, dataset: str) -> bool:
         """Whether the test accuracy at the last step beats the majority class, in each run."""
-        frame = self.evaluations
-        mine = frame[(frame["model"] == model) & (frame["dataset"] == dataset) & (frame["set"] == "test")]
-        mine = mine[mine["step"] == self.last(model, dataset)]
-        return all(map(tables.learnt, mine["accuracy"], mine["majority"]))
+        scores = of_cell(self.evaluations, model, dataset)
+        scores = scores[(scores["set"] == "test") & (scores["step"] == self.last(model, dataset))]
+        return all(map(learnt, scores["accuracy"], scores["majority"]))
 
     def change(self, before: tuple[str, str, int], after: tuple[str, str, int]) -> Estimate:
         """CG at `after` minus CG at `before`, each a (model, data set, step).
@@ -106,9 +105,9 @@ class Gaps:
         return frame[frame["step"] == step].iloc[0]
 
     def _pairs(self, model: str, dataset: str, step: int) -> dict[tuple[int, int], float]:
-        frame = self.metrics
-        mine = frame[(frame["model"] == model) & (frame["dataset"] == dataset) & (frame["step"] == step)]
-        return {tuple(sorted((row.seed_a, row.seed_b))): row.value for row in mine.itertuples()}
+        gaps = of_cell(self.metrics, model, dataset)
+        gaps = gaps[gaps["step"] == step]
+        return {tuple(sorted((row.seed_a, row.seed_b))): row.value for row in gaps.itertuples()}
 
 
 def finetuning(gaps: Gaps, model: str, dataset: str, steps: list[int], start: int) -> dict[str, Any]:
@@ -187,8 +186,6 @@ def table(gaps: Gaps, cells: dict[tuple[str, str], tuple[list[int], int]], ladde
         cells: by (model, data set) the checkpoints and the step that deltas start from.
         ladders: (ladder, data set, {model: pretraining_steps}) for each with two rungs or more.
     """
-    import pandas as pd
-
     rows = [finetuning(gaps, *cell, steps, start) for cell, (steps, start) in cells.items()]
     whole = [
         gaps.change((*cell, start), (*cell, gaps.last(*cell)))
@@ -225,7 +222,7 @@ def write(
     Args:
         experiment: its name.
         cells, ladders: as in `table`.
-        frames: from `tables.load`.
+        frames: from `tidy.load`.
         means: the `means` files of the cells, whose folders name the model.
         path: the CSV file.
     """

@@ -5,10 +5,13 @@ correlation; that of the basin is eta squared, the share of the accuracies' vari
 fewer than `FEWEST` runs nothing is claimed.
 """
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy import stats
 
 from isthmus import stored
 from isthmus.experiment import layout
@@ -19,47 +22,68 @@ LEVEL = 0.05
 COLUMNS = ["set", "against", "runs", "effect", "p", "verdict"]
 
 
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1 on, ties at their mean, shape (n,)."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
-
-
-def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman's rank correlation of two samples, shape (n,); NaN where one is constant."""
-    a, b = ranks(x) - (len(x) + 1) / 2, ranks(y) - (len(y) + 1) / 2
-    size = np.sqrt((a**2).sum() * (b**2).sum())
-    return float((a * b).sum() / size) if size > 0 else np.nan
-
-
-def eta_squared(groups: np.ndarray, y: np.ndarray) -> float:
-    """The share of the variance of `y` that lies between groups, from 0 to 1; NaN where `y` is constant."""
-    whole = ((y - y.mean()) ** 2).sum()
-    if whole == 0:
-        return np.nan
-    parts = [y[groups == group] for group in np.unique(groups)]
-    return float(sum(len(part) * (part.mean() - y.mean()) ** 2 for part in parts) / whole)
-
-
-def permutation(effect, x: np.ndarray, y: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """An effect and its p-value under permutations of `y`, the data's own order among them (Phipson 2010).
+def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation: Pearson's of the ranks, ties at their mean.
 
     Args:
-        effect: a function of `x` and `y`; its magnitude is what is compared.
+        x: shape (n,).
+        y: one or more samples, shape (..., n).
+
+    Returns:
+        From -1 to 1, shape (...); NaN where `x` or the sample is constant.
+    """
+    ranks = stats.rankdata(y, axis=-1)
+    with warnings.catch_warnings(action="ignore", category=stats.ConstantInputWarning):
+        return stats.pearsonr(np.broadcast_to(stats.rankdata(x), ranks.shape), ranks, axis=-1).statistic
+
+
+def eta_squared(groups: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The share of the variance of samples that lies between groups.
+
+    Args:
+        groups: shape (n,).
+        y: one or more samples, shape (..., n).
+
+    Returns:
+        From 0 to 1, shape (...); NaN where the sample is constant.
+    """
+    apart = y - y.mean(axis=-1, keepdims=True)
+    parts = [apart[..., groups == group] for group in np.unique(groups)]
+    between = sum(part.shape[-1] * part.mean(axis=-1) ** 2 for part in parts)
+    whole = (apart**2).sum(axis=-1)
+    return np.divide(between, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+
+
+def permutation(
+    effect: Callable[[np.ndarray, np.ndarray], np.ndarray], x: np.ndarray, y: np.ndarray, seed: int = 0
+) -> tuple[float, float]:
+    """An effect and its p-value under permutations of `y`: all, or `PERMUTATIONS` where there are more.
+
+    Args:
+        effect: a function of `x` and samples of `y`; its magnitude is what is compared.
         x, y: shape (n,).
+        seed: of the permutations that are drawn; the data's own order counts as one of these (Phipson 2010).
 
     Returns:
         The effect, and the share of orders with an effect at least as large; NaN where there is none.
     """
-    found = effect(x, y)
+    found = float(effect(x, y))
     if np.isnan(found):
         return found, np.nan
-    rng = np.random.default_rng(seed)
-    larger = sum(abs(effect(x, rng.permutation(y))) >= abs(found) - 1e-12 for _ in range(PERMUTATIONS))
-    return found, (larger + 1) / (PERMUTATIONS + 1)
+    tested = stats.permutation_test(
+        (y,),
+        lambda samples, axis: np.abs(effect(x, samples)),
+        permutation_type="pairings",
+        vectorized=True,
+        n_resamples=PERMUTATIONS,
+        alternative="greater",
+        axis=-1,
+        rng=seed,
+    )
+    return found, float(tested.pvalue)
 
 
-def cell(basins, evaluations) -> Any:
+def cell(basins: pd.DataFrame, evaluations: pd.DataFrame) -> pd.DataFrame:
     """Both tests for each set of a cell at one step: a row a set and test, with `COLUMNS`.
 
     `verdict` is `related` where p is under 0.05, else `not shown`; `too few runs`, `one basin` or `no spread`
@@ -69,8 +93,6 @@ def cell(basins, evaluations) -> Any:
         basins: from `basins.cell`.
         evaluations: the cell's rows of `evaluations.csv` at that step.
     """
-    import pandas as pd
-
     rows = []
     for name, part in evaluations.groupby("set", sort=False):
         both = basins.merge(part[["seed", "accuracy"]], on="seed")
@@ -88,7 +110,7 @@ def cell(basins, evaluations) -> Any:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def write(experiment: str, evaluations, files: list[Path], basins: Path, tests: Path) -> None:
+def write(experiment: str, evaluations: pd.DataFrame, files: list[Path], basins: Path, tests: Path) -> None:
     """Write `basins.csv` (a row a run) and `generalisation.csv` (a row a cell, set and test).
 
     Args:
@@ -97,8 +119,6 @@ def write(experiment: str, evaluations, files: list[Path], basins: Path, tests: 
         files: the `basins` files of the cells, whose folders name the model.
         basins, tests: the two CSV files.
     """
-    import pandas as pd
-
     groups, found = [], []
     for file in files:
         keys = layout.parsed(layout.BASINS, file)

@@ -1,0 +1,54 @@
+"""The tidy CSV files of an experiment as frames, and the rows of them that are asked for again and again."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from isthmus import stored
+from isthmus.experiment import outputs
+
+TEXT = (
+    "experiment",
+    "model",
+    "model_a",
+    "model_b",
+    "dataset",
+    "set",
+    "quantity",
+    "metric",
+    "subject",
+    "note",
+)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """One of the tidy CSV files as a frame; only empty cells are missing, and names stay text."""
+    return stored.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+
+
+def load(results: Path) -> dict[str, pd.DataFrame]:
+    """The tidy files of an experiment by name; metrics and deltas know their mean's interval."""
+    frames = {name: read(results / f"{name}.csv") for name in outputs.TIDY}
+    for name in ("metrics", "deltas"):
+        frames[name] = with_intervals(frames[name], frames["means"])
+    return frames
+
+
+def with_intervals(frame: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
+    """Metrics or deltas with the interval, over examples, of the mean over pairs: `mean_low`, `mean_high`."""
+    changes = "from_step" in frame
+    means = means[means["from_step"].notna() == changes]
+    step = "to_step" if changes else "step"
+    means = means.rename(columns={"step": step, "low": "mean_low", "high": "mean_high"})
+    keys = ["model", "dataset", step, "set", "quantity", "metric"]
+    return frame.merge(means[[*keys, "mean_low", "mean_high"]], on=keys, how="left", validate="many_to_one")
+
+
+def of_cell(frame: pd.DataFrame, model: str, dataset: str) -> pd.DataFrame:
+    """A tidy frame's rows of one cell."""
+    return frame[(frame["model"] == model) & (frame["dataset"] == dataset)]
+
+
+def convexity_gaps(frame: pd.DataFrame, quantity: str = "loss") -> pd.DataFrame:
+    """The rows of metrics, deltas or means that are CG of the test set."""
+    return frame[(frame["metric"] == "CG") & (frame["set"] == "test") & (frame["quantity"] == quantity)]
