@@ -35,10 +35,14 @@ def joined(change: dict[str, Any], folder: Path) -> str:
     """A row of two such checkpoints, one of them with some settings of its config.json changed."""
     import numpy as np
     from isthmus import hashing
+    from isthmus.caches.identity import Resampling
     from isthmus.data import tokens
     from isthmus.machine import numerics
-    from isthmus.measuring import paths
+    from isthmus.measuring.ends import End
+    from isthmus.measuring.interpolation import interpolate
+    from isthmus.measuring.rows import Row
     from isthmus.models import hf_folders
+    from isthmus.space.sampling import Uniform
 
     one, other = checkpoints()
     changed = shutil.copytree(other, folder / "other")
@@ -47,20 +51,17 @@ def joined(change: dict[str, Any], folder: Path) -> str:
     hf_folders.write_record(
         changed / "checkpoint.json", {"sha256": hashing.of_file(changed / hf_folders.WEIGHTS)}
     )
-    ends = paths.End.read(1, one), paths.End.read(2, changed)
+    ends = End.read(1, one), End.read(2, changed)
     none = np.empty(0, np.uint8)
     two = np.arange(2)
     examples = tokens.Tokens(np.full(8, 7, np.int32), none, np.array([0, 4, 8]), two, two, two)
     settings = {"device": "cpu", "precision": "float32", "attention": "eager"}
     computing = numerics.setup(settings | {"threads": 1, "deterministic": True})
-    bootstrap = {"replicates": 2, "seed": 0}
-    row = paths.Row(ends[1], None, {"test": examples}, 64, computing, bootstrap, folder / "journal")
-    sampler = {"grid": "uniform", "points": 3}
+    row = Row(ends[1], None, {"test": examples}, 64, computing, Resampling(2, 0), folder / "journal")
+    sampler = Uniform(3)
     out = folder / "row.parquet", folder / "row.pairs.parquet"
     return refusal(
-        lambda: paths.interpolate(
-            row=row, others=[ends[0]], sampler=sampler, labels={}, out=out[0], pairs=out[1]
-        )
+        lambda: interpolate(row=row, others=[ends[0]], sampler=sampler, labels={}, out=out[0], pairs=out[1])
     )
 
 

@@ -44,7 +44,9 @@ def command(given: dict[str, Any], folder: Path) -> str:
         words += [option, *(value if isinstance(value, list) else [value])] if value is not None else []
     argv = ["isthmus", "connect", *(word.replace("{}", str(folder)) for word in words)]
     said = io.StringIO()
-    measured = mock.patch("isthmus.measuring.paths.curve", side_effect=AssertionError("measured"))
+    measured = mock.patch(
+        "isthmus.measuring.paths.MeasuredPath.curve", side_effect=AssertionError("measured")
+    )
     quiet = contextlib.redirect_stderr(said)
     with mock.patch.object(sys, "argv", argv), measured, quiet, pytest.raises(SystemExit) as end:
         __main__.main()

@@ -12,9 +12,10 @@ writes their losses at the alphas of the last step's first path, for `coverage_s
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,10 +26,12 @@ from isthmus import metrics
 from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.machine import numerics
-from isthmus.measuring.evaluation import Examples
-from isthmus.measuring.paths import Line
-from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
+from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.examples import Examples
+from isthmus.models import classifiers, hf_folders, tokenizing
 from isthmus.space import sampling
+from isthmus.space.anchors import MappedWeights
+from isthmus.space.geometries import Line
 
 KEYS = ["model", "dataset", "step", "seed_a", "seed_b"]
 GRIDS, TOLERANCE, BUDGET = (11, 21, 51, 101, 201), 1e-3, 1024
@@ -50,9 +53,12 @@ class Measured:
         runs = self.results / "checkpoints" / self.model / self.dataset
         return [runs / f"seed{seed}" / f"step{self.step}" for seed in self.seeds]
 
-    def line(self, how: numerics.Numerics) -> Line:
-        live = classifiers.open_classifier(self.ends[0], attention=how.attention)
-        return Line(live, *(weight_files.load(end / hf_folders.WEIGHTS) for end in self.ends))
+    def mover(self, how: numerics.Numerics) -> Callable[[float], Any]:
+        """Gives the model at an alpha."""
+        live = LiveModel(classifiers.open_classifier(self.ends[0], attention=how.attention))
+        weights = {end: MappedWeights(end / hf_folders.WEIGHTS) for end in self.ends}
+        line = Line(*self.ends)
+        return lambda alpha: live.move(line.at(alpha), weights)
 
 
 def finished(results: Path) -> Iterator[Measured]:
@@ -69,9 +75,9 @@ def finished(results: Path) -> Iterator[Measured]:
 
 def losses(path: Measured, examples: tokens.Tokens, alphas, how: numerics.Numerics) -> np.ndarray:
     """Each example's loss at each alpha, shape (alphas, examples)."""
-    line = path.line(how)
+    move = path.mover(how)
     placed = Examples(examples, BUDGET, hf_folders.pad_token(path.ends[0]), how)
-    return np.array([placed.measure(line.move(alpha))["losses"] for alpha in alphas])
+    return np.array([placed.measure(move(alpha))["losses"] for alpha in alphas])
 
 
 def enough(fine: dict[float, float], adaptive: dict[float, float]) -> tuple[float, float]:

@@ -32,9 +32,10 @@ from isthmus.bootstrap import Bootstrap
 from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.machine import numerics
-from isthmus.measuring.evaluation import Examples
-from isthmus.measuring.paths import Line
+from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.examples import Examples
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
+from isthmus.space.geometries import Line
 from isthmus.training import pretraining
 from torch.nn import functional
 
@@ -173,14 +174,15 @@ def measure(arguments: argparse.Namespace, folder: Path) -> tuple[pd.DataFrame, 
         kept.load_state_dict(between(alpha))
         return plain_losses(kept, dynamic, labels)
 
-    line = Line(classifiers.open_classifier(ends[0], attention=how.attention), a, b)
+    line, weights = Line(*ends), dict(zip(ends, (a, b), strict=True))
+    live = LiveModel(classifiers.open_classifier(ends[0], attention=how.attention))
     placed = Examples(made, arguments.budget, hf_folders.pad_token(ends[0]), how)
     products = matrix_products(kept, placed, made.lengths, tokens.batches(made.lengths, arguments.budget))
     bootstrap = Bootstrap(len(made), REPLICATES, 0)
     ways = {
         "habit": habit,
         "dynamic": dynamically,
-        "engine": lambda alpha: placed.measure(line.move(alpha))["losses"],
+        "engine": lambda alpha: placed.measure(live.move(line.at(alpha), weights))["losses"],
         "products": lambda alpha: products(),
         "replicates": lambda alpha: bootstrap.replicate_means(np.stack([losses, losses])),
     }

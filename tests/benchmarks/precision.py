@@ -18,9 +18,11 @@ import torch
 from isthmus import metrics
 from isthmus.data import tokens
 from isthmus.machine import numerics
-from isthmus.measuring.evaluation import Examples
-from isthmus.measuring.paths import Line
-from isthmus.models import classifiers, hf_folders, weight_files
+from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.examples import Examples
+from isthmus.models import classifiers, hf_folders
+from isthmus.space.anchors import hold
+from isthmus.space.geometries import Line
 
 BUDGET = 1024
 
@@ -38,14 +40,11 @@ def curve(
     }
     how = numerics.setup(settings)
     folders = [checkpoints / f"seed{seed}" / f"step{step}" for seed in seeds]
-    live = classifiers.open_classifier(folders[0], attention=how.attention).to(how.device)
-    ends = [
-        {name: t.to(how.device) for name, t in weight_files.load(folder / hf_folders.WEIGHTS).items()}
-        for folder in folders
-    ]
-    line = Line(live, *ends)
+    live = LiveModel(classifiers.open_classifier(folders[0], attention=how.attention).to(how.device))
+    weights = {folder: hold(folder / hf_folders.WEIGHTS, how) for folder in folders}
+    line = Line(*folders)
     placed = Examples(examples, BUDGET, hf_folders.pad_token(folders[0]), how)
-    return [float(placed.measure(line.move(alpha))["losses"].mean()) for alpha in alphas]
+    return [float(placed.measure(live.move(line.at(alpha), weights))["losses"].mean()) for alpha in alphas]
 
 
 def compare(results: Path, precisions: list[str]) -> list[dict]:

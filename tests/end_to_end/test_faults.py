@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 import torch
 from isthmus import hashing
-from isthmus.caches import identity, state
+from isthmus.caches import state
 from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.experiment.config import Training
 from isthmus.machine import numerics
-from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
+from isthmus.models import architectures, classifiers, hf_folders, tokenizing, weight_files
 from isthmus.training import pretraining, training
 from pyarrow import parquet
 
@@ -168,7 +168,7 @@ def made(tmp_path_factory):
     weight_files.save(weight_files.distinct(model), start / hf_folders.WEIGHTS)
     sha256 = hashing.of_file(start / hf_folders.WEIGHTS)
     record = {"model": "m", "dataset": "d", "seed": 42, "sha256": sha256}
-    hf_folders.write_record(start / "checkpoint.json", record | identity.described(start))
+    hf_folders.write_record(start / "checkpoint.json", record | architectures.described(start))
     arguments = {"start": start, "examples": folder / "train.safetensors"}
     whole = Job(folder / "log", {"folder": folder, **arguments})
     assert whole.end() == 0, whole.said()
@@ -435,7 +435,7 @@ def test_a_real_encoder_on_real_pairs_gives_the_same_bits(tmp_path):
     begin = tmp_path / "start"
     sha256 = classifiers.initialize(model, ["no", "yes"], 0, 42, begin)
     record = {"model": "m", "dataset": "d", "seed": 42, "sha256": sha256}
-    hf_folders.write_record(begin / "checkpoint.json", record | identity.described(begin))
+    hf_folders.write_record(begin / "checkpoint.json", record | architectures.described(begin))
     recipe = Training(steps=100, learning_rate=1e-4, warmup_steps=2).recipe()
     hashes = []
     for name, steps in (("whole", [6]), ("cut", [2, 3, 6])):

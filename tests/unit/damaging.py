@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 from isthmus import stored
 from isthmus.caches import journal, state
+from isthmus.caches.identity import Resampling
 from isthmus.data import breakdowns, further_sets, subsets, tokens
 from isthmus.data.rows import read_rows
 from isthmus.experiment import config, outputs
 from isthmus.measuring import evaluation
-from isthmus.measuring.paths import End, Row, interpolate
+from isthmus.measuring.ends import End
+from isthmus.measuring.interpolation import interpolate
+from isthmus.measuring.rows import Row
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.showing import figures, views
 from isthmus.statistics import basins, connectivity, tidy
@@ -199,7 +202,7 @@ def _add_measured(folder: Path, add, ends: list[Path], files: dict[str, Path]) -
         checkpoint=ends[1], sets=sets, budget=128, numerics=numerics, journal=records / "seed2", out=scores
     )
     first, second = (End.read(seed, end) for seed, end in zip((1, 2), ends, strict=True))
-    row = Row(second, None, sets, 128, numerics, {"replicates": 10, "seed": 0}, records)
+    row = Row(second, None, sets, 128, numerics, Resampling(10, 0), records)
     labels = {"model": "tiny", "dataset": "toy", "step": 4}
     interpolate(row=row, others=[first], sampler=tiny.SAMPLER, labels=labels, out=points, pairs=pairs)
     add("evaluations", scores, lambda path: connectivity._collected("evaluations", path, {}))

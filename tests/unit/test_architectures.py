@@ -11,9 +11,11 @@ from isthmus import stored
 from isthmus.data import tokens
 from isthmus.errors import ConfigError
 from isthmus.experiment.config import Training
-from isthmus.measuring import evaluation, paths
-from isthmus.measuring.evaluation import Examples
-from isthmus.measuring.paths import End, Row
+from isthmus.measuring import evaluation
+from isthmus.measuring.ends import End
+from isthmus.measuring.examples import Examples
+from isthmus.measuring.interpolation import interpolate
+from isthmus.measuring.rows import Row
 from isthmus.models import classifiers, hf_folders, origins, tokenizing, weight_files
 from isthmus.statistics import connectivity
 from isthmus.training import training
@@ -70,14 +72,12 @@ def test_from_texts_to_a_convexity_gap(run):
         {"test": read(folder / "model")},
         200,
         tiny.cpu(),
-        tiny.BOOTSTRAP,
+        tiny.RESAMPLING,
         folder / "journal",
     )
     files = folder / "row.parquet", folder / "row.pairs.parquet"
     labels = {"model": family, "dataset": "toy", "step": 4}
-    paths.interpolate(
-        row=row, others=[first], sampler=tiny.SAMPLER, labels=labels, out=files[0], pairs=files[1]
-    )
+    interpolate(row=row, others=[first], sampler=tiny.SAMPLER, labels=labels, out=files[0], pairs=files[1])
     metrics = connectivity.cell([files[0]], 4, 4).metrics
     gap = metrics[(metrics["metric"] == "CG") & (metrics["quantity"] == "loss")].iloc[0]
     assert 0 <= gap["value"] < 1

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from isthmus.data import tokens
 from isthmus.errors import Damaged
 from isthmus.measuring import evaluation
-from isthmus.measuring.evaluation import Examples, scores
+from isthmus.measuring.evaluation import scores
+from isthmus.measuring.examples import Examples
 from isthmus.models import classifiers, hf_folders
 
 from tests.unit import tiny

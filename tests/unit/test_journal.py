@@ -18,9 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from isthmus import hashing
 from isthmus.caches import identity
-from isthmus.caches.identity import Anchor, Point, Resampling
-from isthmus.caches.journal import HEAD, Journal
+from isthmus.caches.identity import Anchor, Resampling
+from isthmus.caches.journal import EARLIER, HEAD, MAGIC, Journal, Origin, mixture
 from isthmus.measuring.evaluation import measurement
+from isthmus.space.geometries import Line
+from isthmus.space.points import at
 
 from tests.unit import tiny
 
@@ -180,6 +182,54 @@ def test_a_killed_writer_loses_nothing_that_it_had_put(tmp_path):
     assert len(found) <= len(said) + 1
 
 
+# ------------------------------------------------------------------------------ on what, and by which version
+
+
+def test_a_file_of_an_earlier_version_is_ignored_with_one_line(tmp_path, capsys):
+    """Its keys name places by one alpha: none of them could mean what is asked for now."""
+    path = written(tmp_path / "step/seed1", 2)
+    old = path.read_bytes().replace(MAGIC, EARLIER)
+    path.write_bytes(old)
+    (tmp_path / "step/seed2").mkdir()
+    (tmp_path / "step/seed2/records-1.journal").write_bytes(old[:-7])  # a torn one of a killed process
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert known(tmp_path / "step/seed1", 2) == known(tmp_path / "step/seed2", 2) == []
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{tmp_path / 'step'}: measurements of an earlier version are not used")
+    journal = Journal(tmp_path / "step/seed1")
+    journal.put(key(0), arrays(0))
+    assert known(tmp_path / "step/seed1", 2) == [0]
+    assert path.read_bytes() == old
+
+
+def test_a_record_says_on_what_it_was_measured_and_a_mixture_is_told(tmp_path):
+    here, there = Origin("Xeon", "2.9.0"), Origin("H100", "2.9.0")
+    journal = Journal(tmp_path, origin=here)
+    journal.put(key(0), arrays(0))
+    assert mixture([journal]) is None
+    other = Journal(tmp_path, origin=there)
+    assert other.origins == set()
+    assert equal(other.get(key(0)), arrays(0))  # another kind of device splits nothing
+    assert other.origins == {here}
+    other.put(key(1), arrays(1))
+    assert other.origins == {here, there}
+    expected = (
+        "measured on 2 kinds of device or versions of PyTorch: H100, PyTorch 2.9.0; Xeon, PyTorch 2.9.0"
+    )
+    assert mixture([other]) == expected
+    assert mixture([journal, Journal(tmp_path)]) is None
+    again = Journal(tmp_path)
+    assert again.get(key(1)) is not None
+    assert mixture([journal, again]) == expected
+
+
+def test_equal_records_have_equal_bytes_with_their_origin(tmp_path):
+    for name in "abcdef":
+        Journal(tmp_path / name, origin=Origin("Xeon", "2.9.0")).put(key(0), arrays(0))
+    assert len({path.read_bytes() for path in tmp_path.glob("*/*.journal")}) == 1
+
+
 # ---------------------------------------------------------------------------------------------------- the key
 
 TOKENS = tiny.examples(6)
@@ -197,7 +247,7 @@ PARTS = {
 def keys(a, b, alpha, examples, budget, numerics, bootstrap) -> tuple[str, str]:
     """The key of a checkpoint's record and that of a point on a path."""
     a, b = Anchor(*a), Anchor(*b)
-    asked = (a, None), (Point(a, b, alpha), Resampling(**bootstrap))
+    asked = (at(a), None), (Line(a, b).at(alpha), Resampling(**bootstrap))
     return tuple(
         identity.key(measurement(point, examples, budget, numerics, again)) for point, again in asked
     )
@@ -293,7 +343,7 @@ def framed(name, arrays):
     """A record as the module's docstring has it."""
     payload, raw = safetensors.numpy.save(arrays), bytes.fromhex(key(name))
     checksum = hashlib.sha256(raw + payload).digest()
-    return b"isth" + len(payload).to_bytes(8, "little") + raw + checksum + payload
+    return b"ism2" + len(payload).to_bytes(8, "little") + raw + checksum + payload
 
 
 def test_records_stand_in_the_file_as_they_always_did(tmp_path):
@@ -311,14 +361,14 @@ def test_records_stand_in_the_file_as_they_always_did(tmp_path):
     ("rest", "torn"),
     [
         (b"i", True),
-        (b"ist", True),
-        (b"isth", True),
+        (b"ism", True),
+        (b"ism2", True),
         (framed(1, arrays(1))[:40], True),
         (framed(1, arrays(1))[: HEAD.size], True),
         (framed(1, arrays(1))[: HEAD.size + 1], True),
         (framed(1, arrays(1))[:-1], True),
         (b"x", False),
-        (b"isti", False),
+        (b"ism3", False),
         (b"x" + framed(1, arrays(1))[1:-1], False),
         (framed(1, arrays(1))[:-1] + b"?", False),
         (b"\0" * 500, False),
@@ -338,7 +388,7 @@ def test_only_the_beginning_of_a_record_is_a_torn_one(tmp_path, rest, torn):
 
 def test_damage_is_named_by_its_bytes_and_all_after_it_is_read(tmp_path):
     path, size = written(tmp_path, 3), len(framed(0, arrays(0)))
-    path.write_bytes(path.read_bytes()[:size] + b"isth, or nothing" + path.read_bytes()[size:])
+    path.write_bytes(path.read_bytes()[:size] + b"ism2, or nothing" + path.read_bytes()[size:])
     with pytest.warns(UserWarning, match=rf"bytes {size} to {size + 16} are damaged"):
         assert known(tmp_path, 3) == [0, 1, 2]
 

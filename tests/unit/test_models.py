@@ -12,7 +12,7 @@ from isthmus import hashing, stored
 from isthmus.errors import ConfigError, Damaged
 from isthmus.experiment import folders
 from isthmus.experiment.config import Model
-from isthmus.measuring.evaluation import Examples
+from isthmus.measuring.examples import Examples
 from isthmus.models import class_labels, classifiers, hf_folders, origins, tokenizing, weight_files
 from safetensors.torch import load_file, save_file
 

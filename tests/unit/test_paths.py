@@ -9,20 +9,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from isthmus import metrics, stored
+from isthmus.caches.identity import Resampling
 from isthmus.errors import Damaged, MismatchedEnds
 from isthmus.measuring import paths
-from isthmus.measuring.evaluation import Examples
-from isthmus.measuring.paths import Line, Row, check_same_space, distances, replay
+from isthmus.measuring.distances import distances
+from isthmus.measuring.ends import End
+from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.examples import Examples
+from isthmus.measuring.rows import Row
 from isthmus.models import classifiers, hf_folders, weight_files
-from isthmus.space import sampling
-from torch import nn
+from isthmus.space import anchors
+from isthmus.space.geometries import Line
+from isthmus.space.sampling import Uniform
 
 from tests.unit import tiny
 
-UNIFORM = {"grid": "uniform", "points": 5}
+UNIFORM = Uniform(5)
 
 
 @pytest.fixture(scope="module")
@@ -30,102 +33,6 @@ def shared(tmp_path_factory):
     """A cell of two BERTs, measured once; tests that write to its journal name one of their own."""
     cell = tiny.Cell(tmp_path_factory.mktemp("shared") / "cell")
     return cell, cell.interpolate()
-
-
-# -------------------------------------------------------------------------------------------------- the line
-
-
-class Tangle(nn.Module):
-    """Tied weights, a float buffer, an integer buffer, an integer parameter."""
-
-    def __init__(self, seed):
-        super().__init__()
-        torch.manual_seed(seed)
-        self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3, bias=False)
-        self.second.weight = self.first.weight
-        self.norm = nn.BatchNorm1d(3)
-        self.norm.running_mean += seed
-        self.norm.num_batches_tracked += seed
-        self.count = nn.Parameter(torch.tensor([seed]), requires_grad=False)
-
-
-def tangle(seed):
-    return {name: tensor.clone() for name, tensor in weight_files.distinct(Tangle(seed)).items()}
-
-
-@given(st.floats(0, 1))
-def test_weights_are_on_the_line(alpha):
-    a, b = tangle(1), tangle(2)
-    model = Line(Tangle(0), a, b).move(alpha)
-    for name, tensor in model.named_parameters():
-        if tensor.is_floating_point():
-            expected = (1 - alpha) * a[name].double() + alpha * b[name].double()
-            assert torch.allclose(tensor.double(), expected, atol=3e-7)
-
-
-def test_ends_have_their_own_bits():
-    a, b = tangle(1), tangle(2)
-    a["first.weight"][0, 0], b["first.weight"][0, 0] = -0.0, 1.0
-    a["first.weight"][1, 1], b["first.weight"][1, 1] = 1.0, -0.0
-    a["first.weight"][2, 2], b["first.weight"][2, 2] = 3e38, -3e38  # whose difference is infinite
-    line = Line(Tangle(0), a, b)
-    for alpha, end in ((0.0, a), (1.0, b), (0.0, a)):
-        found = dict(line.move(alpha).named_parameters())
-        for name in ("first.weight", "first.bias"):
-            assert found[name].detach().numpy().tobytes() == end[name].numpy().tobytes()
-
-
-def test_buffers_and_integers_come_from_the_earlier_seed():
-    a, b = tangle(1), tangle(2)
-    model = Line(Tangle(0), a, b).move(0.75)
-    assert model.count.item() == 1
-    assert model.norm.num_batches_tracked == 1
-    assert torch.equal(model.norm.running_mean, a["norm.running_mean"])
-
-
-def test_tied_weights_move_once_and_stay_tied():
-    line = Line(Tangle(0), tangle(1), tangle(2))
-    assert len(line.moving) == 4  # one weight, one bias, the norm's two
-    model = line.move(0.5)
-    assert model.second.weight is model.first.weight
-
-
-def test_tied_embeddings_of_a_real_architecture_move_once():
-    from transformers import BartConfig, BartForSequenceClassification
-
-    size = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 50, "encoder_ffn_dim": 16}
-    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "decoder_ffn_dim": 16}
-
-    def bart(seed):
-        torch.manual_seed(seed)
-        return BartForSequenceClassification(BartConfig(**size, **heads)).eval()
-
-    a, b = ({n: t.clone() for n, t in weight_files.distinct(bart(seed)).items()} for seed in (1, 2))
-    line = Line(bart(0), a, b)
-    assert len(line.moving) == len(list(line.model.parameters()))
-    embeddings = {t.data_ptr(): t for t in line.move(0.5).state_dict().values() if t.shape == (50, 16)}
-    (embedding,) = embeddings.values()
-    (name,) = (name for name, tensor in a.items() if tensor.shape == (50, 16))
-    assert torch.allclose(embedding, (a[name] + b[name]) / 2, atol=1e-7)
-
-
-def test_the_first_three_differences_are_named():
-    a = {name: torch.zeros(2, 3) for name in "abcdef"}
-    b = {name: tensor.clone() for name, tensor in a.items()}
-    check_same_space(a, b, ("one", "two"))
-    del b["b"]
-    b["c"] = torch.zeros(3, 2)
-    b["d"] = torch.zeros(2, 3, dtype=torch.float16)
-    b["z"] = torch.zeros(1)
-    with pytest.raises(MismatchedEnds) as caught:
-        check_same_space(a, b, ("one", "two"))
-    message = str(caught.value)
-    assert message.startswith(
-        "no line joins one and two: 4 tensors differ, first b: ((2, 3), 'torch.float32') and absent;"
-    )
-    assert "c: ((2, 3), 'torch.float32') and ((3, 2), 'torch.float32')" in message
-    assert "d: ((2, 3), 'torch.float32') and ((2, 3), 'torch.float16')" in message
-    assert "z:" not in message
 
 
 def test_a_job_stops_at_ends_of_different_spaces(tmp_path):
@@ -150,28 +57,6 @@ def test_a_job_stops_at_a_start_of_another_architecture(tmp_path):
 # -------------------------------------------------------------------------------------------------- distances
 
 
-def test_distances_are_those_of_the_flat_vectors():
-    generator = torch.Generator().manual_seed(0)
-    shapes = {"body.a": (4, 5), "body.b": (7,)}
-    start, a, b = ({n: torch.randn(s, generator=generator) for n, s in shapes.items()} for _ in range(3))
-    for state in (start, a, b):
-        state["body.ids"] = torch.arange(3)
-    found = distances(a, b, ((name, tensor, tensor) for name, tensor in start.items()))
-    flat = [np.concatenate([s[n].double().numpy().ravel() for n in shapes]) for s in (start, a, b)]
-    u, v = flat[1] - flat[0], flat[2] - flat[0]
-    norms = np.linalg.norm(u), np.linalg.norm(v)
-    expected = np.linalg.norm(u - v), *norms, u @ v / (norms[0] * norms[1])
-    assert [float(x) for x in found.values()] == pytest.approx(expected, rel=1e-12)
-    assert list(found) == ["distance", "distance_a", "distance_b", "cosine"]
-
-
-def test_cosine_of_an_update_of_nothing_is_empty():
-    start = {"a": torch.zeros(3)}
-    found = distances(start, {"a": torch.ones(3)}, [("a", start["a"], start["a"])])
-    assert np.isnan(found["cosine"])
-    assert found["distance"] == found["distance_b"] == pytest.approx(3**0.5)
-
-
 def _bodies(*folders):
     states = [weight_files.load(folder / hf_folders.WEIGHTS) for folder in folders]
     names = [name for name in states[0] if name.startswith("bert.")]
@@ -182,7 +67,7 @@ def test_each_end_s_distance_is_that_from_its_own_start(tmp_path):
     cell = tiny.Cell(tmp_path / "cell")
     common = cell.interpolate("common", UNIFORM, journal="one").pairs.iloc[0]
     other = tiny.checkpoint(tmp_path / "other", cell.folder / "model", seed=7, moved=0.5)  # another body
-    own = paths.End.read(1, other)
+    own = End.read(1, other)
     found = cell.interpolate("own", UNIFORM, journal="one", starts=[own]).pairs.iloc[0]
     a, b, start_a, start_b = _bodies(*(end.folder for end in (*cell.ends, own, cell.start)))
     assert found["distance"] == pytest.approx(np.linalg.norm(a - b), rel=1e-6)
@@ -196,7 +81,7 @@ def test_each_end_s_distance_is_that_from_its_own_start(tmp_path):
     state["classifier.weight"] += 1
     weight_files.save(state, tmp_path / "head" / hf_folders.WEIGHTS)
     sha256 = tiny.hashing.of_file(tmp_path / "head" / hf_folders.WEIGHTS)
-    head = paths.End(1, tmp_path / "head", replace(cell.start.anchor, weights=sha256))
+    head = End(1, tmp_path / "head", replace(cell.start.anchor, weights=sha256))
     same = cell.interpolate("head", UNIFORM, journal="one", starts=[head])
     assert same.pairs.iloc[0].to_dict() == common.to_dict()
     assert same.count == 0
@@ -257,7 +142,7 @@ def test_rows_have_the_columns_that_others_lean_on(shared):
         assert part["alpha"].is_monotonic_increasing
         assert part["alpha"].iloc[[0, -1]].tolist() == [0, 1]
     replicates = np.stack(points["loss_replicates"])
-    assert replicates.shape == (len(points), tiny.BOOTSTRAP["replicates"])
+    assert replicates.shape == (len(points), tiny.RESAMPLING.replicates)
     assert replicates.dtype == np.float32
     assert np.abs(replicates.mean(1) - points["loss"]).max() < 0.3
 
@@ -292,7 +177,7 @@ def test_heads_on_one_body_have_no_barrier_in_loss(tmp_path):
 
 def test_no_replicates_leave_empty_lists(tmp_path, shared):
     cell, measured = shared
-    found = cell.interpolate(journal="bare", out="bare", bootstrap={"replicates": 0, "seed": 0})
+    found = cell.interpolate(journal="bare", out="bare", resampling=Resampling(0, 0))
     assert {len(x) for x in found.points["loss_replicates"]} == {0}
     assert found.points["loss"].tolist() == measured.points["loss"].tolist()
 
@@ -311,39 +196,14 @@ def test_other_precisions_measure_whole_paths_in_them(shared, precision):
         assert (apart > 0).all()
 
 
-# ------------------------------------------------------------------------------------------------ the sampler
-
-
-def curve(alpha):
-    return float(np.exp(-(((alpha - 0.4) / 0.1) ** 2)))
-
-
-def test_uniform_grid_asks_for_its_points():
-    asked = []
-    assert replay(lambda x: asked.append(x) or curve(x), UNIFORM) == asked == [0, 0.25, 0.5, 0.75, 1]
-
-
-def test_adaptive_grid_asks_as_the_sampler_says_and_never_twice():
-    asked = []
-    found = replay(lambda x: asked.append(x) or curve(x), tiny.SAMPLER | {"max_alphas": 20})
-    assert asked[:5] == sampling.start_grid(4)
-    assert found == sorted(set(asked))
-    assert len(found) == len(asked)
-    assert 5 < len(found) <= 20
-    limits = {"tolerance": 1e-3, "max_alphas": 20}
-    assert sampling.next_alpha(found, [curve(x) for x in found], **limits) is None
-    for n in range(5, len(asked)):
-        points = sorted(asked[:n])
-        assert sampling.next_alpha(points, [curve(x) for x in points], **limits) == asked[n]
-
-
 # --------------------------------------------------------------------------------- what is measured, and when
 
 
 def test_what_the_journal_knows_needs_no_weights(shared, monkeypatch):
     cell, measured = shared
     monkeypatch.setattr(classifiers, "open_classifier", lambda *_, **__: pytest.fail("a model was opened"))
-    monkeypatch.setattr(weight_files, "load", lambda *_: pytest.fail("weights were read"))
+    monkeypatch.setattr(anchors, "MappedWeights", lambda *_: pytest.fail("weights were read"))
+    monkeypatch.setattr(hf_folders, "check_weights", lambda *_: pytest.fail("weights were read"))
     again = cell.interpolate(out="again")
     assert again.count == 0
     assert again.bytes == measured.bytes
@@ -379,10 +239,10 @@ def test_changed_and_restored_settings_end_in_the_same_bytes(shared):
     cell, measured = shared
     points = len(measured.points) // 2
     tight = cell.interpolate(
-        journal="changed", out="changed", sampler=tiny.SAMPLER | {"max_alphas": points - 2}
+        journal="changed", out="changed", sampler=replace(tiny.SAMPLER, max_alphas=points - 2)
     )
     assert len(tight.points) == 2 * (points - 2)
-    uniform = cell.interpolate(journal="changed", out="changed", sampler={"grid": "uniform", "points": 9})
+    uniform = cell.interpolate(journal="changed", out="changed", sampler=Uniform(9))
     assert uniform.count == 2 * 4  # of its 9 points the start grid has 5
     restored = cell.interpolate(journal="changed", out="changed")
     assert restored.count <= 2 * 2
@@ -402,8 +262,8 @@ def test_a_further_set_costs_that_set_only(shared):
 @pytest.mark.parametrize(
     "change",
     [
-        {"bootstrap": {"replicates": 21, "seed": 0}},
-        {"bootstrap": {"replicates": 20, "seed": 1}},
+        {"resampling": Resampling(21, 0)},
+        {"resampling": Resampling(20, 1)},
         {"budget": 100},
         {"sets": {"train": tiny.examples(40, seed=5), "test": tiny.examples(40, seed=6)}},
     ],
@@ -417,7 +277,7 @@ def test_nothing_known_under_other_conditions_is_used(shared, change):
     found = cell.interpolate(journal=name, out="conditions", sampler=UNIFORM, **change)
     assert found.bytes == fresh.bytes
     # Another bootstrap needs no new measurement of the ends: their examples' losses are known.
-    assert found.count == (2 * 3 if "bootstrap" in change else 2 * 5)
+    assert found.count == (2 * 3 if "resampling" in change else 2 * 5)
 
 
 def test_distances_are_known_under_their_own_conditions_only(shared, monkeypatch):
@@ -540,12 +400,13 @@ def test_gaps_of_a_three_class_model_on_a_two_class_set(shared, tmp_path):
     far = found[found["set"] == "far"].sort_values("alpha")
     ends = [weight_files.load(end.folder / hf_folders.WEIGHTS) for end in cell.ends]
     model = classifiers.open_classifier(cell.ends[0].folder, attention="eager")
-    placed, line = Examples(two, 4000, 0, tiny.cpu()), Line(model, *ends)
+    placed, live, line = Examples(two, 4000, 0, tiny.cpu()), LiveModel(model), Line("a", "b")
+    weights = dict(zip("ab", ends, strict=True))
     (inputs,) = placed.batches
     order = np.argsort(two.lengths, kind="stable")
     for alpha, loss, error in zip(far["alpha"], far["loss"], far["error"], strict=True):
         with torch.inference_mode():
-            of_classes = softmax(line.move(alpha)(**inputs).logits.double(), dim=-1).numpy()
+            of_classes = softmax(live.move(line.at(alpha), weights)(**inputs).logits.double(), dim=-1).numpy()
         both = np.stack([of_classes[:, groups == label].sum(1) for label in (0, 1)], axis=1)
         labels = two.labels[order]
         assert loss == pytest.approx(-np.log(both[np.arange(30), labels]).mean(), rel=1e-5)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from isthmus.metrics import barrier_height, convexity_gap
 from isthmus.space import sampling
-from isthmus.space.sampling import gap_errors, next_alpha, start_grid, uniform
+from isthmus.space.sampling import Adaptive, Uniform, gap_errors, next_alpha, replay, start_grid, uniform
 
 from tests.benchmarks.sampler_study import SLACK, TOLERANCE, enough, generated, grid_errors, narrow, sample
 
@@ -242,3 +242,41 @@ def test_a_gap_without_room_does_not_keep_the_other_from_its_alpha(monkeypatch):
     monkeypatch.setattr(sampling, "_forecasts", lambda *_: (near, far))
     alphas = [0, 2.0**-16, 1]
     assert next_alpha(alphas, [0, 0, 0], tolerance=1e-3, max_alphas=9) == 0.5
+
+
+# ------------------------------------------------------------------------------------------------ the sampler
+
+
+def narrow_peak(alpha):
+    return float(np.exp(-(((alpha - 0.4) / 0.1) ** 2)))
+
+
+def test_uniform_grid_asks_for_its_points():
+    asked = []
+    assert replay(lambda x: asked.append(x) or narrow_peak(x), Uniform(5)) == asked == [0, 0.25, 0.5, 0.75, 1]
+
+
+def test_adaptive_grid_asks_as_the_sampler_says_and_never_twice():
+    asked = []
+    found = replay(
+        lambda x: asked.append(x) or narrow_peak(x), Adaptive(intervals=4, tolerance=1e-3, max_alphas=20)
+    )
+    assert asked[:5] == start_grid(4)
+    assert found == sorted(set(asked))
+    assert len(found) == len(asked)
+    assert 5 < len(found) <= 20
+    limits = {"tolerance": 1e-3, "max_alphas": 20}
+    assert next_alpha(found, [narrow_peak(x) for x in found], **limits) is None
+    for n in range(5, len(asked)):
+        points = sorted(asked[:n])
+        assert next_alpha(points, [narrow_peak(x) for x in points], **limits) == asked[n]
+
+
+def test_a_sampler_is_what_the_settings_say():
+    from isthmus.experiment.config import Paths
+
+    assert sampling.sampler(Paths(grid="uniform", points=21).sampler()) == Uniform(21)
+    found = sampling.sampler(Paths(intervals=5, tolerance=0.01, max_alphas=9).sampler())
+    assert found == Adaptive(intervals=5, tolerance=0.01, max_alphas=9)
+    with pytest.raises(TypeError):
+        sampling.sampler({"grid": "uniform", "points": 21, "more": 1})

@@ -23,7 +23,7 @@ from isthmus.data.rows import Rows
 from isthmus.errors import Damaged
 from isthmus.experiment.config import Training
 from isthmus.machine import numerics
-from isthmus.models import classifiers, hf_folders, weight_files
+from isthmus.models import architectures, classifiers, hf_folders, weight_files
 from isthmus.training import pretraining, training
 from pyarrow import parquet
 from torch.nn.functional import cross_entropy
@@ -765,8 +765,8 @@ def test_a_published_checkpoint_is_known_by_what_it_is(made, run):
         one.to(step)
         records.append(json.loads((one.folder / f"step{step}" / "checkpoint.json").read_text()))
     for step, record in zip((3, 6), records, strict=True):
-        found = identity.anchor(one.folder / f"step{step}")
-        assert found == identity.Anchor(record["sha256"], identity.anchor(made.start).architecture)
+        found = architectures.anchor(one.folder / f"step{step}")
+        assert found == identity.Anchor(record["sha256"], architectures.anchor(made.start).architecture)
         assert record["identity"] == training.hashing.of_data(record["identity_of"])
         assert record["identity_of"]["recipe"]["batch_size"] == 8
     assert records[1]["identity_of"]["fork"] == {"is": "Fork", "at": 4, "trunk": records[0]["identity"]}

@@ -7,17 +7,20 @@ import numpy as np
 import pandas as pd
 import torch
 from isthmus import hashing, stored
+from isthmus.caches.identity import Resampling
 from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.machine import numerics
-from isthmus.measuring import paths
-from isthmus.measuring.paths import End, Row
+from isthmus.measuring.ends import End
+from isthmus.measuring.interpolation import interpolate
+from isthmus.measuring.rows import Row
 from isthmus.models import classifiers, hf_folders, weight_files
+from isthmus.space.sampling import Adaptive
 from isthmus.training import pretraining
 
 LABELS = ["entailment", "neutral", "contradiction"]
-SAMPLER = {"grid": "adaptive", "intervals": 4, "tolerance": 1e-3, "max_alphas": 9}
-BOOTSTRAP = {"replicates": 20, "seed": 0}
+SAMPLER = Adaptive(intervals=4, tolerance=1e-3, max_alphas=9)
+RESAMPLING = Resampling(replicates=20, seed=0)
 BUDGET = 128
 
 
@@ -141,7 +144,7 @@ class Cell:
             "sets": self.sets,
             "budget": BUDGET,
             "numerics": changes.pop("numerics", None) or cpu(),
-            "bootstrap": BOOTSTRAP,
+            "resampling": RESAMPLING,
             "journal": self.folder / journal,
         }
         return Row(**arguments | changes)
@@ -152,7 +155,7 @@ class Cell:
         """Run the job, with `changes` to the row's arguments."""
         row = self.row(**changes)
         files = self.folder / f"{out}.parquet", self.folder / f"{out}.pairs.parquet"
-        paths.interpolate(
+        interpolate(
             row=row,
             others=self.ends[:-1] if others is None else others,
             sampler=sampler,
@@ -161,7 +164,7 @@ class Cell:
             pairs=files[1],
             starts=starts,
         )
-        return Measured(row.measured, *files)
+        return Measured(row.engine.measured, *files)
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,9 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
     # `--help` and a mistyped option must not take the seconds of PyTorch's import.
+    from isthmus.caches.identity import Resampling
     from isthmus.connect import connect, curve_files, default_numerics
+    from isthmus.space import sampling
 
     curve_files(arguments.out)
     reading = _settings(
@@ -99,8 +101,8 @@ def run(arguments: argparse.Namespace) -> None:
             template=reading.pair_template,
             max_length=reading.max_length,
             budget=measuring.token_budget,
-            sampler=limits.sampler(),
-            bootstrap={"replicates": measuring.replicates, "seed": measuring.seed},
+            sampler=sampling.sampler(limits.sampler()),
+            resampling=Resampling(measuring.replicates, measuring.seed),
             settings=default_numerics() | chosen,
             seen=lambda alpha: bar.update(),
         )

@@ -12,18 +12,21 @@ from pydantic import ValidationError
 
 from isthmus import stored
 from isthmus.bootstrap import percentile_interval
-from isthmus.caches import identity
+from isthmus.caches.identity import Resampling
 from isthmus.data import labelled, tokens
 from isthmus.data.rows import Rows
 from isthmus.errors import ConfigError, MismatchedEnds
 from isthmus.experiment import config, data_files, folders, wording
 from isthmus.experiment.labels import check_names
 from isthmus.machine import numerics
-from isthmus.measuring import paths
-from isthmus.measuring.paths import SAMPLER_SET, End, Row
-from isthmus.models import class_labels, classifiers, hf_folders, origins, tokenizing
+from isthmus.measuring.ends import End, check_same_architecture
+from isthmus.measuring.paths import SAMPLER_SET, MeasuredPath
+from isthmus.measuring.rows import Row
+from isthmus.models import architectures, class_labels, classifiers, hf_folders, origins, tokenizing
 from isthmus.showing import path_figures
 from isthmus.showing.formatting import NO_SKILL, interval, number
+from isthmus.space import sampling
+from isthmus.space.sampling import Sampler
 from isthmus.statistics import connectivity
 from isthmus.statistics.thresholds import learnt
 
@@ -133,8 +136,8 @@ def connect(
     template: str | None = None,
     max_length: int = 128,
     budget: int = 1024,
-    sampler: dict[str, Any] | None = None,
-    bootstrap: dict[str, int] | None = None,
+    sampler: Sampler | None = None,
+    resampling: Resampling | None = None,
     settings: dict[str, Any] | None = None,
     seen: Callable[[float], Any] = lambda alpha: None,
 ) -> Connection:
@@ -143,67 +146,64 @@ def connect(
     Args:
         names: two folders or hub ids, as for `origin`.
         columns: the examples' files and columns.
-        labels: the data's names of the models' classes, in their order; by default the models' own, or
-            positions among them.
+        labels: the data's names of the models' classes, in their order; by default the models' own.
         template: how two texts are joined, as in `tokens.tokenize`; by default as the architecture does.
-        max_length: tokens an example at most.
-        budget: tokens a batch at most.
-        sampler: `Paths.sampler()`.
-        bootstrap: `replicates` and `seed`.
-        settings: of `numerics.setup`.
+        max_length, budget: tokens an example, and tokens a batch, at most.
+        sampler, resampling, settings: how to measure; `settings` are those of `numerics.setup`.
         seen: told each alpha once it is measured.
 
     Raises:
         ConfigError: a model, the data or a label cannot be used.
         errors.MismatchedEnds: the two models do not match.
     """
-    bootstrap = bootstrap or {"replicates": 1000, "seed": 0}
+    resampling = resampling or Resampling(replicates=1000, seed=0)
     computing = numerics.setup(settings or default_numerics())
     data_files.check("--data", columns)
     _check_template(template, columns)
-    origins = [origin(side, name) for side, name in zip("AB", names, strict=True)]
     with tempfile.TemporaryDirectory() as temporary:
-        copies = [
-            _adopted(name, found, Path(temporary, side))
-            for name, found, side in zip(names, origins, "AB", strict=True)
-        ]
-        classes = _class_names(copies, names, labels)
-        rows, counts = _labelled_rows(columns, classes, named=labels is not None)
-        own = class_labels.class_names(copies[0])
-        examples = _read_alike(copies, names, rows, template, max_length)
+        copies = _copies(names, Path(temporary))
+        examples, notes = _examples(copies, names, columns, labels, template, max_length)
         ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
-        paths.check_same_architecture(*ends, names)
-        journal = Path(temporary, "journal")
-        row = Row(ends[1], None, {SAMPLER_SET: examples}, budget, computing, bootstrap, journal)
-        measured = paths.curve(row, ends[0], sampler or config.Paths().sampler(), seen)
-        points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in measured.items()])
-    notes = _notes(dict(zip(own, classes, strict=True)), counts, ends, examples.truncated, max_length)
-    majority = np.bincount(examples.labels).max() / len(examples)
-    return _connection(points.assign(n=len(examples)), float(majority), notes)
+        check_same_architecture(*ends, names)
+        sets, journal = {SAMPLER_SET: examples}, Path(temporary, "journal")
+        row = Row(ends[1], None, sets, budget, computing, resampling, journal)
+        curve = MeasuredPath(row, ends[0]).curve(sampler or sampling.sampler(config.Paths().sampler()), seen)
+    if ends[0].sha256 == ends[1].sha256:
+        notes.append("A and B have the same weights: a gap of 0 by construction")
+    points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in curve.items()])
+    return _connection(points.assign(n=len(examples)), examples.labels, notes)
 
 
-def _notes(
-    classes: dict[str, str], counts: dict[str, int], ends: list[End], truncated: int, max_length: int
-) -> list[str]:
-    """What a reader of the numbers must know besides.
+def _copies(names: tuple[str, str], folder: Path) -> list[Path]:
+    """Local copies of the two models, adopted as checkpoints."""
+    origins = [origin(side, name) for side, name in zip("AB", names, strict=True)]
+    return [
+        _adopted(name, found, folder / side) for name, found, side in zip(names, origins, "AB", strict=True)
+    ]
 
-    Args:
-        classes: from the models' own name of each class to the data's.
-        counts: of rows, from `labelled.read_known`.
-        ends: the two checkpoints.
-        truncated: how many examples were longer than `max_length` tokens.
-    """
-    notes = []
-    if named := ", ".join(f"{own!r} is the data's {name!r}" for own, name in classes.items() if own != name):
+
+def _examples(
+    copies: list[Path],
+    names: tuple[str, str],
+    columns: config.Columns,
+    labels: list[str] | None,
+    template: str | None,
+    max_length: int,
+) -> tuple[tokens.Tokens, list[str]]:
+    """The examples as both models read them, and what a reader of the numbers must know of them."""
+    classes = _class_names(copies, names, labels)
+    rows, counts = _labelled_rows(columns, classes, named=labels is not None)
+    examples = _read_alike(copies, names, rows, template, max_length)
+    notes, own = [], class_labels.class_names(copies[0])
+    renamed = [(mine, name) for mine, name in zip(own, classes, strict=True) if mine != name]
+    if named := ", ".join(f"{mine!r} is the data's {name!r}" for mine, name in renamed):
         notes.append(f"the models' class {named}")
     dropped = counts["unlabelled_dropped"], counts["empty_dropped"]
     if any(dropped):
         notes.append("left out: {} rows without a label, {} without a text".format(*dropped))
-    if ends[0].sha256 == ends[1].sha256:
-        notes.append("A and B have the same weights: a gap of 0 by construction")
-    if truncated:
-        notes.append(f"{truncated} examples are longer than {max_length} tokens and were truncated")
-    return notes
+    if examples.truncated:
+        notes.append(f"{examples.truncated} examples are longer than {max_length} tokens and were truncated")
+    return examples, notes
 
 
 def default_numerics() -> dict[str, Any]:
@@ -230,9 +230,9 @@ def _adopted(name: str, found: config.Checkpoint, folder: Path) -> Path:
             raise
         raise ConfigError(f"{error}. There is no folder {name} either") from error
     sha256 = classifiers.adopt(folder, name, folder / "checkpoint")
-    described = identity.described(folder / "checkpoint")
+    described = architectures.described(folder / "checkpoint")
     hf_folders.write_record(
-        folder / "checkpoint" / identity.RECORD, {"origin": name, "sha256": sha256, **described}
+        folder / "checkpoint" / architectures.RECORD, {"origin": name, "sha256": sha256, **described}
     )
     return folder
 
@@ -289,8 +289,9 @@ def _read_alike(
     return first
 
 
-def _connection(points: pd.DataFrame, majority: float, notes: list[str]) -> Connection:
+def _connection(points: pd.DataFrame, labels: np.ndarray, notes: list[str]) -> Connection:
     """The metrics of the measured points, their replicates replaced by intervals."""
+    majority = float(np.bincount(labels).max() / len(labels))
     points = points.astype({"loss": float, "error": float})
     frame = points.assign(step=0, seed_a=0, seed_b=1, set=SAMPLER_SET)
     metrics = pd.DataFrame(connectivity.curve_metrics(frame, k=config.Paths().intervals))

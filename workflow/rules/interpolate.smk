@@ -64,5 +64,6 @@ rule interpolate:
         # 2: each end's distance from its own start, which is another one only with checkpoints of others
         version=lambda w: 2 if cell(w).adopted else 1,
         journal=free(lambda w: results(layout.filled(layout.STEP_JOURNAL, **w))),
+        anchors=free(lambda w: EXPERIMENT.anchors),
     script:
         "../scripts/interpolate.py"

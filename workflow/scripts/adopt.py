@@ -5,9 +5,8 @@ with logged(snakemake.log[0], offline=False):
     from pathlib import Path
 
     from isthmus import stored
-    from isthmus.caches import identity
     from isthmus.experiment.config import Checkpoint
-    from isthmus.models import class_labels, classifiers, hf_folders, origins, tokenizing
+    from isthmus.models import architectures, class_labels, classifiers, hf_folders, origins, tokenizing
 
     model, dataset, seed, step = (snakemake.wildcards[key] for key in ("model", "dataset", "seed", "step"))
     folder = Path(snakemake.input.files[0]).parent if snakemake.input.files else None
@@ -23,5 +22,5 @@ with logged(snakemake.log[0], offline=False):
     class_labels.check_classes(out, origin["origin"], first)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": int(step), "sha256": sha256}
     record |= {"name": snakemake.params.run, **{key: origin[key] for key in ("origin", "revision")}}
-    record |= identity.described(out) | {"versions": hf_folders.versions()}
-    hf_folders.write_record(out / identity.RECORD, record)
+    record |= architectures.described(out) | {"versions": hf_folders.versions()}
+    hf_folders.write_record(out / architectures.RECORD, record)

@@ -4,8 +4,7 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from isthmus import stored
-    from isthmus.caches import identity
-    from isthmus.models import classifiers, hf_folders
+    from isthmus.models import architectures, classifiers, hf_folders
     from isthmus.training import training
 
     model, dataset, seed = (snakemake.wildcards[key] for key in ("model", "dataset", "seed"))
@@ -17,5 +16,5 @@ with logged(snakemake.log[0]):
     hf_folders.check_whole(source)
     sha256 = classifiers.initialize(source, labels, snakemake.params.model_seed, head, out)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": 0, "sha256": sha256}
-    record |= identity.described(out) | {"versions": hf_folders.versions()}
-    hf_folders.write_record(out / identity.RECORD, record)
+    record |= architectures.described(out) | {"versions": hf_folders.versions()}
+    hf_folders.write_record(out / architectures.RECORD, record)

@@ -3,9 +3,13 @@ from job import gpus, logged
 with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
+    from isthmus.caches.identity import Resampling
     from isthmus.machine import numerics
-    from isthmus.measuring import evaluation, paths
-    from isthmus.measuring.paths import End
+    from isthmus.measuring import evaluation
+    from isthmus.measuring.ends import End
+    from isthmus.measuring.interpolation import interpolate
+    from isthmus.measuring.rows import Row
+    from isthmus.space import sampling
 
     model, dataset, step = (snakemake.wildcards[key] for key in ("model", "dataset", "step"))
     seed = int(snakemake.wildcards.seed)
@@ -14,19 +18,19 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
     others = zip(snakemake.params.seeds, snakemake.input.others, strict=True)
     # Where these are not given, all began from one body.
     starts = zip(snakemake.params.seeds, snakemake.input.starts, strict=bool(snakemake.input.starts))
-    paths.interpolate(
-        row=paths.Row(
+    interpolate(
+        row=Row(
             End.read(seed, Path(snakemake.input.weights).parent),
             End.read(seed, Path(snakemake.input.start[0]).parent) if snakemake.input.start else None,
             evaluation.read_sets(files, settings["train_examples"], settings["seed"]),
             settings["token_budget"],
-            numerics.setup(snakemake.params.numerics),
-            snakemake.params.bootstrap,
+            numerics.setup(snakemake.params.numerics | {"anchors": snakemake.params.anchors}),
+            Resampling(**snakemake.params.bootstrap),
             Path(snakemake.params.journal),
         ),
         others=[End.read(other, Path(weights).parent) for other, weights in others],
         starts=[End.read(other, Path(weights).parent) for other, weights in starts],
-        sampler=snakemake.params.sampler,
+        sampler=sampling.sampler(snakemake.params.sampler),
         labels={"model": model, "dataset": dataset, "step": int(step)},
         out=Path(snakemake.output.points),
         pairs=Path(snakemake.output.pairs),

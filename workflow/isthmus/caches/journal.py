@@ -5,23 +5,38 @@ of its own, flushed to disk record by record; readers read all files of a folder
 measurement under way and nothing else, and two processes never write to one file.
 
 A file is a sequence of `MAGIC, payload length, key, SHA-256 of key and payload, payload`; the payload is a
-safetensors block.
+safetensors block, whose metadata say on what kind of hardware and with which PyTorch it was measured. These
+split nothing; `mixture` says where a job met several.
 """
 
+import functools
 import hashlib
+import json
 import os
 import re
 import struct
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from safetensors.numpy import load, save
 
-MAGIC = b"isth"
+MAGIC = b"ism2"
+EARLIER = b"isth"  # of files whose keys name places by one alpha
 HEAD = struct.Struct("<4sQ32s32s")  # magic, length of the payload, key, checksum
+
+
+class Origin(NamedTuple):
+    """On what a record was measured; empty where that is not known."""
+
+    hardware: str = ""
+    torch: str = ""
+
+
+UNKNOWN = Origin()
 
 
 class Journal:
@@ -30,10 +45,15 @@ class Journal:
     Args:
         folder: all its files are read; it is made when the first record is.
         kind: the beginning of the files' names that are read and written.
+        origin: on what is measured here.
+
+    Attributes:
+        origins: those of all records that were given or taken so far.
     """
 
-    def __init__(self, folder: Path, kind: str = "records"):
-        self.folder, self.kind = folder, kind
+    def __init__(self, folder: Path, kind: str = "records", origin: Origin = UNKNOWN):
+        self.folder, self.kind, self.origin = folder, kind, origin
+        self.origins: set[Origin] = set()
         self._file = None
         self._index: dict[bytes, tuple[Path, int, int]] = {}
         for path in sorted(folder.glob(f"{kind}-*.journal")):
@@ -57,14 +77,19 @@ class Journal:
         except FileNotFoundError:
             content = memoryview(b"")
         if _record(content, 0) == (raw, HEAD.size, length):
-            return load(bytes(content[HEAD.size :]))
+            payload = bytes(content[HEAD.size :])
+            self.origins.add(_origin(payload))
+            return load(payload)
         del self._index[raw]
         return None
 
     def put(self, key: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Append a record, wait until it is on disk, return it. Of several with one key the first holds."""
         arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-        payload, raw = save(arrays), bytes.fromhex(key)
+        # One entry, since the writer puts several in any order.
+        metadata = {"origin": json.dumps(self.origin._asdict())} if any(self.origin) else None
+        payload, raw = save(arrays, metadata), bytes.fromhex(key)
+        self.origins.add(self.origin)
         if self._file is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._path = self.folder / f"{self.kind}-{uuid.uuid4().hex}.journal"
@@ -75,6 +100,28 @@ class Journal:
         os.fsync(self._file.fileno())
         self._index.setdefault(raw, (self._path, offset, len(payload)))
         return arrays
+
+
+def mixture(journals: Iterable[Journal]) -> str | None:
+    """A line on the kinds of device and versions of PyTorch that journals' records come from, if several."""
+    known = sorted({origin for journal in journals for origin in journal.origins if any(origin)})
+    if len(known) < 2:
+        return None
+    listed = "; ".join(f"{origin.hardware}, PyTorch {origin.torch}" for origin in known)
+    return f"measured on {len(known)} kinds of device or versions of PyTorch: {listed}"
+
+
+def _origin(payload: bytes) -> Origin:
+    """What a record's metadata say of its origin."""
+    header = json.loads(payload[8 : 8 + int.from_bytes(payload[:8], "little")])
+    return Origin(**json.loads(header.get("__metadata__", {}).get("origin", "{}")))
+
+
+@functools.cache  # one line for all files of a step, however many journals look at them
+def _tell_earlier(folder: Path) -> None:
+    print(
+        f"{folder}: measurements of an earlier version are not used; their files may be deleted", flush=True
+    )
 
 
 def _checksum(key: bytes, payload) -> bytes:
@@ -91,6 +138,9 @@ def _scan(path: Path) -> Iterator[tuple[bytes, int, int]]:
     reading goes on at the next whole record.
     """
     data = memoryview(path.read_bytes())
+    if data[: len(EARLIER)] == EARLIER:
+        _tell_earlier(path.parent.parent)
+        return
     position = 0
     while position < len(data):
         record = _record(data, position)

@@ -714,6 +714,11 @@ class Experiment(Settings):
     attention: Literal["auto", "eager", "sdpa"] = Field(
         "auto", description="the attention kernel; `auto`: eager on a CPU, sdpa on a GPU, as measured"
     )
+    anchors: Literal["device", "host"] = Field(
+        "device",
+        description="where a GPU finds the weights between which it measures: its own memory, or the host's "
+        "(`host`: one model on the GPU, not four). Changes no bits; a CPU reads them from the files",
+    )
     deterministic: bool = Field(
         True,
         description="deterministic GPU algorithms; `false` is faster on some GPUs and gives up equal bits",

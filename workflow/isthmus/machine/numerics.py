@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from isthmus.errors import ConfigError
 
 # Raised by hand when the same weights and examples would give other bits.
@@ -14,14 +16,17 @@ ENGINE_VERSION = 2
 NOT_COUNTED = "not_counted"
 
 
-def not_counted(reason: str) -> Any:
-    """A field that is recorded and is no part of the key (see `identity.key`); empty by default."""
-    return field(default="", compare=False, metadata={NOT_COUNTED: reason})
+def not_counted(reason: str, default: str = "") -> Any:
+    """A field that is recorded and is no part of the key (see `identity.key`)."""
+    return field(default=default, compare=False, metadata={NOT_COUNTED: reason})
 
 
 @dataclass(frozen=True)
 class Numerics:
-    """How a job computes; part of every key under which a state or a measurement is kept."""
+    """How a job computes; part of every key under which a state or a measurement is kept.
+
+    `anchors` says where a GPU finds the weights that are combined (see `space.anchors.hold`).
+    """
 
     device: str
     precision: str
@@ -29,6 +34,7 @@ class Numerics:
     threads: int
     deterministic: bool
     engine: int = ENGINE_VERSION
+    anchors: str = not_counted("the same numbers, read from another memory", default="device")
     hardware: str = not_counted("differs by rounding only; nodes of one cluster would share no cache")
     torch: str = not_counted("differs by rounding only; an update would throw every cache away")
 
@@ -37,15 +43,14 @@ def setup(settings: dict[str, Any]) -> Numerics:
     """Apply the settings to this process and say what they came to.
 
     Args:
-        settings: `device`, `precision`, `attention`, `threads`, `deterministic` of the config.
+        settings: `device`, `precision`, `attention`, `threads`, `deterministic` of the config, and `anchors`
+            where it is not the default.
 
     Raises:
         ConfigError: `device: cuda` on a machine without a GPU.
     """
     # cuBLAS reads this when it starts; without it deterministic algorithms refuse to run.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    import torch
-
     if settings["device"] == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "device: found `cuda`, but this machine has no usable GPU; allowed: `auto` or `cpu`"
@@ -66,6 +71,7 @@ def setup(settings: dict[str, Any]) -> Numerics:
         attention,
         settings["threads"],
         settings["deterministic"],
+        anchors=settings.get("anchors", "device"),
         hardware=torch.cuda.get_device_name() if device == "cuda" else _processor(),
         torch=torch.__version__,
     )
@@ -83,6 +89,4 @@ def _processor() -> str:
 
 def autocast(numerics: Numerics):
     """The context in which a model computes: bfloat16 is autocast over float32 weights."""
-    import torch
-
     return torch.autocast(numerics.device, torch.bfloat16, enabled=numerics.precision == "bfloat16")

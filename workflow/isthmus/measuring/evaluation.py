@@ -1,73 +1,31 @@
-"""Losses and predictions of one set of weights on one set of examples."""
+"""Evaluations: what a measurement is, the job that measures one checkpoint, and the scores of predictions."""
 
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from isthmus import stored
 from isthmus.caches import identity, state
-from isthmus.caches.identity import CLASSIFICATION, Anchor, Measurement, Point, Resampling
-from isthmus.caches.journal import Journal
+from isthmus.caches.identity import Measurement, Resampling
+from isthmus.caches.journal import Journal, Origin, mixture
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
-from isthmus.machine.numerics import Numerics, autocast
-from isthmus.models import classifiers, hf_folders
-
-
-class Examples:
-    """A set of examples placed on the device once, in length-sorted batches, for any number of weights.
-
-    Args:
-        examples: the tokens.
-        budget: tokens a batch, padding included.
-        pad: the model's padding token.
-        numerics: where and how to compute.
-    """
-
-    def __init__(self, examples: Tokens, budget: int, pad: int, numerics: Numerics):
-        import torch
-
-        def place(array: np.ndarray):
-            return torch.from_numpy(np.array(array)).to(numerics.device)
-
-        self.numerics = numerics
-        groups = np.asarray(examples.groups)
-        self.classes = [place(np.flatnonzero(groups == label)) for label in range(groups.max() + 1)]
-        order = tokens.batches(examples.lengths, budget)
-        self.batches = [
-            {name: place(array) for name, array in tokens.collate(examples, index, pad).items()}
-            for index in order
-        ]
-        self.position = place(np.argsort(np.concatenate(order)))  # of each example in the batches' order
-        self.labels = place(examples.labels)
-
-    def measure(self, model) -> dict[str, np.ndarray]:
-        """Evaluate a model that is in evaluation mode.
-
-        Returns:
-            `losses`: cross-entropy of each example in nats, float64, shape (n,); `predictions`: label ids,
-            int64, shape (n,). A label's probability is the sum over the model's classes that count as it.
-        """
-        import torch
-
-        with torch.inference_mode():
-            with autocast(self.numerics):
-                logits = torch.cat([model(**inputs).logits for inputs in self.batches])
-            of_classes = logits[self.position].double().log_softmax(-1)
-            scores = torch.stack([of_classes[:, group].logsumexp(-1) for group in self.classes], dim=1)
-            losses = -scores.gather(1, self.labels[:, None])[:, 0]
-            return {"losses": losses.cpu().numpy(), "predictions": scores.argmax(-1).cpu().numpy()}
+from isthmus.machine.numerics import Numerics
+from isthmus.measuring.engine import Engine
+from isthmus.models import architectures, hf_folders
+from isthmus.space.points import Point, at
 
 
 def measurement(
-    point: Anchor | Point,
+    point: Point,
     examples: Tokens,
     budget: int,
     numerics: Numerics,
     resampling: Resampling | None = None,
 ) -> Measurement:
     """What is measured where a classifier meets a set of examples; its key is the journal's."""
-    return Measurement(point, CLASSIFICATION, examples.digest, budget, numerics, resampling)
+    return Measurement(point, "classification", examples.digest, budget, numerics, resampling)
 
 
 def scores(predictions: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, float]:
@@ -124,32 +82,32 @@ def evaluate(
     Raises:
         errors.Damaged: the checkpoint is damaged.
     """
-    import pyarrow as pa
-
-    anchor = identity.anchor(checkpoint)
-    records = Journal(journal, kind="checkpoint")
-    model = None
+    anchor = architectures.anchor(checkpoint)
+    records = Journal(journal, "checkpoint", Origin(numerics.hardware, numerics.torch))
+    engine = Engine(checkpoint, anchor, sets, budget, numerics)
     parts = []
     with state.measuring(journal, numerics.device):
         for name, examples in sets.items():
-            key = identity.key(measurement(anchor, examples, budget, numerics))
+            key = identity.key(measurement(at(anchor), examples, budget, numerics))
             record = records.get(key)
             if record is None:
-                if model is None:
+                if not engine.measured:
                     hf_folders.check_weights(checkpoint, anchor.weights)
-                    model = classifiers.open_classifier(checkpoint, attention=numerics.attention).to(
-                        numerics.device
-                    )
-                placed = Examples(examples, budget, hf_folders.pad_token(checkpoint), numerics)
-                record = records.put(key, placed.measure(model))
-            columns = {
-                "id": examples.rows,
-                "loss": record["losses"],
-                "prediction": record["predictions"],
-                "label": examples.labels,
-            }
-            table = pa.table({key: np.asarray(column) for key, column in columns.items()})
-            classes = np.full(len(examples), examples.groups.max() + 1)
-            table = table.append_column("classes", pa.array(classes))
-            parts.append(table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode()))
+                record = records.put(key, engine.measure(name, at(anchor), {}))
+            parts.append(_table(name, examples, record))
+    if mixed := mixture([records]):
+        print(mixed, flush=True)
     stored.write_table(out, pa.concat_tables(parts, promote_options="permissive"))
+
+
+def _table(name: str, examples: Tokens, record: dict[str, np.ndarray]) -> pa.Table:
+    """The rows of one set."""
+    columns = {
+        "id": examples.rows,
+        "loss": record["losses"],
+        "prediction": record["predictions"],
+        "label": examples.labels,
+        "classes": np.full(len(examples), examples.groups.max() + 1),
+    }
+    table = pa.table({name: np.asarray(column) for name, column in columns.items()})
+    return table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode())

@@ -15,10 +15,9 @@ from safetensors import safe_open
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
 
 from isthmus import hashing
-from isthmus.caches import identity
 from isthmus.errors import ConfigError
 from isthmus.models import fitting, weight_files
-from isthmus.models.configurations import ATTENTION_DROPOUT, CLASSIFIER_DROPOUT, DROPOUT
+from isthmus.models.architectures import ATTENTION_DROPOUT, CLASSIFIER_DROPOUT, DROPOUT, described
 from isthmus.models.first_token import spare_the_rest
 from isthmus.models.hf_folders import WEIGHTS
 
@@ -160,4 +159,4 @@ def _architecture_key(folder: Path) -> str:
     The DAG knows a checkpoint by its weights, and Snakemake passes over a small file that was made again with
     the same bytes.
     """
-    return identity.key(identity.architecture(folder))
+    return described(folder)["architecture"]

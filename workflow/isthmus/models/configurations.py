@@ -1,29 +1,10 @@
-"""Models' configurations, and dropout under the names that architectures give it."""
+"""Models' configurations, as Transformers reads and writes them."""
 
 from pathlib import Path
 from typing import Any
 
 from isthmus import stored
 from isthmus.errors import ConfigError
-
-# The same two settings under the names that architectures give them.
-DROPOUT = (
-    "hidden_dropout_prob",
-    "hidden_dropout",
-    "dropout",
-    "resid_pdrop",
-    "embd_pdrop",
-    "seq_classif_dropout",
-)
-
-ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
-
-CLASSIFIER_DROPOUT = (
-    "classifier_dropout",
-    "classifier_dropout_prob",
-    "summary_last_dropout",
-    "summary_first_dropout",
-)
 
 
 def stated_config(source: Any) -> dict[str, Any]:

@@ -6,8 +6,10 @@ what it can miss. A gap's estimated error is its largest value for a curve in th
 The measured value itself can only be too small: more points never lower it.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,53 @@ _BEND = 0.5
 _BEND_AT_ENDS = 1.0
 # New alphas are multiples of this, so that paths which ask for the same place ask for the same bits.
 _LATTICE = 2.0**-16
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Equally spaced alphas: how many `points`."""
+
+    points: int
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """`intervals` equal ones to start with, then as `next_alpha` asks."""
+
+    intervals: int
+    tolerance: float
+    max_alphas: int
+
+
+Sampler = Uniform | Adaptive
+
+
+def sampler(settings: Mapping[str, Any]) -> Sampler:
+    """The sampler of `Paths.sampler()`."""
+    kinds = {"uniform": Uniform, "adaptive": Adaptive}
+    return kinds[settings["grid"]](**{name: value for name, value in settings.items() if name != "grid"})
+
+
+def replay(at: Callable[[float], float], sampler: Sampler) -> list[float]:
+    """Run a sampler from its start; what `at` answers decides which alpha is asked for next.
+
+    Args:
+        at: gives the chosen loss at an alpha, known or measured now.
+        sampler: which alphas are wanted.
+
+    Returns:
+        All alphas, rising.
+    """
+    if isinstance(sampler, Uniform):
+        return sorted({alpha: at(alpha) for alpha in uniform(sampler.points)})
+    curve = {alpha: at(alpha) for alpha in start_grid(sampler.intervals)}
+    limits = {"tolerance": sampler.tolerance, "max_alphas": sampler.max_alphas}
+    while True:
+        alphas = sorted(curve)
+        alpha = next_alpha(alphas, [curve[x] for x in alphas], **limits)
+        if alpha is None:
+            return alphas
+        curve[alpha] = at(alpha)
 
 
 @dataclass(frozen=True)

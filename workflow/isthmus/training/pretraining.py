@@ -7,13 +7,14 @@ import numpy as np
 
 from isthmus import hashing
 from isthmus.caches import identity, state
-from isthmus.caches.identity import Anchor, Architecture, Run, Task
+from isthmus.caches.identity import Anchor, Run, Task
 from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.data.tokens import Tokens
 from isthmus.experiment.config import POSITIONS
 from isthmus.machine.numerics import Numerics
 from isthmus.models import configurations, fitting, hf_folders, weight_files
+from isthmus.models.architectures import Architecture
 from isthmus.training import training
 from isthmus.training.training import Micro
 

@@ -24,7 +24,7 @@ from isthmus.data.tokens import Tokens
 from isthmus.errors import ConfigError, Damaged, Interrupted, TrainingFailed
 from isthmus.machine import failures
 from isthmus.machine.numerics import Numerics, autocast
-from isthmus.models import classifiers, hf_folders, weight_files
+from isthmus.models import architectures, classifiers, hf_folders, weight_files
 
 FLUSH = 50  # updates between two looks at the losses: each look waits for the device
 LOG_SECONDS = 30.0
@@ -646,7 +646,7 @@ def finetune(
     Raises:
         errors.Damaged: the start, or the tokens. And as `segment`.
     """
-    begin, anchor = hf_folders.read_record(start), identity.anchor(start)
+    begin, anchor = hf_folders.read_record(start), architectures.anchor(start)
     config = (start / "config.json").read_text(encoding="utf-8")
     examples = tokens.read(examples)
     fork, pad = recipe["fork_at"], hf_folders.pad_token(start)
@@ -687,7 +687,7 @@ def finetune(
     record |= {"architecture": anchor.architecture, "identity_of": identity.plain(what)} | _cost(what, where)
     if fork:
         record["trunk"] = _cost(shared, trunk)
-    hf_folders.write_record(out / identity.RECORD, record | {"versions": hf_folders.versions()})
+    hf_folders.write_record(out / architectures.RECORD, record | {"versions": hf_folders.versions()})
 
 
 def _seeds(seed: int, vary: list[str]) -> dict[str, int]:

@@ -1,0 +1,91 @@
+"""One live model that moves through weight space, and the sets on which its loss is measured there."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from isthmus.caches.identity import Anchor
+from isthmus.data.tokens import Tokens
+from isthmus.machine.numerics import Numerics
+from isthmus.measuring.examples import Examples
+from isthmus.models import hf_folders, weight_files
+from isthmus.space.anchors import Weights, combine
+from isthmus.space.points import Point, at
+
+
+class LiveModel:
+    """A model whose tensors are overwritten in place; no state dict is rebuilt and no model reloaded.
+
+    Args:
+        model: any model of the anchors' architecture.
+        position: where its weights are, if that is known.
+    """
+
+    def __init__(self, model, position: Point | None = None):
+        self.model, self.position = model, position
+        parameters = {name for name, _ in model.named_parameters()}
+        self.moving, self.fixed = {}, {}
+        for name, tensor in weight_files.distinct(model).items():  # tied weights once
+            moves = name in parameters and tensor.is_floating_point()
+            (self.moving if moves else self.fixed)[name] = tensor
+
+    def move(self, point: Point, weights: Mapping[Anchor, Weights]):
+        """Overwrite the model with a point's weights and return it.
+
+        Args:
+            point: where to. A point on a line between two anchors is `torch.lerp` of them, an anchor has its
+                own bits; buffers and integer tensors are those of the point's first anchor.
+            weights: those of its anchors; not looked at where the model is there already.
+        """
+        if point != self.position:
+            self.position = None  # until all of it has moved
+            anchors = [weights[anchor] for anchor in point.anchors]
+            with torch.inference_mode():
+                for name, tensor in self.fixed.items():
+                    tensor.copy_(anchors[0][name])
+                for name, tensor in self.moving.items():
+                    combine(point.of(name), [own[name] for own in anchors], tensor)
+            self.position = point
+        return self.model
+
+
+class Engine:
+    """Measures points of weight space on some sets. What a measurement needs is made when one is due.
+
+    Args:
+        folder: a checkpoint; its weights are on disk as recorded when the first measurement is asked for.
+        anchor: that checkpoint.
+        sets: the evaluation sets by name.
+        budget: tokens a batch.
+        numerics: how to compute.
+
+    Attributes:
+        measured: how many measurements were made.
+    """
+
+    def __init__(
+        self, folder: Path, anchor: Anchor, sets: dict[str, Tokens], budget: int, numerics: Numerics
+    ):
+        self.folder, self.anchor, self.sets = folder, anchor, sets
+        self.budget, self.numerics, self.measured = budget, numerics, 0
+        self._placed: dict[str, Examples] = {}
+
+    @cached_property
+    def live(self) -> LiveModel:
+        """The model; it opens at the anchor."""
+        # Transformers takes seconds to import, and what the journal knows needs no model.
+        from isthmus.models import classifiers
+
+        model = classifiers.open_classifier(self.folder, attention=self.numerics.attention)
+        return LiveModel(model.to(self.numerics.device), at(self.anchor))
+
+    def measure(self, name: str, point: Point, weights: Mapping[Anchor, Weights]) -> dict[str, np.ndarray]:
+        """The record (see `Examples.measure`) of a set at a point; `weights` are those of its anchors."""
+        if name not in self._placed:
+            pad = hf_folders.pad_token(self.folder)
+            self._placed[name] = Examples(self.sets[name], self.budget, pad, self.numerics)
+        self.measured += 1
+        return self._placed[name].measure(self.live.move(point, weights))

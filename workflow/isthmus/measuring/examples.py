@@ -1,0 +1,66 @@
+"""A set of examples on the device, and the record that measuring a model on it leaves."""
+
+import numpy as np
+import torch
+
+from isthmus.data import tokens
+from isthmus.data.tokens import Tokens
+from isthmus.machine.numerics import Numerics, autocast
+
+
+class Examples:
+    """A set of examples placed on the device once, in length-sorted batches, for any number of weights.
+
+    Args:
+        examples: the tokens.
+        budget: tokens a batch, padding included.
+        pad: the model's padding token.
+        numerics: where and how to compute.
+    """
+
+    def __init__(self, examples: Tokens, budget: int, pad: int, numerics: Numerics):
+        def place(array: np.ndarray):
+            return torch.from_numpy(np.array(array)).to(numerics.device)
+
+        self.numerics = numerics
+        groups = np.asarray(examples.groups)
+        self.classes = [place(np.flatnonzero(groups == label)) for label in range(groups.max() + 1)]
+        order = tokens.batches(examples.lengths, budget)
+        self.batches = [
+            {name: place(array) for name, array in tokens.collate(examples, index, pad).items()}
+            for index in order
+        ]
+        self.position = place(np.argsort(np.concatenate(order)))  # of each example in the batches' order
+        self.labels = place(examples.labels)
+
+    def measure(self, model) -> dict[str, np.ndarray]:
+        """Evaluate a model that is in evaluation mode.
+
+        Returns:
+            `losses`: cross-entropy of each example in nats, float64, shape (n,); `predictions`: label ids,
+            int64, shape (n,). A label's probability is the sum over the model's classes that count as it.
+        """
+        with torch.inference_mode():
+            with autocast(self.numerics):
+                logits = torch.cat([model(**inputs).logits for inputs in self.batches])
+            record = classification_record(logits[self.position], self.classes, self.labels)
+            return {name: tensor.cpu().numpy() for name, tensor in record.items()}
+
+
+def classification_record(
+    logits: torch.Tensor, classes: list[torch.Tensor], labels: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """The loss and the prediction of each example.
+
+    Args:
+        logits: of the model's classes, shape (n, classes).
+        classes: for each label, the classes that count as it.
+        labels: int64, shape (n,).
+
+    Returns:
+        `losses`, float64, in nats, and `predictions`, int64, both of shape (n,).
+    """
+    of_classes = logits.double().log_softmax(-1)
+    scores = torch.stack([of_classes[:, group].logsumexp(-1) for group in classes], dim=1)
+    losses = -scores.gather(1, labels[:, None])[:, 0]
+    return {"losses": losses, "predictions": scores.argmax(-1)}

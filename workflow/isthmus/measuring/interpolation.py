@@ -1,0 +1,89 @@
+"""One job: the paths of a row, and its two files."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from isthmus import stored
+from isthmus.caches import state
+from isthmus.caches.journal import mixture
+from isthmus.measuring.ends import End, check_same_architecture
+from isthmus.measuring.paths import MeasuredPath
+from isthmus.measuring.rows import Row
+from isthmus.space.anchors import Weights
+from isthmus.space.sampling import Sampler
+
+
+def interpolate(
+    *, row: Row, others: list[End], sampler: Sampler, labels: dict[str, Any], out: Path, pairs: Path,
+    starts: list[End] | None = None,
+) -> None:  # fmt: skip
+    """One job: the curves of a row.
+
+    Args:
+        row: the later end and how to measure.
+        others: the earlier ends, in the config's order.
+        sampler: which alphas are wanted.
+        labels: `model`, `dataset` and `step`, written to each row of the files.
+        out: Parquet, a row a path, set and alpha: the labels, `seed_a, seed_b, set, alpha, loss, error, n`
+            and the replicates of loss and error (lists of float32).
+        pairs: Parquet, a row a path: the labels, seeds, distances, cosine, disagreements.
+        starts: the step-0 checkpoints of the earlier ends; by default all began from the body of `row.start`.
+
+    Raises:
+        MismatchedEnds: two ends (or an end and its start) differ in architecture, keys, shapes or types.
+        errors.Damaged: a checkpoint is damaged.
+    """
+    for end in [*others, *([row.start] if row.start else [])]:  # before anything is measured
+        check_same_architecture(end, row.end)
+    points, pair_rows = [], []
+    folder = row.journal / f"seed{row.end.seed}"
+    with state.measuring(folder, row.numerics.device), ThreadPoolExecutor(1) as thread:
+        load = _one_ahead(row, others, thread)
+        for position, other in enumerate(others):
+            path = MeasuredPath(row, other, lambda position=position: load(position))
+            seeds = {**labels, "seed_a": other.seed, "seed_b": row.end.seed}
+            curve = path.curve(sampler)
+            points += [
+                {**seeds, "set": name, "alpha": alpha, **at[name], "n": len(row.sets[name])}
+                for name in row.sets
+                for alpha, at in curve.items()
+            ]
+            pair_rows.append({**seeds, **path.pair(starts[position] if starts else row.start)})
+            print(f"seeds {other.seed} and {row.end.seed}: {len(curve)} alphas", flush=True)
+    print(f"{row.engine.measured} measurements made, the others were in the journal", flush=True)
+    if mixed := mixture(row.journals()):
+        print(mixed, flush=True)
+    _write(points, out)
+    _write(pair_rows, pairs)
+
+
+def _one_ahead(row: Row, ends: list[End], thread: ThreadPoolExecutor) -> Callable[[int], Weights]:
+    """Gives the weights of one end by its position; the next one is read while this one is measured."""
+    ahead: dict[int, Future] = {}
+
+    def load(position: int) -> Weights:
+        future = ahead.pop(position, None) or thread.submit(row.load, ends[position])
+        ahead.clear()  # an end that was read ahead and not needed would be kept
+        weights = future.result()
+        if position + 1 < len(ends):
+            ahead[position + 1] = thread.submit(row.load, ends[position + 1])
+        return weights
+
+    return load
+
+
+def _write(rows: list[dict[str, Any]], path: Path) -> None:
+    def column(name: str):
+        values = [row[name] for row in rows]
+        if name.endswith("_replicates"):
+            flat = np.concatenate(values) if len(values[0]) else np.empty(0, np.float32)
+            offsets = np.arange(len(values) + 1, dtype=np.int32) * len(values[0])
+            return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, pa.float32()))
+        return pa.array([value.item() if isinstance(value, np.ndarray) else value for value in values])
+
+    stored.write_table(path, pa.table({name: column(name) for name in rows[0]}))

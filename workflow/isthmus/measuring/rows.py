@@ -1,0 +1,111 @@
+"""A row: one run and the runs before it, at one step of one cell, and what all its paths share."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from isthmus.bootstrap import Bootstrap
+from isthmus.caches import identity
+from isthmus.caches.identity import Resampling
+from isthmus.caches.journal import Journal, Origin
+from isthmus.data.tokens import Tokens
+from isthmus.machine.numerics import Numerics
+from isthmus.measuring.distances import Start
+from isthmus.measuring.ends import End
+from isthmus.measuring.engine import Engine
+from isthmus.measuring.evaluation import measurement
+from isthmus.models import hf_folders
+from isthmus.space.anchors import MappedWeights, Weights, hold
+from isthmus.space.points import Point
+
+
+class Row:
+    """All paths of one run with the runs before it, at one step of one cell.
+
+    Args:
+        end: the later end of every path.
+        start: its step-0 checkpoint; None where it is not known. Both ends began from its body, unless
+            `interpolate` is told where the earlier ends began.
+        sets: the evaluation sets by name.
+        budget: tokens a batch.
+        numerics: how to compute.
+        resampling: of the means.
+        journal: the folder of this step in the journal.
+    """
+
+    def __init__(
+        self, end: End, start: End | None, sets: dict[str, Tokens], budget: int, numerics: Numerics,
+        resampling: Resampling, journal: Path,
+    ):  # fmt: skip
+        self.end, self.start, self.sets, self.budget, self.numerics = end, start, sets, budget, numerics
+        self.resampling, self.journal = resampling, journal
+        self.engine = Engine(end.folder, end.anchor, sets, budget, numerics)
+        self.origin = Origin(numerics.hardware, numerics.torch)
+        self.records = Journal(journal / f"seed{end.seed}", kind="path", origin=self.origin)
+        self.checkpoints: dict[int, Journal] = {}
+        self.bootstraps = {
+            name: Bootstrap(len(examples), resampling.replicates, resampling.seed)
+            for name, examples in sets.items()
+        }
+        self.starts_checked: set[Path] = set()
+
+    @cached_property
+    def weights(self) -> Weights:
+        return self.load(self.end)
+
+    def load(self, end: End) -> Weights:
+        """An end's weights, checked against the hash under which they are measured."""
+        hf_folders.check_weights(end.folder, end.sha256)
+        return hold(end.folder / hf_folders.WEIGHTS, self.numerics)
+
+    def bodies_at_start(self, other: End | None) -> Iterator[Start]:
+        """Where the earlier end and this one began: the bodies' tensors by name; names alone where not known.
+
+        Args:
+            other: the step-0 checkpoint of the earlier end.
+        """
+        body = f"{self.engine.live.model.base_model_prefix}."
+        if self.start is None or other is None:
+            yield from ((name, None, None) for name in self.weights if name.startswith(body))
+            return
+        same = other.sha256 == self.start.sha256
+        # Of equal weights the earlier end's file need not be there: it is not what is read.
+        a, b = (self._start_weights(start) for start in (self.start if same else other, self.start))
+        for name in b:
+            if name.startswith(body):
+                tensor = b[name]
+                yield name, tensor if same else a[name], tensor
+
+    def _start_weights(self, start: End) -> Weights:
+        """Those of a step-0 checkpoint, hashed once for all paths."""
+        if start.folder not in self.starts_checked:
+            hf_folders.check_weights(start.folder, start.sha256)
+            self.starts_checked.add(start.folder)
+        return MappedWeights(start.folder / hf_folders.WEIGHTS)
+
+    def key(self, name: str, point: Point, resampling: Resampling | None = None) -> str:
+        """The journal's key of a point on a set."""
+        return identity.key(measurement(point, self.sets[name], self.budget, self.numerics, resampling))
+
+    def checkpoint_journal(self, end: End) -> Journal:
+        if end.seed not in self.checkpoints:
+            folder = self.journal / f"seed{end.seed}"
+            self.checkpoints[end.seed] = Journal(folder, kind="checkpoint", origin=self.origin)
+        return self.checkpoints[end.seed]
+
+    def journals(self) -> list[Journal]:
+        """All that were read or written so far."""
+        return [self.records, *self.checkpoints.values()]
+
+    def summary(self, name: str, record: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Mean loss, error rate and their replicates, from one record of each example."""
+        wrong = (record["predictions"] != self.sets[name].labels).astype(np.float64)
+        loss, error = self.bootstraps[name].replicate_means(np.stack([record["losses"], wrong]))
+        return {
+            "loss": np.array(record["losses"].mean()),
+            "error": np.array(wrong.mean()),
+            "loss_replicates": loss,
+            "error_replicates": error,
+        }

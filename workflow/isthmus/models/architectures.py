@@ -1,0 +1,115 @@
+"""Checkpoint folders by content: what of a configuration changes the function, and the anchor of a folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isthmus.caches.identity import Anchor, key, plain
+from isthmus.models import hf_folders
+from isthmus.models.configurations import stated_config
+
+RECORD = "checkpoint.json"
+# The same two settings under the names that architectures give them.
+DROPOUT = (
+    "hidden_dropout_prob",
+    "hidden_dropout",
+    "dropout",
+    "resid_pdrop",
+    "embd_pdrop",
+    "seq_classif_dropout",
+)
+ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+CLASSIFIER_DROPOUT = (
+    "classifier_dropout",
+    "classifier_dropout_prob",
+    "summary_last_dropout",
+    "summary_first_dropout",
+)
+# What of a configuration does not change the function that its weights stand for, and why. All else counts,
+# also settings that nobody knows yet, and dropout that the recipe does not set (DeBERTa's `pooler_dropout`).
+INERT = {
+    **dict.fromkeys(
+        (*DROPOUT, *ATTENTION_DROPOUT, *CLASSIFIER_DROPOUT),
+        "the recipe sets it, and measuring drops nothing",
+    ),
+    "id2label": "names; how many there are counts, as `num_labels`",
+    "label2id": "names",
+    "transformers_version": "who wrote the file",
+    "_name_or_path": "where it came from",
+    "_commit_hash": "where it came from",
+    "architectures": "models are always opened as sequence classifiers of their `model_type`",
+    "dtype": "models are always opened in float32",
+    "torch_dtype": "the same, under its former name",
+    "use_cache": "switched off whenever a model is opened",
+    "problem_type": "chooses a loss that Transformers computes; ours is computed from the logits",
+    "initializer_range": "draws new weights; those count by their content",
+    "gradient_checkpointing": "switched off whenever a model is opened",
+    "output_hidden_states": "what is returned beside the logits",
+    "return_dict": "what is returned beside the logits",
+    "finetuning_task": "a name",
+    "task_specific_params": "of generation",
+    "tokenizer_class": "a name; tokens count by their content",
+}
+# Settings that older programs wrote out, with the one value that says what is the case without them.
+STATED_DEFAULTS = {"position_embedding_type": "absolute", "pruned_heads": {}, "output_past": True}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The function that weights are put into: all of a configuration that changes it, defaults stated."""
+
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, stated: Mapping[str, Any]) -> "Architecture":
+        """That of a whole configuration, from `configurations.stated_config`."""
+        return cls(
+            {
+                name: _one_form(value)
+                for name, value in stated.items()
+                if name not in INERT and not (name in STATED_DEFAULTS and value == STATED_DEFAULTS[name])
+            }
+        )
+
+    def differences(self, other: "Architecture") -> dict[str, tuple[Any, Any]]:
+        """The settings in which two differ, with both values; one that is absent is None."""
+        names = sorted(self.settings.keys() | other.settings.keys())
+        values = {name: (self.settings.get(name), other.settings.get(name)) for name in names}
+        return {name: (a, b) for name, (a, b) in values.items() if plain(a) != plain(b)}
+
+
+def _one_form(value: Any) -> Any:
+    """10000.0 and 10000 are one number: which of them a file has, depends on who wrote it."""
+    if isinstance(value, Mapping):
+        return {str(name): _one_form(inner) for name, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return [_one_form(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def architecture(folder: Path) -> Architecture:
+    """The architecture of a model or checkpoint folder.
+
+    Raises:
+        errors.ConfigError: its config.json cannot be read.
+    """
+    return Architecture.of(stated_config(folder))
+
+
+def described(folder: Path) -> dict[str, str]:
+    """What `checkpoint.json` says of the configuration beside it, so that a reader needs no Transformers."""
+    return {"architecture": key(architecture(folder))}
+
+
+def anchor(folder: Path) -> Anchor:
+    """A checkpoint folder by content, as its `checkpoint.json` records it.
+
+    Raises:
+        errors.Damaged: that file, or the config.json beside it, is not what was written.
+        errors.ConfigError: the configuration (of a checkpoint of an earlier version) cannot be read.
+    """
+    record = hf_folders.read_record(folder)
+    if "architecture" not in record:  # of an earlier version
+        return Anchor(record["sha256"], key(architecture(folder)))
+    return Anchor(record["sha256"], record["architecture"])

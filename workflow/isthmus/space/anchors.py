@@ -1,0 +1,96 @@
+"""The weights of anchors, memory-mapped, and their combination in the memory of a live model.
+
+A row of measurements needs one model in memory: what stands on disk is read tensor by tensor when used.
+The live model has memory of its own: mapped tensors stand at any address, and the bits of a matrix product
+depend on alignment. Those of a combination, element by element, do not.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from isthmus.errors import MismatchedEnds
+from isthmus.machine.numerics import Numerics
+
+Weights = Mapping[str, torch.Tensor]
+
+
+class MappedWeights(Mapping):
+    """The tensors of a safetensors file by name; each is a view of the mapped file: not to be changed."""
+
+    def __init__(self, path: Path):
+        self._file = safe_open(path, framework="pt")
+        self._names = list(self._file.keys())
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._file.get_tensor(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def hold(path: Path, numerics: Numerics) -> Weights:
+    """An anchor's weights to combine: on a CPU the mapped file, on a GPU as `numerics.anchors` says.
+
+    `device`: all of them in the GPU's memory. `host`: in pinned memory, from which each tensor is sent to the
+    GPU when it is combined, so that the GPU holds one model.
+    """
+    mapped = MappedWeights(path)
+    if numerics.device == "cpu":
+        return mapped
+    return in_host(mapped) if numerics.anchors == "host" else on_device(mapped, numerics.device)
+
+
+def in_host(mapped: Weights) -> Weights:
+    """Copies in pinned memory, which a GPU reads by itself."""
+    return {name: tensor.pin_memory() for name, tensor in mapped.items()}
+
+
+def on_device(mapped: Weights, device: str) -> Weights:
+    """Copies in a device's memory."""
+    return {name: tensor.to(device, copy=True) for name, tensor in mapped.items()}
+
+
+def combine(coefficients: Sequence[float], tensors: Sequence[torch.Tensor], out: torch.Tensor) -> None:
+    """Overwrite a floating tensor with `sum_i coefficients_i * tensors_i`, without another one of its size.
+
+    Args:
+        coefficients: one of them 1 and the others 0 copies that tensor's bits (adding 0 would turn -0 into
+            0); two that add up to 1 exactly are a linear interpolation; else the sum goes from first to last.
+        tensors: of the shape of `out`, on any device.
+        out: in memory of its own.
+    """
+    used = [(c, tensor) for c, tensor in zip(coefficients, tensors, strict=True) if c != 0]
+    weights = [c for c, _ in used]
+    first, *others = (tensor.to(out.device, non_blocking=True) for _, tensor in used)
+    if weights == [1]:
+        out.copy_(first)
+    elif len(used) == 2 and weights[0] == 1 - weights[1]:
+        torch.lerp(first, others[0], weights[1], out=out)
+    else:
+        torch.mul(first, weights[0], out=out)
+        for weight, tensor in zip(weights[1:], others, strict=True):
+            out.add_(tensor, alpha=weight)
+
+
+def check_same_space(a: Weights, b: Weights, names: tuple[str, str]) -> None:
+    """Raise where keys, shapes or types of two sets of weights differ, with the first three differences."""
+    kinds = [{k: (tuple(t.shape), str(t.dtype)) for k, t in state.items()} for state in (a, b)]
+    differing = [
+        key for key in sorted(kinds[0].keys() | kinds[1].keys()) if kinds[0].get(key) != kinds[1].get(key)
+    ]
+    if differing:
+        shown = "; ".join(
+            f"{k}: {kinds[0].get(k, 'absent')} and {kinds[1].get(k, 'absent')}" for k in differing[:3]
+        )
+        raise MismatchedEnds(
+            f"no line joins {names[0]} and {names[1]}: {len(differing)} tensors differ, first {shown}; "
+            "allowed: the same names, shapes and types in both"
+        )
