@@ -146,6 +146,7 @@ CHANGES = {
         {"basins": REDUCTIONS["basins"], "findings": {""}, **SHOWN},
     ),
     "a figure's setting": ({"figures.dpi": 80}, SHOWN),
+    "how often states are saved": ({"training.save_minutes": 1.0}, SHOWN),
     "a further set": (
         {"datasets.toy.sets": {"shifted": SHIFTED}},
         {

@@ -46,6 +46,6 @@ rule findings:
         runtime=30,
     params:
         **parameters.findings(EXPERIMENT, CELLS),
-        code=hashing.of_code("statistics.findings", "statistics.generalisation", "showing.tables"),
+        code=hashing.of_code("statistics.findings", "statistics.generalisation", "statistics.tidy"),
     script:
         "../scripts/findings.py"

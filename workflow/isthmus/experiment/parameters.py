@@ -12,7 +12,7 @@ from isthmus.experiment.cells import Cell
 from isthmus.experiment.config import Columns, Experiment
 
 # Settings that no result follows from.
-FREE = {"resources", "keep", "keep_states", "plan"}
+FREE = {"resources", "keep", "keep_states", "plan", "anchors"}
 
 
 def rows(columns: Columns) -> dict[str, Any]:

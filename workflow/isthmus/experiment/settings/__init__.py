@@ -1,0 +1,1 @@
+"""The groups of settings; `isthmus.experiment.config` is their door."""

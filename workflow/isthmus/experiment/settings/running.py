@@ -1,0 +1,44 @@
+"""What jobs ask for, and what a plan counts with: no result depends on it."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from isthmus.experiment.settings.base import Settings
+from isthmus.experiment.values import Count, Real, Whole
+
+
+class RuleResources(Settings):
+    """What one job of a rule asks for."""
+
+    gpu: Annotated[Whole, Field(ge=0, le=1000)] | None = Field(
+        None,
+        description="GPUs; by default 1 with `device: auto` or `cuda` for rules that run a model, else 0",
+    )
+    mem_mb: Annotated[Count, Field(le=10**8)] | None = Field(
+        None, description="memory in MB; half as much again at each retry, twice at most"
+    )
+    runtime: Annotated[Count, Field(le=527_040)] | None = Field(None, description="minutes, a year at most")
+
+
+class Resources(Settings):
+    """What the jobs of the rules that run a model ask for."""
+
+    pretrain: RuleResources = Field(RuleResources(), description="one rung of a ladder")
+    initialize: RuleResources = Field(RuleResources(), description="the step-0 checkpoint of a run")
+    finetune: RuleResources = Field(RuleResources(), description="one segment")
+    evaluate: RuleResources = Field(RuleResources(), description="one checkpoint")
+    interpolate: RuleResources = Field(RuleResources(), description="one row")
+
+
+class Plan(Settings):
+    """What `make plan` counts with. Results do not depend on it."""
+
+    gpus: Annotated[Count, Field(le=10**6)] = Field(
+        1, description="GPUs that run at the same time (cores with `device: cpu`)"
+    )
+    tflops: Annotated[Real, Field(ge=1e-6, le=10**6)] | None = Field(
+        None,
+        description="TFLOP/s that one of them really reaches; by default as measured in this experiment so "
+        "far, else a guess",
+    )
