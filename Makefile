@@ -40,8 +40,8 @@ help:
 	@echo "make status   which cells are at which step, and what is left"
 	@echo "make test     run the tests"
 	@echo "make bench    measure speed, side by side with what users have today"
-	@echo "make lint     check style: ruff, snakefmt, snakemake --lint"
-	@echo "make docs     write docs/settings.md and envs/environment.yaml anew"
+	@echo "make lint     check style: ruff, snakefmt, the contract of imports, snakemake --lint"
+	@echo "make docs     write docs/settings.md, the map in docs/design.md and envs/environment.yaml anew"
 	@echo "make install  make .venv and nothing else"
 	@echo "make mutants  plant mistakes in the library: which do its tests not notice? MODULES=metrics SAMPLE=50"
 	@echo "All of them first make .venv, once, with Python 3.11 or later (PYTHON=/path/to/python to choose it)."
@@ -62,10 +62,12 @@ lint: $(INSTALLED)
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow/rules
+	cd workflow && lint-imports ../pyproject.toml --no-cache
 	snakemake --lint
 
 docs: $(INSTALLED) envs/environment.yaml
 	python docs/settings.py
+	cd workflow && python ../docs/house.py
 
 # Pins are repeated, since Snakemake copies this file to a folder of its own, from where `-r requirements.txt` leads nowhere.
 envs/environment.yaml: envs/requirements.txt

@@ -55,8 +55,8 @@ def toy_model(folder: Path) -> Path:
     from transformers import BertForMaskedLM
 
     torch.manual_seed(0)
-    settings = {"width": 64, "layers": 2, "heads": 4}
-    BertForMaskedLM(pretraining.architecture(settings, "eager")).save_pretrained(folder)
+    config = pretraining.architecture(width=64, layers=2, heads=4, attention="eager")
+    BertForMaskedLM(config).save_pretrained(folder)
     pretraining.toy_tokenizer().save_pretrained(folder)
     return folder
 

@@ -40,7 +40,11 @@ from isthmus.data.rows import Rows
 from isthmus.experiment.config import Training
 from isthmus.machine import numerics
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
-from isthmus.training import pretraining, training
+from isthmus.tasks.classification import Classification
+from isthmus.training import pretraining
+from isthmus.training.embeddings import prepare
+from isthmus.training.schedule import Recipe, batch_at
+from isthmus.training.step import Objective, make_optimizer, update
 
 ROOT = Path(__file__).parents[2]
 BATCH, DROPOUT, SEED = 32, 0.1, 7
@@ -81,7 +85,7 @@ def toy_subject(folder: Path) -> Subject:
     rows = Rows(np.arange(len(pairs)), [a for a, _, _ in pairs], [b for _, b, _ in pairs], labels)
     tokenizer = pretraining.toy_tokenizer()
     longest = pretraining.MAX_LENGTH
-    config = pretraining.architecture({"width": 64, "layers": 2, "heads": 4}, "eager")
+    config = pretraining.architecture(width=64, layers=2, heads=4, attention="eager")
     config.num_labels, config.architectures = 3, ["BertForSequenceClassification"]
     torch.manual_seed(SEED)
     folder.mkdir()
@@ -102,22 +106,24 @@ class Ours:
     def __init__(self, subject: Subject, budget: int, attention: str, threads: int):
         wanted = {"device": "cpu", "precision": "float32", "attention": attention, "deterministic": True}
         self.numerics = numerics.setup({**wanted, "threads": threads})
-        self.recipe = Training(
+        settings = Training(
             steps=10_000, warmup_steps=100, learning_rate=1e-4, batch_size=BATCH, token_budget=budget
-        ).recipe()
-        self.model = training.prepare(
+        )
+        recipe = Recipe(**settings.recipe())
+        self.model = prepare(
             classifiers.open_classifier(
                 subject.folder, attention=attention, dropout=DROPOUT, attention_dropout=DROPOUT
             )
         )
-        self.optimizer = training.make_optimizer(self.model, self.recipe)
-        self.task = training.Classification(subject.examples, self.recipe, SEED, 0, "cpu")
+        self.optimizer = make_optimizer(self.model, recipe)
+        task, seeds = Classification(0, self.numerics), {"order": SEED, "dropout": SEED}
+        self.objective = Objective(task, subject.examples, recipe, seeds)
 
     def seconds(self, first: int, updates: int) -> float:
         """The time of the updates from step `first` on."""
         began = time.perf_counter()
         for t in range(first, first + updates):
-            training.update(self.model, self.optimizer, self.task, self.recipe, SEED, t, self.numerics)
+            update(self.model, self.optimizer, self.objective, t, self.numerics)
         return time.perf_counter() - began
 
 
@@ -161,7 +167,7 @@ class Theirs:
                 self.ended = time.perf_counter()
 
         n = len(self.examples)
-        index = np.concatenate([training.batch_at(t, BATCH, n, SEED) for t in range(first, first + updates)])
+        index = np.concatenate([batch_at(t, BATCH, n, SEED) for t in range(first, first + updates)])
         settings = TrainingArguments(
             output_dir=str(self.folder),
             per_device_train_batch_size=BATCH,
@@ -218,7 +224,7 @@ class Work:
     def useful(self, first: int, updates: int) -> tuple[float, int]:
         """Operations and tokens of the updates from step `first` on."""
         n = len(self.examples)
-        index = np.concatenate([training.batch_at(t, BATCH, n, SEED) for t in range(first, first + updates)])
+        index = np.concatenate([batch_at(t, BATCH, n, SEED) for t in range(first, first + updates)])
         lengths = self.examples.lengths[index]
         linear = 6 * sum(i * o for i, o in self.of_tokens) * lengths.sum()
         heads = 6 * sum(i * o for i, o in self.of_examples) * len(index)
@@ -262,7 +268,10 @@ from pathlib import Path
 from isthmus.data import tokens
 from isthmus.machine import numerics
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
-from isthmus.training import training
+from isthmus.training import run
+from isthmus.training.finetuning import finetune
+from isthmus.training.saving import Cache
+from isthmus.training.schedule import Recipe
 from isthmus.experiment.config import Training
 part("the library, with its settings")
 import torch
@@ -273,17 +282,17 @@ settings = {"device": "cpu", "precision": "float32", "attention": "auto", "threa
 numeric = numerics.setup({**settings, "deterministic": True})
 classifiers.open_classifier(Path(start), attention=numeric.attention)
 part("the model's code, and opening it")
-before, update, ended = peak(), training.update, []
+before, update, ended = peak(), run.update, []
 
 def timed(*arguments):
     done = update(*arguments)
     ended.append(time.perf_counter())
     return done
 
-training.update = timed
-recipe = Training(steps=100, warmup_steps=10, token_budget=int(budget)).recipe()
-training.finetune(start=Path(start), examples=Path(examples), recipe=recipe, seed=1, previous=0, step=6,
-    numerics=numeric, cache=training.Cache(Path(out, "state"), frozenset(), 1.0), out=Path(out, "out"))
+run.update = timed
+recipe = Recipe(**Training(steps=100, warmup_steps=10, token_budget=int(budget)).recipe())
+finetune(start=Path(start), examples=Path(examples), recipe=recipe, seed=1, previous=0, step=6,
+    numerics=numeric, cache=Cache(Path(out, "state"), frozenset(), 1.0), out=Path(out, "out"))
 parts["tokens, hashes, opening it again, and the first update"] = ended[0] - last
 model = classifiers.open_classifier(Path(start), attention="eager")
 weights = sum(p.numel() * p.element_size() for p in model.parameters())

@@ -19,19 +19,24 @@ import numpy as np
 import pytest
 import torch
 from isthmus import hashing
-from isthmus.caches import state
+from isthmus.caches import locks
 from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.experiment.config import Training
 from isthmus.machine import numerics
 from isthmus.models import architectures, classifiers, hf_folders, tokenizing, weight_files
-from isthmus.training import pretraining, training
+from isthmus.training import run, saving
+from isthmus.training.finetuning import finetune
+from isthmus.training.pretraining import architecture, toy_tokenizer
+from isthmus.training.saving import Cache
+from isthmus.training.schedule import Recipe
 from pyarrow import parquet
 
 STEPS = 240
-RECIPE = Training(
+SETTINGS = Training(
     steps=STEPS, batch_size=8, learning_rate=1e-3, warmup_steps=24, token_budget=64, save_minutes=1e-9
-).recipe()
+)
+RECIPE = Recipe(**SETTINGS.recipe())
 
 # Each job is a process of its own, forked from a server that has imported what takes seconds.
 fork = multiprocessing.get_context("forkserver")
@@ -48,7 +53,7 @@ def train(
 ) -> None:
     """What the workflow's script does, for a run that keeps its states in `folder/state`."""
     wanted = {"device": "cpu", "precision": "float32", "attention": "eager", "deterministic": True}
-    training.finetune(
+    finetune(
         start=start,
         examples=examples,
         recipe=recipe,
@@ -56,7 +61,7 @@ def train(
         previous=previous,
         step=step,
         numerics=numerics.setup({**wanted, "threads": more.get("threads", 1)}),
-        cache=training.Cache(more.get("state", folder / "state"), frozenset(), 1e-9),
+        cache=Cache(more.get("state", folder / "state"), frozenset(), 1e-9),
         out=folder / name,
     )
 
@@ -77,13 +82,13 @@ def job(
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    training.SAVING_SHARE = saving_share
+    saving.SAVING_SHARE = saving_share
     if "save" in slow:
         save_in_halves()
     if "open" in slow:
         pause_before(classifiers, "open_classifier", 60)
     if "update" in slow:
-        pause_before(training, "update", pause)
+        pause_before(run, "update", pause)
     if file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
     if cores is not None:
@@ -156,11 +161,9 @@ def made(tmp_path_factory):
     pairs = toy.examples("paraphrase", 50, 0)
     labels = np.array([label == "paraphrase" for _, _, label in pairs], np.int64)
     rows = Rows(np.arange(50), [a for a, _, _ in pairs], [b for _, b, _ in pairs], labels)
-    tokens.write(tokens.tokenize(pretraining.toy_tokenizer(), rows, [0, 1], 64), folder / "train.safetensors")
+    tokens.write(tokens.tokenize(toy_tokenizer(), rows, [0, 1], 64), folder / "train.safetensors")
     torch.manual_seed(0)
-    model = BertForSequenceClassification(
-        pretraining.architecture({"width": 16, "layers": 1, "heads": 2}, "eager")
-    )
+    model = BertForSequenceClassification(architecture(width=16, layers=1, heads=2, attention="eager"))
     start = folder / "start"
     start.mkdir()
     model.config.architectures = ["BertForSequenceClassification"]
@@ -385,7 +388,7 @@ def test_a_waiting_job_dies_of_a_signal_and_leaves_the_lock(made, start, tmp_pat
         second.send(number)
         assert second.process.exitcode == 128 + number
     assert [path.name for path in (tmp_path / "state").glob("*lock*")] == ["lock-1"]
-    assert state.read_owner(tmp_path / "state" / "lock-1").pid == first.process.pid
+    assert locks.read_owner(tmp_path / "state" / "lock-1").pid == first.process.pid
     assert first.end() == 0
     assert bits(tmp_path) == made.bits
 
@@ -436,7 +439,7 @@ def test_a_real_encoder_on_real_pairs_gives_the_same_bits(tmp_path):
     sha256 = classifiers.initialize(model, ["no", "yes"], 0, 42, begin)
     record = {"model": "m", "dataset": "d", "seed": 42, "sha256": sha256}
     hf_folders.write_record(begin / "checkpoint.json", record | architectures.described(begin))
-    recipe = Training(steps=100, learning_rate=1e-4, warmup_steps=2).recipe()
+    recipe = Recipe(**Training(steps=100, learning_rate=1e-4, warmup_steps=2).recipe())
     hashes = []
     for name, steps in (("whole", [6]), ("cut", [2, 3, 6])):
         previous = 0

@@ -39,7 +39,7 @@ def test_a_loss_that_is_not_finite_is_said_once(lab):
     _break(
         lab,
         "finetune",
-        "from isthmus.training.training import Classification\n"
+        "from isthmus.tasks.classification import Classification\n"
         "whole = Classification.loss\n"
         "Classification.loss = lambda *of: whole(*of) * float('nan')",
     )

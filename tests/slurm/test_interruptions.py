@@ -47,11 +47,13 @@ def uninterrupted(repository, tmp_path_factory) -> Lab:
 def sleepy(repository, tmp_path_factory) -> Path:
     """A copy of the workflow whose training sleeps at each update."""
     copy = copy_workflow(repository, tmp_path_factory.mktemp("sleepy"))
-    path = copy / "workflow" / "isthmus" / "training" / "training.py"
+    path = copy / "workflow" / "isthmus" / "training" / "step.py"
     text = path.read_text()
-    start = "    total, count = 0.0, 0\n    for number, micro in"
+    start = "    total, count = 0.0, 0\n    for number, micro_batch in"
     assert text.count(start) == 1
-    path.write_text(text.replace(start, f"    import os; time.sleep(float(os.environ['SLEEPS']))\n{start}"))
+    path.write_text(
+        text.replace(start, f"    import os, time; time.sleep(float(os.environ['SLEEPS']))\n{start}")
+    )
     return copy
 
 

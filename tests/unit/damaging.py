@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from isthmus import stored
-from isthmus.caches import journal, state
+from isthmus.caches import journal, states
 from isthmus.caches.identity import Resampling
 from isthmus.data import breakdowns, further_sets, subsets, tokens
 from isthmus.data.rows import read_rows
@@ -22,7 +22,10 @@ from isthmus.measuring.rows import Row
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.showing import figures, views
 from isthmus.statistics import basins, connectivity, tidy
-from isthmus.training import pretraining, training
+from isthmus.training.finetuning import finetune
+from isthmus.training.pretraining import Pretraining, pretrain, toy_tokenizer
+from isthmus.training.saving import Cache
+from isthmus.training.schedule import Recipe
 
 from tests.unit import tiny
 
@@ -96,10 +99,10 @@ def make(folder: Path) -> dict[str, Kind]:
 
 
 def _add_model(model: Path, add) -> None:
-    size = {"layers": 1, "width": 8, "heads": 2, "rows": 20, "seed": 0, "masked": 0.15}
-    recipe = config.Training(**RECIPE, checkpoints=[4]).recipe()
-    cache = training.Cache(model.parent / "state", frozenset(), 1.0)
-    pretraining.pretrain(
+    size = Pretraining(layers=1, width=8, heads=2, rows=20, seed=0, masked=0.15)
+    recipe = Recipe(**config.Training(**RECIPE, checkpoints=[4]).recipe())
+    cache = Cache(model.parent / "state", frozenset(), 1.0)
+    pretrain(
         settings=size, recipe=recipe, step=0, numerics=tiny.cpu(), cache=cache, out=model
     )  # fmt: skip
 
@@ -135,7 +138,7 @@ def _add_data(folder: Path, add) -> dict[str, Path]:
         sets[name] = folder / "tokens" / "tiny" / "toy" / f"{name}.safetensors"
         sets[name].parent.mkdir(parents=True, exist_ok=True)
         rows = read_rows(place / f"{name}.parquet")
-        tokens.write(tokens.tokenize(pretraining.toy_tokenizer(), rows, [0, 1], 64), sets[name])
+        tokens.write(tokens.tokenize(toy_tokenizer(), rows, [0, 1], 64), sets[name])
     add("tokens", sets["train"], lambda path: vars(tokens.read(path)))
     return sets
 
@@ -153,7 +156,7 @@ def _dataset(folder: Path) -> config.Dataset:
 def _add_checkpoints(folder: Path, add, examples: Path) -> list[Path]:
     """Two runs of one step, as `initialize` and `finetune` leave them."""
     recipe, cell = (
-        config.Training(**RECIPE, checkpoints=[4]).recipe(),
+        Recipe(**config.Training(**RECIPE, checkpoints=[4]).recipe()),
         folder / "checkpoints" / "tiny" / "toy",
     )
     ends = []
@@ -162,8 +165,8 @@ def _add_checkpoints(folder: Path, add, examples: Path) -> list[Path]:
         sha256 = classifiers.initialize(folder / "models" / "tiny", ["no", "yes"], 0, seed, start)
         record = {"model": "tiny", "dataset": "toy", "seed": seed, "step": 0, "sha256": sha256}
         hf_folders.write_record(start / "checkpoint.json", record)
-        cache = training.Cache(folder / "state" / f"seed{seed}", frozenset(), 1.0)
-        training.finetune(
+        cache = Cache(folder / "state" / f"seed{seed}", frozenset(), 1.0)
+        finetune(
             start=start, examples=examples, recipe=recipe, seed=seed, previous=0, step=4, numerics=tiny.cpu(),
             cache=cache, out=end,
         )  # fmt: skip
@@ -217,8 +220,10 @@ def _add_measured(folder: Path, add, ends: list[Path], files: dict[str, Path]) -
         part = "" if name == "metrics" else f".{name}"
         path = folder / "connectivity" / "tiny" / f"toy{part}.parquet"
         stored.write_frame(path, frame)
-        if name != "basins":
-            inputs[name] = [str(path)]
+        if name == "basins":
+            add(f"connectivity, {name}", path, stored.read_frame)
+            continue
+        inputs[name] = [str(path)]
         add(f"connectivity, {name}", path, lambda path, name=name: connectivity._collected(name, path, {}))
     csv_files = {name: str(folder / f"{name}.csv") for name in outputs.TIDY}
     connectivity.collect("damaging", {"tiny": 0}, inputs, csv_files)
@@ -245,11 +250,12 @@ def _add_caches(folder: Path, kinds: dict[str, Kind]) -> None:
     opened = journal.Journal(place)
     kinds["journal, read after"] = Kind(path, lambda: known(True))
     kinds["journal, opened before"] = Kind(path, lambda: known(False))
-    states = folder / "states"
-    saved = state.save(states, "a" * 64, 3, {"weights/x": tiny.torch.arange(50.0)})
+    run = folder / "states"
+    weights = {"weights/x": tiny.torch.arange(50.0)}
+    saved = states.save(run, "a" * 64, 3, weights, states.Platforms(("cpu",), ("2.9",)))
 
     def newest() -> Any:
-        found = state.newest(states, "a" * 64, 5)
+        found = states.newest(run, "a" * 64, 5)
         if found is None:
             raise LookupError("trained again")
         return found[1].read_bytes()

@@ -18,11 +18,15 @@ from isthmus.measuring.interpolation import interpolate
 from isthmus.measuring.rows import Row
 from isthmus.models import classifiers, hf_folders, origins, tokenizing, weight_files
 from isthmus.statistics import connectivity
-from isthmus.training import training
+from isthmus.training.finetuning import finetune
+from isthmus.training.saving import Cache
+from isthmus.training.schedule import Recipe, run_seeds
 
 from tests.unit import families, tiny
 
-RECIPE = Training(steps=4, warmup_steps=1, learning_rate=3e-3, batch_size=8, token_budget=200).recipe()
+RECIPE = Recipe(
+    **Training(steps=4, warmup_steps=1, learning_rate=3e-3, batch_size=8, token_budget=200).recipe()
+)
 
 
 @pytest.fixture(scope="module", params=families.SIZES)
@@ -33,11 +37,11 @@ def run(request, tmp_path_factory):
     write_tokens(model, folder / "train.safetensors", seed=1)
     for seed in (1, 2):
         start = folder / f"seed{seed}" / "step0"
-        head = training.run_seeds(seed, ["head"])["head"]
+        head = run_seeds(seed, ["head"])["head"]
         sha256 = classifiers.initialize(model, tiny.LABELS, 0, head, start)
         record = {"model": request.param, "dataset": "toy", "seed": seed, "step": 0, "sha256": sha256}
         stored.write_json(start / "checkpoint.json", record)
-        training.finetune(
+        finetune(
             start=start,
             examples=folder / "train.safetensors",
             recipe=RECIPE,
@@ -45,7 +49,7 @@ def run(request, tmp_path_factory):
             previous=0,
             step=4,
             numerics=tiny.cpu(),
-            cache=training.Cache(folder / f"state{seed}", frozenset(), 10.0),
+            cache=Cache(folder / f"state{seed}", frozenset(), 10.0),
             out=folder / f"seed{seed}" / "step4",
         )
     return request.param, folder

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 from isthmus import metrics
 from isthmus.bootstrap import percentile_interval
-from isthmus.measuring import evaluation, paths
+from isthmus.measuring import paths
 from isthmus.space import sampling
 from isthmus.statistics import connectivity
+from isthmus.tasks.scores import classification_scores
 
 from tests.unit import tiny
 
@@ -355,7 +356,7 @@ def test_evaluations_have_a_row_a_checkpoint_and_set(collected):
         "test",
     ]
     assert float(row["loss"]) == np.mean(np.arange(4, 8) / 3)
-    expected = evaluation.scores(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), 2)
+    expected = classification_scores(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), 2)
     for name, value in expected.items():
         assert float(row[name]) == value
 

@@ -304,10 +304,11 @@ def test_knowing_a_checkpoint_opens_no_transformers(checkpoint):
 import sys
 from pathlib import Path
 from isthmus.caches import identity
-from isthmus.measuring import evaluation, interpolation
 from isthmus.models import architectures
 identity.key(architectures.anchor(Path({str(checkpoint)!r})))
-assert "transformers" not in sys.modules
+assert not {{"transformers", "torch"}} & set(sys.modules), "heavy"
+from isthmus.measuring import evaluation, interpolation
+assert "transformers" not in sys.modules, "heavy"
 """
     environment = {"PYTHONPATH": str(ROOT / "workflow"), "PATH": ""}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from isthmus.experiment import tensor_header
+from isthmus import tensor_header
 from safetensors.numpy import save_file
 
 

@@ -27,9 +27,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
-from isthmus import hashing
+from isthmus import hashing, tensor_header
 from isthmus.errors import Damaged
-from isthmus.experiment import tensor_header
 
 SEAL = "sha256_of_rest"
 SUMS = "SHA256SUMS"

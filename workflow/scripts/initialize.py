@@ -5,13 +5,13 @@ with logged(snakemake.log[0]):
 
     from isthmus import stored
     from isthmus.models import architectures, classifiers, hf_folders
-    from isthmus.training import training
+    from isthmus.training.schedule import run_seeds
 
     model, dataset, seed = (snakemake.wildcards[key] for key in ("model", "dataset", "seed"))
     out = Path(snakemake.output.weights).parent
     labels = stored.read_json(Path(snakemake.input.summary))["labels"]
     vary = ["head"] if snakemake.params.head else []
-    head = training.run_seeds(int(seed), vary)["head"]
+    head = run_seeds(int(seed), vary)["head"]
     source = Path(snakemake.input.weights).parent
     hf_folders.check_whole(source)
     sha256 = classifiers.initialize(source, labels, snakemake.params.model_seed, head, out)

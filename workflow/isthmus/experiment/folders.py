@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from isthmus import tensor_header
 from isthmus.errors import ConfigError
-from isthmus.experiment import config, tensor_header
+from isthmus.experiment import config
 
 LAYOUT = "a model folder in Hugging Face's layout"
 # What Transformers makes a tokenizer of, besides the weights and the configuration.

@@ -9,7 +9,8 @@ import errno
 import glob
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from isthmus.errors import DiskFull, LockLost, UserError
@@ -33,6 +34,21 @@ def number(error: BaseException) -> int | None:
 def is_full_disk(error: BaseException) -> bool:
     """True where there was no room for a file, or a quota allowed no more."""
     return isinstance(error, DiskFull) or number(error) in FULL
+
+
+@contextmanager
+def naming_full_disk(consequence: str) -> Iterator[None]:
+    """Turn the failures of a full disk, or of a quota, into one clear message.
+
+    Raises:
+        DiskFull: with `consequence`, which says what could not be written and what to do.
+    """
+    try:
+        yield
+    except Exception as error:
+        if number(error) not in FULL:
+            raise
+        raise DiskFull(f"the disk is full, or a quota is: {consequence}") from error
 
 
 def is_lack_of_memory(error: BaseException) -> bool:

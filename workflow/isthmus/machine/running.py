@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
+from isthmus.experiment.layout import results
 from isthmus.machine.processes import Owner
 
 LOCK = re.compile(r"\d+\.(?:input|output)\.lock")
@@ -48,7 +49,7 @@ def clear(folder: Path, experiment: str) -> str | None:
         file.unlink(missing_ok=True)
     who = ", ".join(f"process {owner.pid}" for owner, _ in owners) or "which left no word of itself"
     return (
-        f"the Snakemake that made results/{experiment} ({who}) was ended from outside. Its lock is removed, "
+        f"the Snakemake that made {results(experiment)} ({who}) was ended from outside. Its lock is removed, "
         "and the work goes on from what is saved."
     )
 
@@ -73,7 +74,7 @@ def _locks(locks: Path, experiment: str) -> list[Path]:
     for path in sorted(locks.glob("*.lock")):
         with suppress(OSError):  # unlocked while we look
             lines = path.read_text().splitlines() if LOCK.fullmatch(path.name) else []
-            if any(line.startswith(f"results/{experiment}/") for line in lines):
+            if any(line.startswith(f"{results(experiment)}/") for line in lines):
                 found.append(path)
     return found
 
@@ -83,12 +84,12 @@ def _refusal(owners: list[tuple[Owner, float]], folder: Path, experiment: str) -
     for owner, written in owners:
         if owner.is_here() and not owner.is_dead():
             return (
-                f"results/{experiment} is being made: by Snakemake, process {owner.pid} on this host. Wait "
+                f"{results(experiment)} is being made: by Snakemake, process {owner.pid} on this host. Wait "
                 f"until it ends, or end it: kill {owner.pid}"
             )
         if not owner.is_here() and not (owner.host == socket.gethostname() and written < _boot()):
             return (
-                f"results/{experiment} is being made: by Snakemake, process {owner.pid} on the host "
+                f"{results(experiment)} is being made: by Snakemake, process {owner.pid} on the host "
                 f"{owner.host}. Wait until it ends, or end it there. Where it runs no longer, type: "
                 "snakemake --unlock --configfile FILE, with the experiment's file"
             )
@@ -96,7 +97,7 @@ def _refusal(owners: list[tuple[Owner, float]], folder: Path, experiment: str) -
     if numbers:
         here = " ".join(map(str, numbers))
         return (
-            f"results/{experiment} is locked, and Snakemake runs in this folder: process {here}. Wait until "
+            f"{results(experiment)} is locked, and Snakemake runs in this folder: process {here}. Wait until "
             f"it ends, or end it: kill {here}"
         )
     return None

@@ -6,6 +6,7 @@ import torch
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics, autocast
+from isthmus.tasks import classification
 
 
 class Examples:
@@ -23,8 +24,7 @@ class Examples:
             return torch.from_numpy(np.array(array)).to(numerics.device)
 
         self.numerics = numerics
-        groups = np.asarray(examples.groups)
-        self.classes = [place(np.flatnonzero(groups == label)) for label in range(groups.max() + 1)]
+        self.classes = classification.classes_by_label(examples.groups, numerics.device)
         order = tokens.batches(examples.lengths, budget)
         self.batches = [
             {name: place(array) for name, array in tokens.collate(examples, index, pad).items()}
@@ -43,24 +43,7 @@ class Examples:
         with torch.inference_mode():
             with autocast(self.numerics):
                 logits = torch.cat([model(**inputs).logits for inputs in self.batches])
-            record = classification_record(logits[self.position], self.classes, self.labels)
-            return {name: tensor.cpu().numpy() for name, tensor in record.items()}
-
-
-def classification_record(
-    logits: torch.Tensor, classes: list[torch.Tensor], labels: torch.Tensor
-) -> dict[str, torch.Tensor]:
-    """The loss and the prediction of each example.
-
-    Args:
-        logits: of the model's classes, shape (n, classes).
-        classes: for each label, the classes that count as it.
-        labels: int64, shape (n,).
-
-    Returns:
-        `losses`, float64, in nats, and `predictions`, int64, both of shape (n,).
-    """
-    of_classes = logits.double().log_softmax(-1)
-    scores = torch.stack([of_classes[:, group].logsumexp(-1) for group in classes], dim=1)
-    losses = -scores.gather(1, labels[:, None])[:, 0]
-    return {"losses": losses, "predictions": scores.argmax(-1)}
+            losses, predictions = classification.losses_and_predictions(
+                logits[self.position], self.labels, self.classes
+            )
+            return {"losses": losses.cpu().numpy(), "predictions": predictions.cpu().numpy()}

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from isthmus import stored
-from isthmus.caches import state
+from isthmus.caches import attempts
 from isthmus.caches.journal import mixture
 from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.paths import MeasuredPath
@@ -42,7 +42,7 @@ def interpolate(
         check_same_architecture(end, row.end)
     points, pair_rows = [], []
     folder = row.journal / f"seed{row.end.seed}"
-    with state.measuring(folder, row.numerics.device), ThreadPoolExecutor(1) as thread:
+    with attempts.measuring(folder, row.numerics.device), ThreadPoolExecutor(1) as thread:
         load = _one_ahead(row, others, thread)
         for position, other in enumerate(others):
             path = MeasuredPath(row, other, lambda position=position: load(position))

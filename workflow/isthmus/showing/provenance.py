@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from isthmus import stored
-from isthmus.caches import state
+from isthmus.caches import attempts
 from isthmus.experiment import layout
 
 
@@ -50,7 +50,7 @@ def read(experiment, results: Path) -> dict:
                 for run, record in ends.items()
                 for part in (record, record.get("trunk", {}))
             ),
-            "measuring": _spent([("all", {"spent": state.spent_measuring(results / layout.JOURNALS)})]),
+            "measuring": _spent([("all", {"spent": attempts.spent_measuring(results / layout.JOURNALS)})]),
             "jobs": sum(1 for _ in (results / layout.BENCHMARKS).rglob("*.tsv")),
         },
     }

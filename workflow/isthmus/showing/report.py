@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import nan
 
-from isthmus.experiment import outputs
+from isthmus.experiment import layout, outputs
 from isthmus.showing.formatting import NO_SKILL, interval, no_skill, number
 from isthmus.showing.paper_tables import METRICS
 from isthmus.statistics import tidy
@@ -248,7 +248,7 @@ def summary(experiment, metrics, deltas, evaluations) -> str:
         scores = [number(cell.accuracy, 3) + ("" if cell.skilled else " !"), number(cell.majority, 3)]
         rows.append([cell.dataset, cell.model, *scores, start, f"{cell.end} (step {cell.to_step})", change])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    folder = f"results/{experiment.experiment}"
+    folder = layout.results(experiment.experiment)
     lines = [
         f"{experiment.experiment}: convexity gap (CG) between seeds, test loss in nats; "
         f"{values_in_words(found)}",

@@ -13,8 +13,8 @@ import pandas as pd
 from isthmus import metrics, stored
 from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout
-from isthmus.measuring import evaluation
 from isthmus.space import sampling
+from isthmus.tasks.scores import classification_scores
 
 QUANTITIES = ("loss", "error")
 # A nested value costs thousands of look-ups, so its interval comes from the first replicates only.
@@ -214,7 +214,7 @@ def evaluation_rows(path: Path, breakdown: pd.DataFrame | None = None) -> list[d
         frame = pd.concat([frame.astype({"set": str}), parts])
     rows = []
     for name, part in frame.groupby("set", sort=False, observed=True):
-        scores = evaluation.scores(
+        scores = classification_scores(
             part["prediction"].to_numpy(), part["label"].to_numpy(), int(part["classes"].iloc[0])
         )
         majority = scores.pop("majority")

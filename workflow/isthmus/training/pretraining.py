@@ -1,35 +1,58 @@
 """Masked-language-model pre-training of a small BERT on the toy language, by the same exact training."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+import torch
+from safetensors.torch import save
+from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
+from tokenizers.models import WordLevel
+from torch import nn
+from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
 
 from isthmus import hashing
-from isthmus.caches import identity, state
-from isthmus.caches.identity import Anchor, Run, Task
-from isthmus.data import tokens, toy
-from isthmus.data.rows import Rows
-from isthmus.data.tokens import Tokens
+from isthmus.caches import attempts, identity, states
+from isthmus.caches.identity import Anchor, Task
 from isthmus.experiment.config import POSITIONS
 from isthmus.machine.numerics import Numerics
 from isthmus.models import configurations, fitting, hf_folders, weight_files
 from isthmus.models.architectures import Architecture
-from isthmus.training import training
-from isthmus.training.training import Micro
+from isthmus.tasks import masked_lm
+from isthmus.tasks.masked_lm import MaskedLM
+from isthmus.training.publishing import publish
+from isthmus.training.run import Run, segment
+from isthmus.training.saving import Cache
+from isthmus.training.schedule import Recipe
+from isthmus.training.step import Objective
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MAX_LENGTH = POSITIONS
-IGNORED = -100  # the target of a token that is not to be predicted
+# Wider than BERT's 0.02, which suits far more layers and width: a body this small would hardly learn.
+INITIALIZER_RANGE = 0.05
 
 
-def toy_tokenizer():
+@dataclass(frozen=True)
+class Pretraining:
+    """What is pre-trained on what.
+
+    Attributes:
+        layers, width, heads: of the small BERT.
+        rows: sentence pairs of the corpus.
+        seed: of the body, the corpus, masks, order and dropout.
+        masked: the part of the tokens that is to be named.
+    """
+
+    layers: int
+    width: int
+    heads: int
+    rows: int
+    seed: int
+    masked: float
+
+
+def toy_tokenizer() -> PreTrainedTokenizerFast:
     """A word-level tokenizer of the toy language, joining texts as BERT does."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    words = [*SPECIAL, *toy.vocabulary()]
-    inner = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    words = masked_lm.vocabulary()
+    inner = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     inner.normalizer = normalizers.Lowercase()
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     inner.post_processor = processors.TemplateProcessing(
@@ -49,148 +72,85 @@ def toy_tokenizer():
     )
 
 
-def architecture(settings: dict[str, Any], attention: str):
+def architecture(width: int, layers: int, heads: int, attention: str) -> BertConfig:
     """The configuration of the small BERT."""
-    from transformers import BertConfig
-
     return BertConfig(
-        vocab_size=len(SPECIAL) + len(toy.vocabulary()),
-        hidden_size=settings["width"],
-        num_hidden_layers=settings["layers"],
-        num_attention_heads=settings["heads"],
-        intermediate_size=4 * settings["width"],
+        vocab_size=len(masked_lm.vocabulary()),
+        hidden_size=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
         max_position_embeddings=MAX_LENGTH,
         attn_implementation=attention,
     )
 
 
-class MaskedLanguageModelling:
-    """Mean cross-entropy of a batch's masked tokens.
-
-    Of the chosen tokens 80 % become `[MASK]`, 10 % a random word and 10 % stay (Devlin et al., 2019); which,
-    is a function of (seed, step).
-    """
-
-    def __init__(
-        self, examples: Tokens, recipe: dict[str, Any], masked: float, seeds: dict[str, int], device: str
-    ):
-        self.examples, self.masked, self.seeds, self.device = examples, masked, seeds, device
-        self.batch_size, self.budget = recipe["batch_size"], recipe["token_budget"]
-
-    def _index(self, t: int) -> np.ndarray:
-        return training.batch_at(t, self.batch_size, len(self.examples), self.seeds["order"])
-
-    def ids(self, t: int) -> list[int]:
-        return self._index(t).tolist()
-
-    def _masked(self, ids: np.ndarray, t: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """The ids that the model sees and those that it must name."""
-        draw = np.random.Generator(np.random.Philox(key=[self.seeds["mask"], hashing.seed(t, number)]))
-        chosen = (draw.random(ids.shape) < self.masked) & (ids >= len(SPECIAL))
-        kind = draw.random(ids.shape)
-        random = draw.integers(len(SPECIAL), len(SPECIAL) + len(toy.vocabulary()), ids.shape)
-        seen = np.where(chosen & (kind < 0.8), SPECIAL.index("[MASK]"), ids)
-        seen = np.where(chosen & (kind >= 0.9), random, seen)
-        return seen, np.where(chosen, ids, IGNORED)
-
-    def micro_batches(self, t: int) -> list[Micro]:
-        index = self._index(t)
-        lengths = self.examples.lengths[index]
-        batch = []
-        for number, cut in enumerate(tokens.batches(lengths, self.budget)):
-            inputs = tokens.collate(self.examples, index[cut], SPECIAL.index("[PAD]"))
-            inputs["input_ids"], targets = self._masked(inputs["input_ids"], t, number)
-            batch.append((inputs, targets, int(lengths[cut].sum())))
-        self.predicted = max(1, sum(int((targets != IGNORED).sum()) for _, targets, _ in batch))
-        return [
-            Micro(
-                training.on_device(inputs, self.device),
-                training.on_device({"targets": targets}, self.device)["targets"],
-                count,
-            )
-            for inputs, targets, count in batch
-        ]
-
-    def loss(self, model, micro: Micro) -> Any:
-        from torch.nn.functional import cross_entropy
-
-        logits = model(**micro.inputs).logits.float()
-        share = cross_entropy(
-            logits.flatten(0, 1), micro.targets.flatten(), reduction="sum", ignore_index=IGNORED
-        )
-        return share / self.predicted
-
-
-def _corpus(settings: dict[str, Any], tokenizer) -> Tokens:
-    """The sentence pairs to pre-train on, without labels."""
-    pairs = toy.corpus(settings["rows"], settings["seed"])
-    none = np.zeros(len(pairs), np.int64)
-    rows = Rows(np.arange(len(pairs)), [a for a, _ in pairs], [b for _, b in pairs], none)
-    return tokens.tokenize(tokenizer, rows, [0], MAX_LENGTH)
-
-
-def _drawn(model) -> Anchor:
+def _drawn(model: nn.Module) -> Anchor:
     """A fresh model by content: what draws it (a seed, its spread, a library's version) may change."""
-    from safetensors.torch import save
-
     weights = {name: tensor.cpu().contiguous() for name, tensor in weight_files.distinct(model).items()}
     architecture = Architecture.of(configurations.stated_config(model.config))
     return Anchor(hashing.of_bytes(save(weights)), identity.key(architecture))
 
 
+def _run(settings: Pretraining, recipe: Recipe, tokenizer, numerics: Numerics) -> Run:
+    """The training whose checkpoints are the rungs."""
+    seeds = {
+        name: hashing.seed(name, "pretraining", settings.seed)
+        for name in ("body", "order", "mask", "dropout")
+    }
+    examples = masked_lm.corpus(settings.rows, settings.seed, tokenizer, MAX_LENGTH)
+    config = architecture(settings.width, settings.layers, settings.heads, numerics.attention)
+    config.initializer_range = INITIALIZER_RANGE
+    config.hidden_dropout_prob = recipe.dropout
+    config.attention_probs_dropout_prob = recipe.attention_dropout
+
+    def open_model() -> BertForMaskedLM:
+        torch.manual_seed(seeds["body"])
+        return BertForMaskedLM(config).to(numerics.device)
+
+    counted = identity.counted_recipe(asdict(recipe))
+    task = MaskedLM(settings.masked, seeds["mask"], numerics.device)
+    return Run(
+        identity.Run(
+            _drawn(open_model()),
+            Task("masked_lm", settings.masked),
+            examples.digest,
+            counted,
+            seeds,
+            numerics,
+        ),
+        Objective(task, examples, recipe, seeds),
+        open_model,
+    )
+
+
 def pretrain(
-    *,
-    settings: dict[str, Any],
-    recipe: dict[str, Any],
-    step: int,
-    numerics: Numerics,
-    cache: training.Cache,
-    out: Path,
+    *, settings: Pretraining, recipe: Recipe, step: int, numerics: Numerics, cache: Cache, out: Path
 ) -> None:
     """One job: bring a pre-training to `step` and publish that rung as a model folder.
 
     Args:
-        settings: `layers, width, heads, rows, seed, masked` of the config's pre-training.
-        recipe: its `Training.recipe()`.
+        settings: model and corpus.
+        recipe: how it is trained.
         step: updates of this rung; 0 is the body as drawn.
         numerics: how to compute.
         cache: where states are kept.
         out: the model's folder.
+
+    Raises:
+        As `segment`.
     """
-    import torch
-
     tokenizer = toy_tokenizer()
-    seeds = {
-        name: hashing.seed(name, "pretraining", settings["seed"])
-        for name in ("body", "order", "mask", "dropout")
-    }
-    examples = _corpus(settings, tokenizer)
-    config = architecture(settings, numerics.attention)
-    # Wider than BERT's 0.02, which suits far more layers and width: a body this small would hardly start to
-    # learn.
-    config.initializer_range = 0.05
-    config.hidden_dropout_prob, config.attention_probs_dropout_prob = (
-        recipe["dropout"],
-        recipe["attention_dropout"],
-    )
-
-    def open_model():
-        from transformers import BertForMaskedLM
-
-        torch.manual_seed(seeds["body"])
-        return BertForMaskedLM(config).to(numerics.device)
-
-    start, task = _drawn(open_model()), Task("masked_lm", settings["masked"])
-    counted = identity.counted_recipe(recipe)
-    key = identity.key(Run(start, task, examples.digest, counted, seeds, numerics))
+    run = _run(settings, recipe, tokenizer, numerics)
     out.mkdir(parents=True, exist_ok=True)
     if step == 0:
-        weight_files.save(weight_files.distinct(open_model()), out / hf_folders.WEIGHTS)
+        weight_files.save(weight_files.distinct(run.open_model()), out / hf_folders.WEIGHTS)
+        platforms = states.Platforms().and_then(numerics)
     else:
-        task = MaskedLanguageModelling(examples, recipe, settings["masked"], seeds, numerics.device)
-        with training.segment(open_model, task, recipe, seeds["dropout"], step, key, cache, numerics) as path:
-            training.publish(path, recipe, 0, step, out)
-    published = architecture(settings, "eager")
+        with segment(run, step, cache) as state:
+            publish(state, recipe, 0, step, out)
+            platforms = states.platforms(state)
+    published = architecture(settings.width, settings.layers, settings.heads, "eager")
     published.architectures = ["BertForMaskedLM"]
     published.save_pretrained(out)
     tokenizer.save_pretrained(out)
@@ -201,6 +161,7 @@ def pretrain(
             "pretraining_steps": step,
             "drawn": fitting.check_body(str(out), fitting.examine(str(out), out)),
             "sha256": hashing.of_file(out / hf_folders.WEIGHTS),
-            "spent": state.spent(cache.folder, key),
-        },
+            "spent": attempts.spent(cache.folder, run.key),
+        }
+        | asdict(platforms),
     )

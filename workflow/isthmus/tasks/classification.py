@@ -1,0 +1,100 @@
+"""Classification: the cross-entropy of an example's label, where several classes may count as one label."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from isthmus.data import tokens
+from isthmus.data.tokens import Tokens
+from isthmus.machine.numerics import Numerics
+from isthmus.models import classifiers
+from isthmus.tasks.record import Record
+from isthmus.tasks.task import MicroBatch, on_device
+
+
+@dataclass(frozen=True)
+class Classification:
+    """A sequence classifier on labelled examples.
+
+    Attributes:
+        pad: the model's padding token.
+        numerics: where and how to compute.
+    """
+
+    pad: int
+    numerics: Numerics
+
+    def open(self, folder: Path, dropout: float = 0.0, attention_dropout: float = 0.0) -> nn.Module:
+        """A checkpoint on the device, in evaluation mode; errors as of `classifiers.open_classifier`."""
+        model = classifiers.open_classifier(
+            folder,
+            attention=self.numerics.attention,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+        )
+        return model.to(self.numerics.device)
+
+    def micro_batches(self, examples: Tokens, index: np.ndarray, budget: int, step: int) -> list[MicroBatch]:
+        lengths = examples.lengths[index]
+        return [
+            MicroBatch(
+                {
+                    name: on_device(array, self.numerics.device)
+                    for name, array in tokens.collate(examples, index[cut], self.pad).items()
+                },
+                on_device(examples.labels[index[cut]], self.numerics.device),
+                int(lengths[cut].sum()),
+                len(index),
+            )
+            for cut in tokens.batches(lengths, budget)
+        ]
+
+    def loss(self, model: nn.Module, batch: MicroBatch) -> Tensor:
+        logits = model(**batch.inputs).logits.float()
+        return cross_entropy(logits, batch.targets, reduction="sum") / batch.predictions
+
+
+def classes_by_label(groups: np.ndarray, device: str) -> list[Tensor]:
+    """For each label the classes that count as it.
+
+    Args:
+        groups: for each class its label, shape (classes,); `Tokens.groups`.
+        device: where the logits will be.
+
+    Returns:
+        int64 tensors, one a label.
+    """
+    groups = np.asarray(groups)
+    return [on_device(np.flatnonzero(groups == label), device) for label in range(groups.max() + 1)]
+
+
+def losses_and_predictions(logits: Tensor, labels: Tensor, classes: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """The cross-entropy of each example's label, and the most probable label.
+
+    A label's probability is the sum over the classes that count as it.
+
+    Args:
+        logits: shape (n, classes).
+        labels: int64, shape (n,).
+        classes: from `classes_by_label`.
+
+    Returns:
+        Losses in nats, float64, and label ids, int64; each of shape (n,), on the device.
+    """
+    log_probabilities = logits.double().log_softmax(-1)
+    scores = torch.stack([log_probabilities[:, own].logsumexp(-1) for own in classes], dim=1)
+    return -scores.gather(1, labels[:, None])[:, 0], scores.argmax(-1)
+
+
+def record(losses: np.ndarray, predictions: np.ndarray, labels: np.ndarray) -> Record:
+    """What was measured of each example as a record; each counts for one prediction.
+
+    Args:
+        losses: in nats, float64, shape (n,).
+        predictions, labels: label ids, shape (n,).
+    """
+    return Record(losses, (predictions != labels).astype(np.int64), np.ones(len(labels), np.int64))
