@@ -30,7 +30,7 @@ from isthmus.measuring.engine import LiveModel
 from isthmus.measuring.examples import Examples
 from isthmus.models import classifiers, hf_folders, tokenizing
 from isthmus.space import sampling
-from isthmus.space.anchors import MappedWeights
+from isthmus.space.anchors import mapped
 from isthmus.space.geometries import Line
 
 KEYS = ["model", "dataset", "step", "seed_a", "seed_b"]
@@ -56,7 +56,7 @@ class Measured:
     def mover(self, how: numerics.Numerics) -> Callable[[float], Any]:
         """Gives the model at an alpha."""
         live = LiveModel(classifiers.open_classifier(self.ends[0], attention=how.attention))
-        weights = {end: MappedWeights(end / hf_folders.WEIGHTS) for end in self.ends}
+        weights = {end: mapped(end / hf_folders.WEIGHTS) for end in self.ends}
         line = Line(*self.ends)
         return lambda alpha: live.move(line.at(alpha), weights)
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from isthmus.errors import MismatchedEnds
 from isthmus.models import weight_files
-from isthmus.space.anchors import MappedWeights, check_same_space, combine
+from isthmus.space.anchors import check_same_space, combine, mapped
 
 # Unevenly long, so that vectorised loops have a rest.
 SIZES = st.integers(1, 70)
@@ -55,24 +55,21 @@ def test_any_others_are_the_weighted_sum(n, coefficients):
 def test_sources_are_left_alone(tmp_path):
     sources = tensors(50, 3)
     weight_files.save({str(i): x for i, x in enumerate(sources)}, tmp_path / "file")
-    before, mapped = (tmp_path / "file").read_bytes(), MappedWeights(tmp_path / "file")
+    before, views = (tmp_path / "file").read_bytes(), mapped(tmp_path / "file")
     for coefficients in ((1, 0, 0), (0.5, 0.5, 0), (0.2, 0.3, 0.5)):
-        combine(coefficients, [mapped[str(i)] for i in range(3)], torch.empty(50))
+        combine(coefficients, [views[str(i)] for i in range(3)], torch.empty(50))
     assert (tmp_path / "file").read_bytes() == before
-    assert all(torch.equal(mapped[str(i)], x) for i, x in enumerate(sources))
+    assert all(torch.equal(views[str(i)], x) for i, x in enumerate(sources))
 
 
 def test_mapped_weights_are_those_of_the_file(tmp_path):
     state = {"b": torch.randn(3, 4), "a": torch.arange(5), "c": torch.randn(2).half()}
     weight_files.save(state, tmp_path / "file")
-    mapped = MappedWeights(tmp_path / "file")
-    assert set(mapped) == set(state)
-    assert len(mapped) == 3
-    for name, tensor in mapped.items():
+    views = mapped(tmp_path / "file")
+    assert set(views) == set(state)
+    for name, tensor in views.items():
         assert torch.equal(tensor, state[name])
         assert tensor.dtype == state[name].dtype
-    with pytest.raises(KeyError):
-        mapped["d"]
 
 
 def test_mapped_weights_take_no_memory_of_their_own(tmp_path):
@@ -82,9 +79,9 @@ def test_mapped_weights_take_no_memory_of_their_own(tmp_path):
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line.split()[1] for line in lines if line.startswith("RssAnon"))) * 1024
 
-    out, mapped = torch.zeros(2**22), MappedWeights(tmp_path / "file")
+    out, views = torch.zeros(2**22), mapped(tmp_path / "file")
     before = anonymous()
-    tensor = mapped["big"]
+    tensor = views["big"]
     combine((0.5, 0.5), (tensor, tensor), out)
     assert float(out.sum()) == 2**22
     assert np.all(out[:10].numpy() == 1)

@@ -202,7 +202,7 @@ def test_other_precisions_measure_whole_paths_in_them(shared, precision):
 def test_what_the_journal_knows_needs_no_weights(shared, monkeypatch):
     cell, measured = shared
     monkeypatch.setattr(classifiers, "open_classifier", lambda *_, **__: pytest.fail("a model was opened"))
-    monkeypatch.setattr(anchors, "MappedWeights", lambda *_: pytest.fail("weights were read"))
+    monkeypatch.setattr(anchors, "mapped", lambda *_: pytest.fail("weights were read"))
     monkeypatch.setattr(hf_folders, "check_weights", lambda *_: pytest.fail("weights were read"))
     again = cell.interpolate(out="again")
     assert again.count == 0

@@ -17,7 +17,7 @@ from isthmus.measuring.ends import End
 from isthmus.measuring.engine import Engine
 from isthmus.measuring.evaluation import measurement
 from isthmus.models import hf_folders
-from isthmus.space.anchors import MappedWeights, Weights, hold
+from isthmus.space.anchors import Weights, hold, mapped
 from isthmus.space.points import Point
 
 
@@ -83,7 +83,7 @@ class Row:
         if start.folder not in self.starts_checked:
             hf_folders.check_weights(start.folder, start.sha256)
             self.starts_checked.add(start.folder)
-        return MappedWeights(start.folder / hf_folders.WEIGHTS)
+        return mapped(start.folder / hf_folders.WEIGHTS)
 
     def key(self, name: str, point: Point, resampling: Resampling | None = None) -> str:
         """The journal's key of a point on a set."""

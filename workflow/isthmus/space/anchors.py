@@ -5,11 +5,11 @@ The live model has memory of its own: mapped tensors stand at any address, and t
 depend on alignment. Those of a combination, element by element, do not.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file
 
 from isthmus.errors import MismatchedEnds
 from isthmus.machine.numerics import Numerics
@@ -17,23 +17,9 @@ from isthmus.machine.numerics import Numerics
 Weights = Mapping[str, torch.Tensor]
 
 
-class MappedWeights(Mapping):
-    """The tensors of a safetensors file by name; each is a view of the mapped file: not to be changed."""
-
-    def __init__(self, path: Path):
-        self._file = safe_open(path, framework="pt")
-        self._names = list(self._file.keys())
-
-    def __getitem__(self, name: str) -> torch.Tensor:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._file.get_tensor(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+def mapped(path: Path) -> Weights:
+    """The tensors of a safetensors file by name, as views of the mapped file: not to be changed."""
+    return load_file(path)
 
 
 def hold(path: Path, numerics: Numerics) -> Weights:
@@ -42,20 +28,20 @@ def hold(path: Path, numerics: Numerics) -> Weights:
     `device`: all of them in the GPU's memory. `host`: in pinned memory, from which each tensor is sent to the
     GPU when it is combined, so that the GPU holds one model.
     """
-    mapped = MappedWeights(path)
+    weights = mapped(path)
     if numerics.device == "cpu":
-        return mapped
-    return in_host(mapped) if numerics.anchors == "host" else on_device(mapped, numerics.device)
+        return weights
+    return in_host(weights) if numerics.anchors == "host" else on_device(weights, numerics.device)
 
 
-def in_host(mapped: Weights) -> Weights:
+def in_host(weights: Weights) -> Weights:
     """Copies in pinned memory, which a GPU reads by itself."""
-    return {name: tensor.pin_memory() for name, tensor in mapped.items()}
+    return {name: tensor.pin_memory() for name, tensor in weights.items()}
 
 
-def on_device(mapped: Weights, device: str) -> Weights:
+def on_device(weights: Weights, device: str) -> Weights:
     """Copies in a device's memory."""
-    return {name: tensor.to(device, copy=True) for name, tensor in mapped.items()}
+    return {name: tensor.to(device, copy=True) for name, tensor in weights.items()}
 
 
 def combine(coefficients: Sequence[float], tensors: Sequence[torch.Tensor], out: torch.Tensor) -> None:

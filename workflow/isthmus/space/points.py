@@ -25,6 +25,8 @@ class Point:
 
     def of(self, tensor: str) -> tuple[float, ...]:
         """The coefficients of a tensor, by its name."""
+        if len(self.coefficients) == 1:
+            return self.coefficients[0][1]
         named = dict(self.coefficients)
         return next(named[group] for group in reversed(groups_of(tensor)) if group in named)
 
