@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from isthmus.errors import ConfigError
 
 # Raised by hand when the same weights and examples would give other bits.
@@ -51,6 +49,9 @@ def setup(settings: dict[str, Any]) -> Numerics:
     """
     # cuBLAS reads this when it starts; without it deterministic algorithms refuse to run.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # What a checkpoint or a measurement is, is known without PyTorch, whose import takes seconds.
+    import torch
+
     if settings["device"] == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "device: found `cuda`, but this machine has no usable GPU; allowed: `auto` or `cpu`"
@@ -89,4 +90,6 @@ def _processor() -> str:
 
 def autocast(numerics: Numerics):
     """The context in which a model computes: bfloat16 is autocast over float32 weights."""
+    import torch  # as in `setup`
+
     return torch.autocast(numerics.device, torch.bfloat16, enabled=numerics.precision == "bfloat16")

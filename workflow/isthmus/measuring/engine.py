@@ -14,6 +14,7 @@ from isthmus.measuring.examples import Examples
 from isthmus.models import hf_folders, weight_files
 from isthmus.space.anchors import Weights, combine
 from isthmus.space.points import Point, at
+from isthmus.tasks.classification import Classification
 
 
 class LiveModel:
@@ -76,11 +77,8 @@ class Engine:
     @cached_property
     def live(self) -> LiveModel:
         """The model; it opens at the anchor."""
-        # Transformers takes seconds to import, and what the journal knows needs no model.
-        from isthmus.models import classifiers
-
-        model = classifiers.open_classifier(self.folder, attention=self.numerics.attention)
-        return LiveModel(model.to(self.numerics.device), at(self.anchor))
+        task = Classification(hf_folders.pad_token(self.folder), self.numerics)
+        return LiveModel(task.open(self.folder), at(self.anchor))
 
     def measure(self, name: str, point: Point, weights: Mapping[Anchor, Weights]) -> dict[str, np.ndarray]:
         """The record (see `Examples.measure`) of a set at a point; `weights` are those of its anchors."""

@@ -11,7 +11,6 @@ from torch.nn.functional import cross_entropy
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics
-from isthmus.models import classifiers
 from isthmus.tasks.record import Record
 from isthmus.tasks.task import MicroBatch, on_device
 
@@ -30,6 +29,9 @@ class Classification:
 
     def open(self, folder: Path, dropout: float = 0.0, attention_dropout: float = 0.0) -> nn.Module:
         """A checkpoint on the device, in evaluation mode; errors as of `classifiers.open_classifier`."""
+        # Transformers takes seconds to import, and what the journal knows needs no model.
+        from isthmus.models import classifiers
+
         model = classifiers.open_classifier(
             folder,
             attention=self.numerics.attention,
