@@ -60,8 +60,9 @@ def house() -> str:
     lines += ["```", "", "| folder | what it knows |", "| --- | --- |"]
     for folder in folders():
         lines.append(f"| **`{folder.name}/`** | {first_sentence(folder / '__init__.py')} |")
-        modules = sorted(path for path in folder.glob("*.py") if path.stem != "__init__")
-        lines += [f"| `{module.stem}` | {first_sentence(module)} |" for module in modules]
+        for module in sorted(path for path in folder.rglob("*.py") if path.stem != "__init__"):
+            name = module.relative_to(folder).with_suffix("").as_posix()
+            lines.append(f"| `{name}` | {first_sentence(module)} |")
     lines.append("| **beside them** | What every folder may use, and the two doors of the command line. |")
     beside = sorted(path for path in LIBRARY.glob("*.py") if path.stem != "__init__")
     lines += [f"| `{module.stem}` | {first_sentence(module)} |" for module in beside]

@@ -18,23 +18,26 @@ def functions(path: Path) -> list[ast.FunctionDef]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
-def inner_imports(path: Path) -> list[tuple[int, bool]]:
-    """The lines of imports inside functions, and whether a comment beside or above them says why."""
+def inner_imports(path: Path) -> dict[int, bool]:
+    """The lines of imports inside functions, and whether a comment, beside them or above, says why."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    found = {
+    found: dict[int, bool] = {}
+    for line in sorted(
         node.lineno
         for function in functions(path)
         for node in ast.walk(function)
         if isinstance(node, ast.Import | ast.ImportFrom)
-    }
-    return [(n, "#" in lines[n - 1] or lines[n - 2].lstrip().startswith("#")) for n in sorted(found)]
+    ):
+        above = lines[line - 2].lstrip().startswith("#")
+        found[line] = "#" in lines[line - 1] or above or found.get(line - 1, False)
+    return found
 
 
 def test_few_imports_stand_inside_functions_and_each_says_why():
     found = {
         f"{path.relative_to(LIBRARY)}:{line}": reason
         for path in LIBRARY.rglob("*.py")
-        for line, reason in inner_imports(path)
+        for line, reason in inner_imports(path).items()
     }
     assert [place for place, reason in found.items() if not reason] == []
     assert len(found) <= 10, found

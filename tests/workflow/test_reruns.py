@@ -28,7 +28,7 @@ TINY = {"pretraining": "small", "pretraining_steps": 10}
 SHIFTED = {"source": {"kind": "toy", "task": "paraphrase", "rows": 40, "seed": 1, "shifted": True}}
 ENTAILMENT = {"source": {"kind": "toy", "task": "entailment", "rows": 100}}
 # Where code trains and measures.
-FOLDERS = ("caches", "data", "machine", "measuring", "models", "space", "training")
+FOLDERS = ("caches", "data", "machine", "measuring", "models", "space", "tasks", "training")
 
 
 def cells(seeds=(1, 2), steps=STEPS, model="tiny", dataset="toy"):

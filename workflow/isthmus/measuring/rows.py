@@ -19,6 +19,7 @@ from isthmus.measuring.evaluation import measurement
 from isthmus.models import hf_folders
 from isthmus.space.anchors import Weights, hold, mapped
 from isthmus.space.points import Point
+from isthmus.tasks import classification
 
 
 class Row:
@@ -100,12 +101,12 @@ class Row:
         return [self.records, *self.checkpoints.values()]
 
     def summary(self, name: str, record: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Mean loss, error rate and their replicates, from one record of each example."""
-        wrong = (record["predictions"] != self.sets[name].labels).astype(np.float64)
-        loss, error = self.bootstraps[name].replicate_means(np.stack([record["losses"], wrong]))
+        """Mean loss, error rate and their replicates, from what was measured of each example."""
+        units = classification.record(record["losses"], record["predictions"], self.sets[name].labels)
+        loss, error = self.bootstraps[name].replicate_means(np.stack([units.losses, units.errors]))
         return {
-            "loss": np.array(record["losses"].mean()),
-            "error": np.array(wrong.mean()),
+            "loss": np.array(units.loss),
+            "error": np.array(units.error),
             "loss_replicates": loss,
             "error_replicates": error,
         }
