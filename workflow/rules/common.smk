@@ -92,8 +92,8 @@ def adopted(wildcards):
     return MODELS[wildcards.model].runs()[int(wildcards.seed)][int(wildcards.step)]
 
 
-def passing(path):
-    """Weights that go once nothing needs them where the config keeps the last ones only."""
+def kept(path):
+    """Weights that stay, or go once nothing needs them where the config keeps the last ones only."""
     return temp(path) if EXPERIMENT.keep == "last" else path
 
 

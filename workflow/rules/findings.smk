@@ -19,7 +19,7 @@ rule basins:
     params:
         seeds=lambda w: cell(w).seeds,
         step=lambda w: cell(w).steps[-1],
-        how=EXPERIMENT.basins.model_dump(),
+        clustering=EXPERIMENT.basins.model_dump(),
         code=hashing.of_code("statistics.basins"),
     script:
         "../scripts/basins.py"

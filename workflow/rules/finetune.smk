@@ -41,7 +41,7 @@ rule finetune:
         tokens=results(layout.partly(layout.TOKENS, set="train")),
     output:
         config=results(layout.CONFIG),
-        weights=passing(results(layout.WEIGHTS)),
+        weights=kept(results(layout.WEIGHTS)),
         history=results(layout.HISTORY),
         summary=results(layout.RECORD),
     log:

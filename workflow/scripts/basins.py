@@ -10,6 +10,6 @@ with logged(snakemake.log[0]):
         [Path(path) for path in snakemake.input.rows],
         snakemake.params.seeds,
         snakemake.params.step,
-        **snakemake.params.how,
+        **snakemake.params.clustering,
     )
     stored.write_frame(Path(snakemake.output[0]), frame)

@@ -131,9 +131,11 @@ class Experiment(Settings):
         rungs = {name: rungs for name, given in raw["ladders"].items() if (rungs := _rungs(name, given))}
         models = raw.get("models") or {}
         if isinstance(models, dict):
-            made = {rung: settings for part in rungs.values() for rung, settings in part.items()}
-            own = {rung: models[rung] for rung in made if isinstance(models.get(rung), dict)}
-            raw = raw | {"models": models | {rung: made[rung] | own.get(rung, {}) for rung in made}}
+            pretrained = {rung: settings for part in rungs.values() for rung, settings in part.items()}
+            own = {rung: models[rung] for rung in pretrained if isinstance(models.get(rung), dict)}
+            raw = raw | {
+                "models": models | {rung: pretrained[rung] | own.get(rung, {}) for rung in pretrained}
+            }
         if isinstance(cells := raw.get("cells"), list):
             raw = raw | {"cells": [named for cell in cells for named in _rung_cells(cell, rungs)]}
         return raw

@@ -184,8 +184,8 @@ def header(key: str, path: Path) -> dict[str, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise ConfigError(none) from error
     if size != whole:
-        what = "is truncated" if size < whole else "has bytes that belong to no tensor"
-        raise ConfigError(f"{key}: {path} {what}: found {size} bytes; allowed: {whole}, as its header says")
+        damage = "is truncated" if size < whole else "has bytes that belong to no tensor"
+        raise ConfigError(f"{key}: {path} {damage}: found {size} bytes; allowed: {whole}, as its header says")
     return found
 
 

@@ -1,1 +1,4 @@
-"""Where it runs: devices, numbers and processes of a machine."""
+"""Where it runs: devices, numbers and processes of a machine.
+
+`numerics.setup` prepares PyTorch, `devices.claimed` takes GPUs, `failures` tells which failures come again.
+"""
