@@ -115,7 +115,9 @@ def pause_before(module, name: str, seconds: float) -> None:
 
     def paused(*args, **kwargs):
         time.sleep(seconds)
-        return original(*args, **kwargs)
+        result = original(*args, **kwargs)
+        print(f"{name} done", flush=True)
+        return result
 
     setattr(module, name, paused)
 
@@ -316,8 +318,7 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_leaves_the_earlier_state_whole(made, start, tmp_path, small_disk):
     one = start(slow=("update",), saving_share=1e-9)
-    one.wait_for("from step 0")
-    time.sleep(0.5)
+    one.wait_for("update done")
     one.send(signal.SIGTERM)
     earlier = next((tmp_path / "state").glob("step*"))
     step = int(earlier.name[4:12])
@@ -338,8 +339,7 @@ def test_a_full_disk_leaves_the_earlier_state_whole(made, start, tmp_path, small
 
 def test_a_quota_leaves_the_earlier_state_whole(made, start, tmp_path):
     one = start(slow=("update",), saving_share=1e-9)
-    one.wait_for("from step 0")
-    time.sleep(0.5)
+    one.wait_for("update done")
     one.send(signal.SIGTERM)
     (earlier,) = (tmp_path / "state").glob("step*")
     full = start(file_size=earlier.stat().st_size // 2)

@@ -10,6 +10,8 @@ from isthmus import errors
 from isthmus.caches import attempts, heartbeat
 from isthmus.caches.attempts import Attempt
 
+from tests.unit import tiny
+
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
@@ -49,7 +51,7 @@ def test_what_measuring_took_adds_up_over_processes_and_folders(tmp_path):
     nothing = {"attempts": 0, "seconds": {}, "cpu_seconds": 0}
     assert attempts.spent_measuring(tmp_path) == nothing
     for folder, device in (("step1/seed1", "cpu"), ("step1/seed1", "cuda"), ("step2/seed1", "cpu")):
-        with attempts.measuring(tmp_path / folder, device):
+        with attempts.measuring(tmp_path / folder, replace(tiny.cpu(), device=device), lambda: 1):
             sum(range(100_000))
     (tmp_path / "step1/seed1/attempts/crashed.json").touch()
     spent = attempts.spent_measuring(tmp_path)
@@ -62,7 +64,7 @@ def test_a_measuring_process_that_dies_leaves_its_time(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeat, "HEARTBEAT", 0.01)
     pid = os.fork()
     if pid == 0:
-        with attempts.measuring(tmp_path, "cpu"):
+        with attempts.measuring(tmp_path, tiny.cpu(), lambda: 1):
             while attempts.spent_measuring(tmp_path)["cpu_seconds"] == 0:
                 pass
             os._exit(1)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from isthmus import metrics
 from isthmus.bootstrap import percentile_interval
-from isthmus.measuring import paths
+from isthmus.measuring import interpolation
 from isthmus.space import sampling
 from isthmus.statistics import connectivity
 from isthmus.tasks.scores import classification_scores
@@ -52,7 +52,7 @@ def write_row(folder, step, b, others, replicates=50, sets=("train", "test")):
             for i, alpha in enumerate(ALPHAS)
         ]
     path = folder / f"step{step}" / f"seed{b}.parquet"
-    paths._write(rows, path)
+    interpolation.write_rows(rows, path)
     pairs = [
         {
             "model": "m",
@@ -65,7 +65,7 @@ def write_row(folder, step, b, others, replicates=50, sets=("train", "test")):
         }
         for a in others
     ]
-    paths._write(pairs, path.with_suffix(".pairs.parquet"))
+    interpolation.write_rows(pairs, path.with_suffix(".pairs.parquet"))
     return path
 
 

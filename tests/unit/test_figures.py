@@ -1,7 +1,6 @@
 """The figures that are promised are written, for two seeds and for 24, and the same bytes each time."""
 
 import pandas as pd
-import pytest
 from isthmus.experiment import outputs
 from isthmus.showing import drawing, figures, heatmaps
 
@@ -82,8 +81,3 @@ def test_forks_of_one_origin_make_a_figure(tmp_path):
 def test_a_model_keeps_its_colour():
     colours = [drawing.look(drawing.MODEL_COLOURS, index) for index in range(10)]
     assert len({(look["color"], look["linestyle"]) for look in colours}) == 10
-
-
-@pytest.mark.parametrize("name", ["training", "cg-over-finetuning", "curves-entailment-tiny-0"])
-def test_every_figure_has_a_text_alternative(name):
-    assert len(figures.captions(experiment())[name]) > 80

@@ -121,6 +121,20 @@ def test_one_place_has_one_form_and_one_key():
     assert len({identity.key(place) for place in places}) == len(set(places)) == len(places)
 
 
+def test_the_order_of_groups_and_groups_that_say_nothing_new_change_no_key():
+    half, rest = (0.5, 0.5), (1.0, 0.0)
+    one = point((A, B), rest, {"head": half, "block 0": half})
+    assert one == point((A, B), rest, {"block 0": half, "head": half})
+    assert one == point(
+        (A, B), rest, {"block 1": rest, "block 0": half, "block 0 attention": half, "head": half}
+    )
+    inside = point(
+        (A, B), rest, {"block 0": half, "block 0 attention": rest}
+    )  # not as the block, but as the whole
+    assert inside.of("bert.encoder.layer.0.attention.self.query.weight") == rest
+    assert inside.of("bert.encoder.layer.0.output.dense.weight") == half
+
+
 @given(SHARE, SHARE)
 def test_another_alpha_is_another_key(one, other):
     assume(one != other)

@@ -33,7 +33,7 @@ HOW = Numerics("cpu", "float32", "eager", 1, True)
 RUN = Run(
     A, Task("classification"), "d" * 64, {"steps": 10}, {"order": 1, "dropout": 2}, HOW, Fork(4, "f" * 64)
 )
-ONE = Measurement(Layers(A, B, ("head",)).at(0.25), "classification", "d" * 64, 512, HOW)
+ONE = Measurement(Layers(A, B, ("head",)).at(0.25), Task("classification"), "d" * 64, 512, HOW)
 MEASURED = replace(ONE, resampling=Resampling(100, 0))
 APART = Distances(A, B, (A, B), HOW)
 ALL = [A, HOW, RUN, RUN.task, RUN.fork, MEASURED.point, MEASURED.resampling, ONE, MEASURED, APART]

@@ -1,7 +1,6 @@
 """What an experiment shows, by name, as its settings alone say."""
 
 from isthmus.experiment import outputs
-from isthmus.showing import figures
 
 from tests.unit.synthetic import experiment
 
@@ -29,10 +28,6 @@ def test_generalisation_is_shown_from_six_runs_on():
     cell = {"cells": [["tiny_600", "entailment"]]}
     assert "generalisation-entailment" not in names(experiment(seeds=range(5), **cell))
     assert "generalisation-entailment" in names(experiment(seeds=range(6), **cell))
-
-
-def test_each_figure_has_a_caption():
-    assert list(figures.captions(experiment())) == names(experiment())
 
 
 def test_tables_are_those_of_data_sets_with_a_cell():

@@ -16,7 +16,7 @@ from isthmus.caches.identity import Resampling
 from isthmus.data import labelled, tokens
 from isthmus.data.rows import Rows
 from isthmus.errors import ConfigError, MismatchedEnds
-from isthmus.experiment import config, data_files, folders, wording
+from isthmus.experiment import config, data_files, folders, parameters, wording
 from isthmus.experiment.labels import check_names
 from isthmus.machine import numerics
 from isthmus.measuring.ends import End, check_same_architecture
@@ -208,8 +208,7 @@ def _examples(
 
 def default_numerics() -> dict[str, Any]:
     """The numerics of an experiment that sets none."""
-    keys = ("device", "precision", "attention", "threads", "deterministic")
-    return {key: config.Experiment.model_fields[key].default for key in keys}
+    return {name: config.Experiment.model_fields[name].default for name in parameters.NUMERICS}
 
 
 def _check_template(template: str | None, columns: config.Columns) -> None:

@@ -4,7 +4,7 @@ JSON, Parquet and safetensors files carry the checksum themselves, under the key
 file with 64 zeros in its place. So other programs open them as ever, equal content gives equal bytes, and
 nothing is left out (the checksums of Parquet's pages cover neither its schema nor its statistics). CSV files
 are listed in `SHA256SUMS` beside them, which `sha256sum -c` reads too. Weights, configurations and tokenizers
-are in Hugging Face's layout, and their hashes stand in the record of their folder (see `models`).
+are in Hugging Face's layout, and their hashes stand in the record of their folder (see `models.hf_folders`).
 
 A file without a checksum, of an earlier version or saved by another program, is read as it is: making data,
 tokens and checkpoints anew only for that could mean to train again.

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from isthmus import stored
 from isthmus.caches.heartbeat import beating
 from isthmus.errors import Damaged, GivenUp
+from isthmus.machine.numerics import Numerics
 
 
 @dataclass
@@ -77,11 +78,15 @@ def spent(folder: Path, identity: str) -> dict[str, Any]:
 
 def spent_measuring(journal: Path) -> dict[str, Any]:
     """What all measuring into the folders of a journal took, as `spent` has it."""
+    return _sum(_measuring(journal))
+
+
+def _measuring(journal: Path) -> list[dict[str, Any]]:
     records = []
-    for path in journal.rglob("attempts/*.json"):
+    for path in sorted(journal.rglob("attempts/*.json")):
         with suppress(Damaged):  # a crash of the machine, or somebody clears up
             records.append(stored.read_json(path))
-    return _sum(records)
+    return records
 
 
 def _sum(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -104,31 +109,48 @@ def recorded(folder: Path, attempt: Attempt) -> Iterator[Attempt]:
 
 @dataclass
 class Measuring:
-    """What one process that measures takes."""
+    """What one process that measures takes, on what, and how many measurements it has made."""
 
     device: str
+    hardware: str
+    torch: str
+    measurements: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
 
 @contextmanager
-def measuring(folder: Path, device: str) -> Iterator[None]:
-    """Keep a record of the time that the block takes, beside what it measures.
+def measuring(folder: Path, numerics: Numerics, measurements: Callable[[], int]) -> Iterator[None]:
+    """Keep a record of what the block takes, beside what it measures.
 
     Args:
         folder: a folder of the journal.
-        device: on which is measured.
+        numerics: on what is measured.
+        measurements: how many were made so far; the others were known.
     """
-    with _noted(folder / "attempts" / f"{uuid.uuid4().hex}.json", Measuring(device)):
+    record = Measuring(numerics.device, numerics.hardware, numerics.torch)
+
+    def count() -> None:
+        record.measurements = measurements()
+
+    with _noted(folder / "attempts" / f"{uuid.uuid4().hex}.json", record, count):
         yield
 
 
+def measured_on(folder: Path) -> list[dict[str, Any]]:
+    """The records of the processes that made measurements under a folder of the journal."""
+    return [record for record in _measuring(folder) if record.get("measurements")]
+
+
 @contextmanager
-def _noted(path: Path, record: Attempt | Measuring) -> Iterator[None]:
+def _noted(
+    path: Path, record: Attempt | Measuring, update: Callable[[], None] = lambda: None
+) -> Iterator[None]:
     """Write a record and the time spent so far, again and again, so that a killed process leaves it too."""
     began, computed = time.monotonic(), time.process_time()
 
     def write() -> None:
+        update()
         record.seconds = time.monotonic() - began
         record.cpu_seconds = time.process_time() - computed
         with suppress(OSError):  # a full disk must not end a run that can still compute

@@ -14,7 +14,7 @@ from isthmus import hashing
 from isthmus.machine.numerics import NOT_COUNTED, Numerics
 
 # Of a recipe, what another field of `Run` says.
-SAID_ELSEWHERE = {"vary": "the seeds themselves are there", "fork_at": "the fork is there"}
+OTHER_FIELDS = {"vary": "the seeds themselves are there", "fork_at": "the fork is there"}
 
 
 # ---------------------------------------------------------------------------------------------------- the key
@@ -100,7 +100,7 @@ class Run:
 
 def counted_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe without the settings that other fields of a `Run` say."""
-    return {name: value for name, value in recipe.items() if name not in SAID_ELSEWHERE}
+    return {name: value for name, value in recipe.items() if name not in OTHER_FIELDS}
 
 
 # -------------------------------------------------------------------------------------------------- measuring
@@ -120,7 +120,7 @@ class Measurement:
 
     Attributes:
         point: where in weight space, a `space.points.Point` (which caches, being below it, do not import).
-        task: the name of what is asked there.
+        task: what is asked there.
         examples: `Tokens.digest`.
         token_budget: tokens a batch.
         numerics: how it is computed.
@@ -128,7 +128,7 @@ class Measurement:
     """
 
     point: Any
-    task: str
+    task: Task
     examples: str
     token_budget: int
     numerics: Numerics

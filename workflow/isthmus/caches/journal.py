@@ -114,13 +114,16 @@ def mixture(journals: Iterable[Journal]) -> str | None:
 def _origin(payload: bytes) -> Origin:
     """What a record's metadata say of its origin."""
     header = json.loads(payload[8 : 8 + int.from_bytes(payload[:8], "little")])
-    return Origin(**json.loads(header.get("__metadata__", {}).get("origin", "{}")))
+    origin = json.loads(header.get("__metadata__", {}).get("origin", "{}"))
+    return Origin(**{name: origin[name] for name in Origin._fields if name in origin})
 
 
 @functools.cache  # one line for all files of a step, however many journals look at them
 def _tell_earlier(folder: Path) -> None:
     print(
-        f"{folder}: measurements of an earlier version are not used; their files may be deleted", flush=True
+        f"{folder}: measurements of an earlier version are not used (the *.journal files that begin with "
+        f"{EARLIER.decode()!r})",
+        flush=True,
     )
 
 

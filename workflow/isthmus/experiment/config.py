@@ -218,13 +218,13 @@ class Experiment(Settings):
             pairs = {"all": runs * (runs - 1) // 2, "first": runs}
             checkpoints += runs * steps
             paths += steps * (pairs[self.pairs] if isinstance(self.pairs, str) else len(self.pairs))
-        for what, count, most in (
+        for name, count, most in (
             ("checkpoints", checkpoints, MOST_RUNS_AND_STEPS),
             ("paths between them", paths, MOST_PATHS),
         ):
             if count > most:
                 raise ValueError(
-                    f"seeds, training, cells: found {count:,} {what} (runs x steps x cells); "
+                    f"seeds, training, cells: found {count:,} {name} (runs x steps x cells); "
                     f"allowed: {most:,} at most. Take fewer seeds or steps, or `pairs: first`"
                 )
 

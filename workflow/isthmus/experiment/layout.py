@@ -56,8 +56,10 @@ STATES = "state/{model}/{dataset}/seed{seed}"
 TRUNK_STATES = "state/{model}/{dataset}/trunk"
 PRETRAINING_STATES = "state/_pretraining/{pretraining}"  # no model's name begins with an underscore
 JOURNALS = "journal"
-STEP_JOURNAL = "journal/{model}/{dataset}/step{step}"
-JOURNAL = f"{STEP_JOURNAL}/seed{{seed}}"
+CELL_JOURNAL = "journal/{model}/{dataset}"
+STEP_JOURNAL = f"{CELL_JOURNAL}/step{{step}}"
+RUN_JOURNAL = "seed{seed}"  # under that of a step
+JOURNAL = f"{STEP_JOURNAL}/{RUN_JOURNAL}"
 
 # What the log and the benchmark of a rule's jobs are called.
 JOB = {

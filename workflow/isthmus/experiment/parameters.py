@@ -11,6 +11,7 @@ from isthmus.experiment import layout, outputs
 from isthmus.experiment.cells import Cell
 from isthmus.experiment.config import Columns, Experiment
 
+NUMERICS = ("device", "precision", "attention", "threads", "deterministic")
 # Settings that no result follows from.
 FREE = {"resources", "keep", "keep_states", "plan", "anchors"}
 
@@ -35,8 +36,7 @@ def head_seeded(cell: Cell) -> bool:
 
 def numerics(experiment: Experiment) -> dict[str, Any]:
     """Everything that changes bits besides weights and examples."""
-    names = ("device", "precision", "attention", "threads", "deterministic")
-    return {name: getattr(experiment, name) for name in names}
+    return {name: getattr(experiment, name) for name in NUMERICS}
 
 
 def evaluation(experiment: Experiment) -> dict[str, Any]:
@@ -65,7 +65,8 @@ def findings(experiment: Experiment, cells: dict[tuple[str, str], Cell]) -> dict
 def shown(experiment: Experiment) -> dict[str, Any]:
     """The settings that figures and report show, of which `Experiment(**shown)` is made again.
 
-    What nobody set stays open: settings ask whether something was set.
+    What nobody set stays open: settings ask whether something was set. So to write a default out makes
+    figures and report again, and nothing else.
     """
     return experiment.model_dump(exclude=FREE, exclude_unset=True)
 

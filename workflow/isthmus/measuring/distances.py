@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
+from isthmus.errors import MismatchedEnds
 from isthmus.space.anchors import Weights
 
 DISTANCES = ("distance", "distance_a", "distance_b", "cosine")
@@ -32,6 +33,11 @@ def distances(a: Weights, b: Weights, starts: Iterable[Start], device: str = "cp
     for name, start_a, start_b in starts:
         if not a[name].is_floating_point():
             continue
+        if any(start is not None and start.shape != a[name].shape for start in (start_a, start_b)):
+            raise MismatchedEnds(
+                f"{name}: found another shape at a run's start, {tuple(a[name].shape)} at its end; "
+                "allowed: the same in both"
+            )
         one = start_a is not None and (start_a is start_b or torch.equal(start_a, start_b))
         for end_a, end_b, *origins in _chunks((a[name], b[name], start_a, start_b), device):
             u, v = (

@@ -1,4 +1,4 @@
-"""Evaluations: what a measurement is, the job that measures one checkpoint, and the scores of predictions."""
+"""Evaluations: what a measurement of a classifier is, and the job that measures one checkpoint."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from isthmus import stored
 from isthmus.caches import attempts, identity
-from isthmus.caches.identity import Measurement, Resampling
+from isthmus.caches.identity import CLASSIFICATION, Measurement, Resampling
 from isthmus.caches.journal import Journal, Origin, mixture
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
@@ -25,7 +25,7 @@ def measurement(
     resampling: Resampling | None = None,
 ) -> Measurement:
     """What is measured where a classifier meets a set of examples; its key is the journal's."""
-    return Measurement(point, "classification", examples.digest, budget, numerics, resampling)
+    return Measurement(point, CLASSIFICATION, examples.digest, budget, numerics, resampling)
 
 
 def read_sets(files: dict[str, Path], train_examples: int | None, seed: int) -> dict[str, Tokens]:
@@ -62,7 +62,7 @@ def evaluate(
     records = Journal(journal, "checkpoint", Origin(numerics.hardware, numerics.torch))
     engine = Engine(checkpoint, anchor, sets, budget, numerics)
     parts = []
-    with attempts.measuring(journal, numerics.device):
+    with attempts.measuring(journal, numerics, lambda: engine.measured):
         for name, examples in sets.items():
             key = identity.key(measurement(at(anchor), examples, budget, numerics))
             record = records.get(key)

@@ -41,8 +41,8 @@ def interpolate(
     for end in [*others, *([row.start] if row.start else [])]:  # before anything is measured
         check_same_architecture(end, row.end)
     points, pair_rows = [], []
-    folder = row.journal / f"seed{row.end.seed}"
-    with attempts.measuring(folder, row.numerics.device), ThreadPoolExecutor(1) as thread:
+    noted = attempts.measuring(row.records.folder, row.numerics, lambda: row.engine.measured)
+    with noted, ThreadPoolExecutor(1) as thread:
         load = _one_ahead(row, others, thread)
         for position, other in enumerate(others):
             path = MeasuredPath(row, other, lambda position=position: load(position))
@@ -58,8 +58,8 @@ def interpolate(
     print(f"{row.engine.measured} measurements made, the others were in the journal", flush=True)
     if mixed := mixture(row.journals()):
         print(mixed, flush=True)
-    _write(points, out)
-    _write(pair_rows, pairs)
+    write_rows(points, out)
+    write_rows(pair_rows, pairs)
 
 
 def _one_ahead(row: Row, ends: list[End], thread: ThreadPoolExecutor) -> Callable[[int], Weights]:
@@ -77,7 +77,8 @@ def _one_ahead(row: Row, ends: list[End], thread: ThreadPoolExecutor) -> Callabl
     return load
 
 
-def _write(rows: list[dict[str, Any]], path: Path) -> None:
+def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
+    """Write rows as a Parquet file with a column a key; replicates are lists of float32."""
     def column(name: str):
         values = [row[name] for row in rows]
         if name.endswith("_replicates"):

@@ -75,6 +75,7 @@ class MeasuredPath:
         if values is None:
             a, b = self.weights[self.line.a], self.weights[self.line.b]
             found = distances(a, b, row.bodies_at_start(start), row.numerics.device)
+            row.check_unchanged()
             values = row.records.put(key, found)
         result = {name: float(values[name]) for name in DISTANCES}
         for name in row.sets:
@@ -97,4 +98,6 @@ class MeasuredPath:
         return records.get(key) or records.put(key, self._measure(name, point))
 
     def _measure(self, name: str, point: Point) -> Record:
-        return self.row.engine.measure(name, point, self.weights)
+        record = self.row.engine.measure(name, point, self.weights)
+        self.row.check_unchanged()
+        return record

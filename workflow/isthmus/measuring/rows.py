@@ -1,5 +1,6 @@
 """A row: one run and the runs before it, at one step of one cell, and what all its paths share."""
 
+import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,8 @@ from isthmus.caches import identity
 from isthmus.caches.identity import Resampling
 from isthmus.caches.journal import Journal, Origin
 from isthmus.data.tokens import Tokens
+from isthmus.errors import Damaged
+from isthmus.experiment import layout
 from isthmus.machine.numerics import Numerics
 from isthmus.measuring.distances import Start
 from isthmus.measuring.ends import End
@@ -44,13 +47,14 @@ class Row:
         self.resampling, self.journal = resampling, journal
         self.engine = Engine(end.folder, end.anchor, sets, budget, numerics)
         self.origin = Origin(numerics.hardware, numerics.torch)
-        self.records = Journal(journal / f"seed{end.seed}", kind="path", origin=self.origin)
+        self.records = Journal(self._folder(end), kind="path", origin=self.origin)
         self.checkpoints: dict[int, Journal] = {}
         self.bootstraps = {
             name: Bootstrap(len(examples), resampling.replicates, resampling.seed)
             for name, examples in sets.items()
         }
         self.starts_checked: set[Path] = set()
+        self._read: dict[Path, os.stat_result] = {}
 
     @cached_property
     def weights(self) -> Weights:
@@ -58,8 +62,23 @@ class Row:
 
     def load(self, end: End) -> Weights:
         """An end's weights, checked against the hash under which they are measured."""
+        path = end.folder / hf_folders.WEIGHTS
+        self._read[path] = path.stat()
         hf_folders.check_weights(end.folder, end.sha256)
-        return hold(end.folder / hf_folders.WEIGHTS, self.numerics)
+        return hold(path, self.numerics)
+
+    def check_unchanged(self) -> None:
+        """Raise where a file of weights was written over since it was read: what is mapped are its new bytes.
+
+        One that was replaced or deleted is read to the end as it was.
+        """
+        for path, before in self._read.items():
+            now = path.stat() if path.exists() else before
+            same = (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+            if now.st_ino == before.st_ino and not same:
+                raise Damaged(
+                    f"{path} was written over while it was measured; call again, or delete its folder"
+                )
 
     def bodies_at_start(self, other: End | None) -> Iterator[Start]:
         """Where the earlier end and this one began: the bodies' tensors by name; names alone where not known.
@@ -92,9 +111,12 @@ class Row:
 
     def checkpoint_journal(self, end: End) -> Journal:
         if end.seed not in self.checkpoints:
-            folder = self.journal / f"seed{end.seed}"
-            self.checkpoints[end.seed] = Journal(folder, kind="checkpoint", origin=self.origin)
+            journal = Journal(self._folder(end), kind="checkpoint", origin=self.origin)
+            self.checkpoints[end.seed] = journal
         return self.checkpoints[end.seed]
+
+    def _folder(self, end: End) -> Path:
+        return self.journal / layout.filled(layout.RUN_JOURNAL, seed=end.seed)
 
     def journals(self) -> list[Journal]:
         """All that were read or written so far."""

@@ -14,58 +14,6 @@ from isthmus.statistics import tidy
 from isthmus.statistics.pair_statistics import over_pairs
 
 
-def captions(experiment) -> dict[str, str]:
-    """What each figure shows, by its name; also its text alternative."""
-    return {figure.name: _caption(experiment, *figure) for figure in outputs.figures(experiment)}
-
-
-def _caption(experiment, kind: str, dataset: str | None, model: str | None) -> str:
-    if kind == "training":
-        model, seed = outputs.training_run(experiment)
-        return (
-            f"Training of {model}, seed {seed}, a line a data set: fine-tuning loss (thin: each "
-            "update; thick: smoothed), and loss, F1 (of class 1 with two classes, else the mean over "
-            "classes) and accuracy on the test part."
-        )
-    if kind == "cg-over-finetuning":
-        return (
-            "Convexity gap (test loss) against fine-tuning step, a line a model: mean over "
-            "pairs of seeds. Dark band: 95 % interval (over seeds from five seeds on, else over evaluation "
-            "examples); light band: range over pairs. Hollow marker: step 0, the baseline."
-        )
-    if kind == "cg-over-pretraining":
-        return (
-            "Convexity gap (test loss) against the amount of pre-training, a line a fine-tuning step: mean "
-            "over pairs of seeds. Bars: 95 % interval (over seeds from five seeds on, else over evaluation "
-            "examples)."
-        )
-    if kind == "cg-over-fork":
-        return (
-            "Convexity gap (test loss) at the last step against the step up to which all seeds are trained "
-            "as one: mean over pairs of seeds. Bars: 95 % interval (over seeds from five seeds on, else over "
-            "evaluation examples)."
-        )
-    if kind == "pairs":
-        return (
-            f"Convexity gap (test loss) between any two seeds at the last step on {dataset}, a panel a "
-            "model. Where basins could be looked for, seeds stand in their order, with a line between two."
-        )
-    if kind == "generalisation":
-        return (
-            f"Accuracy at the last step on {dataset} and its further sets against a run's mean convexity "
-            "gap (test loss) to the other runs; a marker a basin. Above each panel: Spearman's rank "
-            "correlation, with its p-value under permutations."
-        )
-    many = len(experiment.cell_pairs(model, dataset)) > path_figures.FEW
-    lines = (
-        "Thin: a pair of seeds; thick: the mean over pairs; black: the pair of median gap. " if many else ""
-    )
-    return (
-        f"Test loss along the paths between seeds of {model} on {dataset}, a panel a step. {lines}"
-        "Dashed: the chord of the convexity gap; vertical: the gap, where it is largest."
-    )
-
-
 def write(experiment, results: Path, folder: Path, histories: list[Path], rows: list[Path]) -> None:
     """Draw every figure of the experiment, as PNG and SVG, into `folder`.
 

@@ -31,9 +31,9 @@ def find(experiment: Experiment, results: Path) -> Found:
     """Look through the folder of an experiment; nothing in it is changed."""
     every = cells(experiment).values()
 
-    def there(rule: str, template: str = "", of=every) -> list[Path]:
+    def there(rule: str, template: str = "", among=every) -> list[Path]:
         """The files of a rule's jobs that are there."""
-        paths = [results / name for name in jobs.files(experiment, of, rule, template)]
+        paths = [results / name for name in jobs.files(experiment, among, rule, template)]
         return [path for path in paths if path.exists()]
 
     rows = there("interpolate")
@@ -42,7 +42,7 @@ def find(experiment: Experiment, results: Path) -> Found:
         reduced = [
             _reduce(cell, measured, experiment.paths.intervals, results, Path(folder))
             for cell in every
-            if (measured := there("interpolate", of=[cell]))
+            if (measured := there("interpolate", among=[cell]))
         ]
         inputs = {
             "metrics": [metrics for metrics, _, _ in reduced],
@@ -53,8 +53,7 @@ def find(experiment: Experiment, results: Path) -> Found:
         }
         csv_files = {name: f"{folder}/{name}.csv" for name in outputs.TIDY}
         given = {name: [str(f) for f in files] for name, files in inputs.items() if files}
-        breakdowns = [path for _, path in layout.found(results, layout.BREAKDOWN)]
-        connectivity.collect(experiment.experiment, amounts, given, csv_files, breakdowns)
+        connectivity.collect(experiment.experiment, amounts, given, csv_files, there("breakdown"))
         frames = {
             name: tidy.read(Path(csv_files[name])) if name in given else _empty(name) for name in inputs
         }

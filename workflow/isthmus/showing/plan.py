@@ -302,23 +302,23 @@ def disk(experiment: Experiment, sizes: Sizes, alphas: int, keep: str, keep_stat
     A checkpoint is the weights in float32; a state has Adam's two moments too, and stands twice while it is
     saved. On the way, `keep: last` may hold what `keep: all` does, where one seed runs ahead of the others.
     """
-    stays, passing, saving = 0.0, 0.0, 0.0
+    kept_bytes, temporary, saving = 0.0, 0.0, 0.0
     for model, dataset in experiment.cell_list():
         weights = 4.0 * sizes.shape(model).parameters
         seeds, steps = len(experiment.cell_runs(model, dataset)), experiment.cell_steps(model, dataset)
         if experiment.models[model].checkpoints is not None:  # nothing is trained, and all of them stay
-            stays += seeds * weights * len(steps)
+            kept_bytes += seeds * weights * len(steps)
         else:
             kept = len(steps) if keep == "all" else min(2, len(steps))
             states = len(steps) - 1 if keep_states == "all" else 1
-            stays += seeds * weights * (kept + 3 * states)
-            passing += seeds * weights * (len(steps) - kept)
+            kept_bytes += seeds * weights * (kept + 3 * states)
+            temporary += seeds * weights * (len(steps) - kept)
             saving = max(saving, 3 * weights)
         sets = 2 + len(experiment.datasets[dataset].sets)
         points = len(steps) * len(experiment.cell_pairs(model, dataset)) * alphas * sets
-        stays += 2 * points * REPLICATE_BYTES * experiment.evaluation.replicates  # journal and paths
-    stays += sum(4.0 * sizes.shape(model).parameters for model in dict(experiment.cell_list()))
-    return Disk(stays, stays + passing + gpus * saving)
+        kept_bytes += 2 * points * REPLICATE_BYTES * experiment.evaluation.replicates  # journal and paths
+    kept_bytes += sum(4.0 * sizes.shape(model).parameters for model in dict(experiment.cell_list()))
+    return Disk(kept_bytes, kept_bytes + temporary + gpus * saving)
 
 
 # ------------------------------------------------------------------------------------------------------ text

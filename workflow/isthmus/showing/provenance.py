@@ -41,7 +41,11 @@ def read(experiment, results: Path) -> dict:
         "hardware": {
             "computed on": sorted({device for record in last for device in _seconds(record)}) or "unknown",
             "page made on": f"{platform.platform(terse=True)}, {platform.machine()}, {os.cpu_count()} cores",
-            **({"mixed": mixtures} if (mixtures := mixed(runs)) else {}),
+            **(
+                {"mixed": mixtures}
+                if (mixtures := mixed(models, runs, _measured(experiment, results)))
+                else {}
+            ),
         },
         "time spent": {
             "pre-training": _spent((_pretraining(experiment, name), one) for name, one in models.items()),
@@ -58,39 +62,64 @@ def read(experiment, results: Path) -> dict:
 
 # What can change the bits of a training without being another training, by its key in a checkpoint's record.
 PLATFORM = {"hardware": "kinds of device", "torch": "versions of PyTorch"}
+PROMISE = "the same bits are promised on one of each only"
 
 
-def mixed(runs: dict[tuple[str, str, int], list[dict]]) -> dict[str, str]:
-    """A sentence for each cell whose runs, or any one of them, mix kinds of device or versions of PyTorch.
+def mixed(
+    models: dict[str, dict],
+    runs: dict[tuple[str, str, int], list[dict]],
+    measured: dict[tuple[str, str], list[dict]],
+) -> dict[str, str]:
+    """A sentence for each model and each cell that mixes kinds of device or versions of PyTorch.
 
     Args:
+        models: their records.
         runs: by (model, data set, seed) the records of a run's checkpoints; what one lacks is not known.
+        measured: by (model, data set) the records of the processes that measured.
 
     Returns:
-        By cell, such as `bert on sick`; those that mix nothing, as far as is known, are left out.
+        By model or by cell, such as `bert on sick`; those that mix nothing, as far as is known, are left out.
     """
     found = {}
-    for model, dataset in dict.fromkeys(run[:2] for run in runs):
-        clauses = []
-        for key, kinds in PLATFORM.items():
-            by_seed = {
-                seed: {value for record in records for value in record.get(key, [])} - {"unknown"}
-                for (*cell, seed), records in runs.items()
-                if cell == [model, dataset]
-            }
-            values = set().union(*by_seed.values())
-            if len(values) > 1:
-                seeds = [str(seed) for seed, own in by_seed.items() if len(own) > 1]
-                within = (
-                    f"within seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}"
-                    if seeds
-                    else "between seeds"
-                )
-                clauses.append(f"{kinds} ({', '.join(sorted(values))}; {within})")
-        if clauses:
-            found[f"{model} on {dataset}"] = (
-                f"trained on several {' and '.join(clauses)}: the same bits are promised on one of each only"
-            )
+    for name, record in models.items():
+        if several := _several({name: [record]}):
+            found[name] = f"pre-trained on {several}: {PROMISE}"
+    for model, dataset in dict.fromkeys([*(run[:2] for run in runs), *measured]):
+        by_seed = {seed: records for (*cell, seed), records in runs.items() if cell == [model, dataset]}
+        parts = {
+            "trained": _several({f"within seed {seed}": records for seed, records in by_seed.items()}),
+            "measured": _several({"": measured.get((model, dataset), [])}),
+        }
+        if said := ", ".join(f"{verb} on {several}" for verb, several in parts.items() if several):
+            found[f"{model} on {dataset}"] = f"{said}: {PROMISE}"
+    return found
+
+
+def _several(groups: dict[str, list[dict]]) -> str:
+    """The kinds and versions that groups of records mix, and whether within a group or between them."""
+    clauses = []
+    for key, kinds in PLATFORM.items():
+        values = {
+            name: {value for record in records for value in record.get(key, [])} - {"unknown"}
+            for name, records in groups.items()
+        }
+        every = sorted(set().union(*values.values()))
+        if len(every) > 1:
+            within = ", ".join(name for name, own in values.items() if len(own) > 1 and len(groups) > 1)
+            place = "" if len(groups) == 1 else f"; {within or 'between seeds'}"
+            clauses.append(f"several {kinds} ({', '.join(every)}{place})")
+    return " and ".join(clauses)
+
+
+def _measured(experiment, results: Path) -> dict[tuple[str, str], list[dict]]:
+    """By cell on what it was measured, in the form of a checkpoint's record."""
+    found = {}
+    for model, dataset in experiment.cell_list():
+        folder = results / layout.filled(layout.CELL_JOURNAL, model=model, dataset=dataset)
+        found[model, dataset] = [
+            {key: [record[key]] for key in PLATFORM if record.get(key)}
+            for record in attempts.measured_on(folder)
+        ]
     return found
 
 

@@ -18,6 +18,12 @@ def block(number: int, half: str | None = None) -> str:
     return f"block {number}" if half is None else f"block {number} {half}"
 
 
+def larger_groups(group: str) -> tuple[str, ...]:
+    """The groups that a named one is a part of, the whole first."""
+    words = group.split()
+    return (ALL, block(int(words[1]))) if words[0] == "block" and len(words) > 2 else (ALL,)
+
+
 @cache
 def groups_of(tensor: str) -> tuple[str, ...]:
     """All groups that a tensor of a Transformers model is in, by its name, from the whole to the smallest.

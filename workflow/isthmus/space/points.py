@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isclose
 
 from isthmus.caches.identity import Anchor
-from isthmus.space.groups import ALL, groups_of
+from isthmus.space.groups import ALL, groups_of, larger_groups
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Point:
         coefficients: pairs of a group's name (see `groups.groups_of`) and its coefficients, one an anchor;
             the first pair is that of `groups.ALL`.
 
-    Made by `point`, so that one place has one form, and one key.
+    Made by `point`, which gives a place one form, and so one key, in whatever order its groups are named.
     """
 
     anchors: tuple[Anchor, ...]
@@ -36,7 +36,7 @@ def point(
     coefficients: Sequence[float],
     groups: Mapping[str, Sequence[float]] | None = None,
 ) -> Point:
-    """A point in its one form: anchors without weight are left out, and so are groups that all move alike.
+    """A point in its one form: no anchor without weight, no group that moves as the larger one does.
 
     Args:
         anchors: the corners.
@@ -52,8 +52,11 @@ def point(
             raise ValueError(
                 f"{name}: found the coefficients {own}; allowed: {len(anchors)}, which add up to 1"
             )
-    if len(set(named.values())) == 1:
-        named = {ALL: named[ALL]}
+    # In the order of names, which puts a block before its halves.
+    for name in sorted(named.keys() - {ALL}):
+        own = named.pop(name)
+        if own != next(named[larger] for larger in reversed(larger_groups(name)) if larger in named):
+            named[name] = own
     used = [i for i in range(len(anchors)) if any(own[i] for own in named.values())]
     return Point(
         tuple(anchors[i] for i in used),

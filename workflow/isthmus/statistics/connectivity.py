@@ -205,7 +205,8 @@ def evaluation_rows(path: Path, breakdown: pd.DataFrame | None = None) -> list[d
 
     Args:
         path: from `evaluation.evaluate`.
-        breakdown: `set, id, part`, from `data.write_breakdown`: each part is a set `<set>/<part>` of its own.
+        breakdown: `set, id, part`, from `data.breakdowns.write`: each part is a set of its own,
+            `<set>/<part>`.
     """
     frame = stored.read_frame(path)
     if breakdown is not None:
@@ -238,7 +239,7 @@ def collect(
         pretraining_steps: of each model; None where not known.
         inputs: the Parquet files of all but `differences`, whose folders name the cell (and run and step).
         outputs: for each of the six names the CSV file. Every digit is written; what is empty stays empty.
-        breakdowns: from `data.write_breakdown`, in a folder of the data set's.
+        breakdowns: from `data.breakdowns.write`, in a folder of the data set's.
     """
     parts = _breakdowns(breakdowns)
     for name, files in inputs.items():

@@ -1,7 +1,6 @@
 """What a task does, whichever it is: it cuts batches into micro-batches and gives their loss.
 
-Fine-tuning, pre-training and measuring compute with the same tasks, so that what is minimised is what is
-measured.
+Fine-tuning and pre-training minimise their losses, and what is measured of units comes from the same modules.
 """
 
 from dataclasses import dataclass
