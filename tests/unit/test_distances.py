@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from isthmus.errors import MismatchedEnds
 from isthmus.measuring import distances as module
 from isthmus.measuring.distances import distances
 
@@ -57,3 +58,10 @@ def test_a_tensor_within_one_part_has_the_bits_of_its_whole_sum():
     between, from_a, from_b = (np.sqrt(float((x**2).sum())) for x in (u - v, u, v))
     assert [float(found[name]) for name in list(found)[:3]] == [between, from_a, from_b]
     assert found["cosine"] == float((u * v).sum()) / (from_a * from_b)
+
+
+def test_a_start_of_another_shape_is_refused():
+    """With as many weights, so that they could be subtracted one by one all the same."""
+    end, start = torch.zeros(2, 3), torch.zeros(3, 2)
+    with pytest.raises(MismatchedEnds, match="a run's end and its start: 1 tensors differ, first x"):
+        distances({"x": end}, {"x": end}, [("x", start, start)])

@@ -35,8 +35,8 @@ def distances(a: Weights, b: Weights, starts: Iterable[Start], device: str = "cp
             continue
         if any(start is not None and start.shape != a[name].shape for start in (start_a, start_b)):
             raise MismatchedEnds(
-                f"{name}: found another shape at a run's start, {tuple(a[name].shape)} at its end; "
-                "allowed: the same in both"
+                f"no line joins a run's end and its start: 1 tensors differ, first {name}; "
+                "allowed: the same names, shapes and types in both"
             )
         one = start_a is not None and (start_a is start_b or torch.equal(start_a, start_b))
         for end_a, end_b, *origins in _chunks((a[name], b[name], start_a, start_b), device):

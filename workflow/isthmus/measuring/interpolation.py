@@ -79,6 +79,7 @@ def _one_ahead(row: Row, ends: list[End], thread: ThreadPoolExecutor) -> Callabl
 
 def write_rows(rows: list[dict[str, Any]], path: Path) -> None:
     """Write rows as a Parquet file with a column a key; replicates are lists of float32."""
+
     def column(name: str):
         values = [row[name] for row in rows]
         if name.endswith("_replicates"):
