@@ -2,8 +2,8 @@
 
     python tests/benchmarks/dag.py [SEEDS ...]     by default 2, 20, 50 and 100, which takes some minutes
 
-Machines differ in speed, so the exit status says only whether the memory of `BYTES` is enough. Two quiet cores took
-some two and a half minutes at 100 seeds. Nothing is fetched.
+Machines differ in speed, so the exit status says only whether the memory of `BYTES` is enough. Two quiet
+cores took some two and a half minutes at 100 seeds. Nothing is fetched.
 """
 
 import os
