@@ -87,7 +87,11 @@ def sources(tmp_path_factory):
     return {"ISTHMUS_DATA": str(folder), "ISTHMUS_MODEL": str(model)}
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.long] * (path.stem != "config")) for path in SHIPPED],
+    ids=lambda path: path.stem,
+)
 def test_the_jobs_of_each_shipped_experiment_are_snakemake_s(
     repository, tmp_path, sources, monkeypatch, path
 ):
