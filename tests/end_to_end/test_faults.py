@@ -24,10 +24,9 @@ from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.experiment.config import Training
 from isthmus.machine import numerics
-from isthmus.models import architectures, classifiers, hf_folders, tokenizing, weight_files
+from isthmus.models import architectures, hf_folders, weight_files
 from isthmus.training import run, saving
 from isthmus.training.finetuning import finetune
-from isthmus.training.pretraining import architecture, toy_tokenizer
 from isthmus.training.saving import Cache
 from isthmus.training.schedule import Recipe
 from pyarrow import parquet
@@ -86,6 +85,8 @@ def job(
     if "save" in slow:
         save_in_halves()
     if "open" in slow:
+        from isthmus.models import classifiers
+
         pause_before(classifiers, "open_classifier", 60)
     if "update" in slow:
         pause_before(run, "update", pause)
@@ -157,6 +158,8 @@ class Job:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Start and examples of a very small run, and the weights at its end where nothing goes wrong."""
+    # Not at the top: what publishing imports is looked at from here.
+    from isthmus.training.pretraining import architecture, toy_tokenizer
     from transformers import BertForSequenceClassification
 
     folder = tmp_path_factory.mktemp("made")
@@ -426,6 +429,8 @@ REAL = {name: os.environ.get(name) for name in ("ISTHMUS_MODEL", "ISTHMUS_DATA")
     reason="ISTHMUS_MODEL (a real encoder's folder) and ISTHMUS_DATA (with paws_qqp in it) are not both set",
 )
 def test_a_real_encoder_on_real_pairs_gives_the_same_bits(tmp_path):
+    from isthmus.models import classifiers, tokenizing
+
     model = Path(REAL["ISTHMUS_MODEL"])
     with open(Path(REAL["ISTHMUS_DATA"]) / "paws_qqp" / "train.tsv", encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[:300]
