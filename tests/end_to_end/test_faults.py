@@ -108,7 +108,7 @@ def save_in_halves() -> None:
             file.write(content[len(content) // 2 :])
             time.sleep(0.05)
 
-    safetensors.torch.save_file = save_file
+    safetensors.torch.save_file = weight_files.save_file = save_file
 
 
 def pause_before(module, name: str, seconds: float) -> None:
