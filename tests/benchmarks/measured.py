@@ -27,11 +27,11 @@ from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.machine import numerics
 from isthmus.measuring.engine import LiveModel
-from isthmus.measuring.examples import Examples
 from isthmus.models import classifiers, hf_folders, tokenizing
 from isthmus.space import sampling
 from isthmus.space.anchors import mapped
 from isthmus.space.geometries import Line
+from isthmus.tasks.classification import Placed
 
 KEYS = ["model", "dataset", "step", "seed_a", "seed_b"]
 GRIDS, TOLERANCE, BUDGET = (11, 21, 51, 101, 201), 1e-3, 1024
@@ -76,7 +76,7 @@ def finished(results: Path) -> Iterator[Measured]:
 def losses(path: Measured, examples: tokens.Tokens, alphas, how: numerics.Numerics) -> np.ndarray:
     """Each example's loss at each alpha, shape (alphas, examples)."""
     move = path.mover(how)
-    placed = Examples(examples, BUDGET, hf_folders.pad_token(path.ends[0]), how)
+    placed = Placed(examples, BUDGET, hf_folders.pad_token(path.ends[0]), how)
     return np.array([placed.measure(move(alpha))["losses"] for alpha in alphas])
 
 

@@ -33,9 +33,9 @@ from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.machine import numerics
 from isthmus.measuring.engine import LiveModel
-from isthmus.measuring.examples import Examples
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.space.geometries import Line
+from isthmus.tasks.classification import Placed
 from isthmus.training import pretraining
 from torch.nn import functional
 
@@ -109,7 +109,7 @@ def plain_losses(model, batches: list[dict[str, Any]], labels) -> np.ndarray:
 
 
 def matrix_products(
-    model, placed: Examples, lengths: np.ndarray, order: list[np.ndarray]
+    model, placed: Placed, lengths: np.ndarray, order: list[np.ndarray]
 ) -> Callable[[], None]:
     """What multiplies the matrices that one evaluation multiplies, on useful tokens alone, and no more."""
     weights: list[Any] = []
@@ -176,7 +176,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> tuple[pd.DataFrame, 
 
     line, weights = Line(*ends), dict(zip(ends, (a, b), strict=True))
     live = LiveModel(classifiers.open_classifier(ends[0], attention=how.attention))
-    placed = Examples(made, arguments.budget, hf_folders.pad_token(ends[0]), how)
+    placed = Placed(made, arguments.budget, hf_folders.pad_token(ends[0]), how)
     products = matrix_products(kept, placed, made.lengths, tokens.batches(made.lengths, arguments.budget))
     bootstrap = Bootstrap(len(made), REPLICATES, 0)
     ways = {

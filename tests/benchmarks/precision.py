@@ -19,10 +19,10 @@ from isthmus import metrics
 from isthmus.data import tokens
 from isthmus.machine import numerics
 from isthmus.measuring.engine import LiveModel
-from isthmus.measuring.examples import Examples
 from isthmus.models import classifiers, hf_folders
 from isthmus.space.anchors import hold
 from isthmus.space.geometries import Line
+from isthmus.tasks.classification import Placed
 
 BUDGET = 1024
 
@@ -43,7 +43,7 @@ def curve(
     live = LiveModel(classifiers.open_classifier(folders[0], attention=how.attention).to(how.device))
     weights = {folder: hold(folder / hf_folders.WEIGHTS, how) for folder in folders}
     line = Line(*folders)
-    placed = Examples(examples, BUDGET, hf_folders.pad_token(folders[0]), how)
+    placed = Placed(examples, BUDGET, hf_folders.pad_token(folders[0]), how)
     return [float(placed.measure(live.move(line.at(alpha), weights))["losses"].mean()) for alpha in alphas]
 
 

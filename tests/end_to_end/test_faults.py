@@ -257,8 +257,7 @@ def test_a_signal_saves_and_the_next_attempt_goes_on_from_there(
     made, start, tmp_path, number, record_property
 ):
     one = start(slow=("update",), saving_share=1e-9)  # a save by time would take away what is to be seen
-    one.wait_for("from step 0")
-    time.sleep(1)
+    one.wait_for(lambda: one.said().count("update done") > 4)
     seconds = one.send(number)
     record_property("seconds_from_signal_to_end", round(seconds, 2))
     print(f"{number.name}: {seconds:.2f} s from the signal to the end of the process")
@@ -340,6 +339,7 @@ def test_a_full_disk_leaves_the_earlier_state_whole(made, start, tmp_path, small
     assert bits(tmp_path) == made.bits
 
 
+@pytest.mark.long
 def test_a_quota_leaves_the_earlier_state_whole(made, start, tmp_path):
     one = start(slow=("update",), saving_share=1e-9)
     one.wait_for("update done")
@@ -399,6 +399,7 @@ def test_a_waiting_job_dies_of_a_signal_and_leaves_the_lock(made, start, tmp_pat
 # ------------------------------------------------------------------------------------------- what else counts
 
 
+@pytest.mark.long
 def test_two_threads_give_the_same_bits_on_one_core(start, tmp_path):
     cores = sorted(os.sched_getaffinity(0))
     # two threads that wait for each other on one core are slow: a few updates

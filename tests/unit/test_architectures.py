@@ -13,11 +13,11 @@ from isthmus.errors import ConfigError
 from isthmus.experiment.config import Training
 from isthmus.measuring import evaluation
 from isthmus.measuring.ends import End
-from isthmus.measuring.examples import Examples
 from isthmus.measuring.interpolation import interpolate
 from isthmus.measuring.rows import Row
 from isthmus.models import classifiers, hf_folders, origins, tokenizing, weight_files
 from isthmus.statistics import connectivity
+from isthmus.tasks.classification import Placed
 from isthmus.training.finetuning import finetune
 from isthmus.training.saving import Cache
 from isthmus.training.schedule import Recipe, run_seeds
@@ -96,7 +96,7 @@ def test_a_padded_batch_gives_what_its_examples_give_alone(run):
     checkpoint = folder / "seed1" / "step4"
     examples, pad = read(folder / "model"), hf_folders.pad_token(checkpoint)
     model = classifiers.open_classifier(checkpoint, attention="eager")
-    alone, together = (Examples(examples, budget, pad, tiny.cpu()) for budget in (1, 4000))
+    alone, together = (Placed(examples, budget, pad, tiny.cpu()) for budget in (1, 4000))
     assert len(alone.batches) == len(examples)
     assert not any("attention_mask" in batch for batch in alone.batches)
     assert "attention_mask" in together.batches[0]
@@ -108,7 +108,7 @@ def test_a_padded_batch_gives_what_its_examples_give_alone(run):
 def test_both_kernels_agree(run):
     _, folder = run
     checkpoint = folder / "seed1" / "step4"
-    placed = Examples(read(folder / "model"), 200, hf_folders.pad_token(checkpoint), tiny.cpu())
+    placed = Placed(read(folder / "model"), 200, hf_folders.pad_token(checkpoint), tiny.cpu())
     opened = [classifiers.open_classifier(checkpoint, attention=kernel) for kernel in ("eager", "sdpa")]
     np.testing.assert_allclose(*(placed.measure(model)["losses"] for model in opened), rtol=1e-4, atol=1e-5)
 
@@ -119,7 +119,7 @@ def test_others_read_the_checkpoint_alike(run):
     _, folder = run
     checkpoint = folder / "seed2" / "step4"
     theirs = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
-    placed = Examples(read(folder / "model"), 200, hf_folders.pad_token(checkpoint), tiny.cpu())
+    placed = Placed(read(folder / "model"), 200, hf_folders.pad_token(checkpoint), tiny.cpu())
     ours = classifiers.open_classifier(checkpoint, attention="eager")
     losses = [placed.measure(model)["losses"] for model in (ours, theirs)]
     np.testing.assert_allclose(*losses, rtol=1e-4, atol=1e-5)

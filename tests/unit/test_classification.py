@@ -1,5 +1,7 @@
 """A classification's losses and predictions are those of its definition, class by class."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -37,7 +39,9 @@ def test_where_each_class_is_a_label_it_is_plain_cross_entropy():
 
 
 def test_a_record_has_one_prediction_an_example():
-    found = classification.record(np.array([0.5, 1.5, 4.0]), np.array([0, 1, 1]), np.array([0, 0, 1]))
+    examples = replace(tiny.examples(3), labels=np.array([0, 0, 1]))
+    measured = {"losses": np.array([0.5, 1.5, 4.0]), "predictions": np.array([0, 1, 1])}
+    found = Classification(0, tiny.cpu()).record(measured, examples)
     assert (found.loss, found.error) == (2.0, 1 / 3)
     assert found.counts.tolist() == [1, 1, 1]
 

@@ -15,6 +15,7 @@ from isthmus.space.anchors import mapped
 from isthmus.space.geometries import Layers, Line, mean
 from isthmus.space.groups import groups_in
 from isthmus.space.points import at
+from isthmus.tasks.classification import Classification
 from torch import nn
 
 from tests.unit import families, tiny
@@ -208,7 +209,7 @@ def test_a_gpu_gives_the_same_bits_from_its_own_memory_and_from_the_host_s(cell)
 
 def test_a_model_that_is_there_already_is_not_moved(cell, monkeypatch):
     end, combined = cell.ends[0], []
-    engine = Engine(end.folder, end.anchor, cell.sets, tiny.BUDGET, tiny.cpu())
+    engine = Engine(end.folder, end.anchor, cell.sets, tiny.BUDGET, Classification(0, tiny.cpu()))
     from isthmus.measuring import engine as module
 
     combine = module.combine

@@ -7,8 +7,8 @@ import torch
 from isthmus.data import tokens
 from isthmus.errors import Damaged
 from isthmus.measuring import evaluation
-from isthmus.measuring.examples import Examples
 from isthmus.models import classifiers, hf_folders
+from isthmus.tasks.classification import Placed
 
 from tests.unit import tiny
 
@@ -26,7 +26,7 @@ def checkpoints(tmp_path_factory):
 def measure(checkpoint, examples, budget=tiny.BUDGET, **numerics):
     numerics = tiny.cpu(**numerics)
     model = classifiers.open_classifier(checkpoint, attention=numerics.attention)
-    return Examples(examples, budget, hf_folders.pad_token(checkpoint), numerics).measure(model)
+    return Placed(examples, budget, hf_folders.pad_token(checkpoint), numerics).measure(model)
 
 
 def plain_probabilities(checkpoint, family, rows):
@@ -132,8 +132,8 @@ def test_only_what_is_missing_is_measured(checkpoints, sets, tmp_path, monkeypat
     hans = sets.pop("hans")
     evaluate(checkpoints["bert"], sets, tmp_path)
     placed = []
-    original = Examples.__init__
-    monkeypatch.setattr(Examples, "__init__", lambda self, *a: placed.append(a[0]) or original(self, *a))
+    original = Placed.__init__
+    monkeypatch.setattr(Placed, "__init__", lambda self, *a: placed.append(a[0]) or original(self, *a))
     evaluate(checkpoints["bert"], {**sets, "hans": hans}, tmp_path)
     assert placed == [hans]
     evaluate(checkpoints["bert"], sets, tmp_path, precision="bfloat16")

@@ -1,6 +1,7 @@
 """The figures that are promised are written, for two seeds and for 24, and the same bytes each time."""
 
 import pandas as pd
+import pytest
 from isthmus.experiment import outputs
 from isthmus.showing import drawing, figures, heatmaps
 
@@ -24,6 +25,7 @@ def test_one_pair_one_step_no_intervals_no_further_sets(tmp_path):
     assert _draw(Results(chosen, intervals=False), tmp_path) == _promised(chosen)
 
 
+@pytest.mark.long
 def test_many_seeds_make_no_large_files(tmp_path):
     chosen = experiment(seeds=range(1000, 1024), checkpoints=(50, 90), cells=[["tiny_600", "paraphrase"]])
     assert _draw(Results(chosen), tmp_path) == _promised(chosen)
@@ -52,6 +54,7 @@ def test_basins_and_generalisation_have_figures_where_there_are_runs_enough(tmp_
     assert sorted(groups.values()) == [1] * 4 + [2] * 4
 
 
+@pytest.mark.long
 def test_models_called_like_numbers_or_missing_values_keep_their_basins(tmp_path, monkeypatch):
     rungs = {name: {"pretraining": "mlm", "pretraining_steps": n} for name, n in (("NA", 0), ("800", 600))}
     cells = [[model, "paraphrase"] for model in rungs]
@@ -65,6 +68,7 @@ def test_models_called_like_numbers_or_missing_values_keep_their_basins(tmp_path
         assert sorted(groups.values()) == [1] * 3 + [2] * 3
 
 
+@pytest.mark.long
 def test_forks_of_one_origin_make_a_figure(tmp_path):
     def fork(at):
         return {"pretraining": "mlm", "pretraining_steps": 600, "training": {"fork_at": at}}

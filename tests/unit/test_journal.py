@@ -17,12 +17,12 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from isthmus import hashing
-from isthmus.caches import identity
 from isthmus.caches.identity import Anchor, Resampling
 from isthmus.caches.journal import EARLIER, HEAD, MAGIC, Journal, Origin, mixture
-from isthmus.measuring.evaluation import measurement
+from isthmus.measuring.engine import Engine
 from isthmus.space.geometries import Line
 from isthmus.space.points import at
+from isthmus.tasks.classification import Classification
 
 from tests.unit import tiny
 
@@ -248,9 +248,8 @@ def keys(a, b, alpha, examples, budget, numerics, bootstrap) -> tuple[str, str]:
     """The key of a checkpoint's record and that of a point on a path."""
     a, b = Anchor(*a), Anchor(*b)
     asked = (at(a), None), (Line(a, b).at(alpha), Resampling(**bootstrap))
-    return tuple(
-        identity.key(measurement(point, examples, budget, numerics, again)) for point, again in asked
-    )
+    engine = Engine(Path("unread"), a, {"test": examples}, budget, Classification(0, numerics))
+    return tuple(engine.key("test", point, again) for point, again in asked)
 
 
 def changed_examples(name, change):

@@ -12,8 +12,8 @@ from isthmus import hashing, stored
 from isthmus.errors import ConfigError, Damaged
 from isthmus.experiment import folders
 from isthmus.experiment.config import Model
-from isthmus.measuring.examples import Examples
 from isthmus.models import class_labels, classifiers, hf_folders, origins, tokenizing, weight_files
+from isthmus.tasks.classification import Placed
 from safetensors.torch import load_file, save_file
 
 from tests.unit import tiny
@@ -78,6 +78,7 @@ def test_same_seed_gives_the_same_bytes_again(started):
     ).read_bytes()
 
 
+@pytest.mark.long
 def test_same_seed_gives_the_same_bytes_in_another_process(tmp_path):
     model = tiny.pretrained(tmp_path / "model")
     expected = classifiers.initialize(model, tiny.LABELS, 0, 1, tmp_path / "here")
@@ -99,7 +100,7 @@ def test_a_checkpoint_opens_with_transformers_and_gives_the_same_logits(started)
     assert ours.config.id2label == theirs.config.id2label == dict(enumerate(tiny.LABELS))
     assert theirs.config.hidden_dropout_prob == 0.1  # dropout belongs to the recipe, not to the checkpoint
     family = "roberta" if "roberta" in type(ours).__name__.lower() else "bert"
-    placed = Examples(tiny.examples(10, family), 100, hf_folders.pad_token(started / "one"), tiny.cpu())
+    placed = Placed(tiny.examples(10, family), 100, hf_folders.pad_token(started / "one"), tiny.cpu())
     with torch.inference_mode():
         for inputs in placed.batches:
             assert torch.allclose(ours(**inputs).logits, theirs(**inputs).logits, atol=1e-6)

@@ -16,12 +16,12 @@ from isthmus.measuring import paths
 from isthmus.measuring.distances import distances
 from isthmus.measuring.ends import End
 from isthmus.measuring.engine import LiveModel
-from isthmus.measuring.examples import Examples
 from isthmus.measuring.rows import Row
 from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.space import anchors
 from isthmus.space.geometries import Line
 from isthmus.space.sampling import Uniform
+from isthmus.tasks.classification import Placed
 
 from tests.unit import tiny
 
@@ -103,7 +103,7 @@ def test_pairs_say_how_far_the_bodies_are_and_where_predictions_differ(shared):
         predictions = []
         for end in cell.ends:
             model = classifiers.open_classifier(end.folder, attention="eager")
-            predictions.append(Examples(examples, tiny.BUDGET, 0, tiny.cpu()).measure(model)["predictions"])
+            predictions.append(Placed(examples, tiny.BUDGET, 0, tiny.cpu()).measure(model)["predictions"])
         assert pair[f"disagreement_{name}"] == np.mean(predictions[0] != predictions[1])
     assert list(pair)[:5] == ["model", "dataset", "step", "seed_a", "seed_b"]
 
@@ -125,7 +125,7 @@ def test_losses_are_those_of_rebuilt_state_dicts(tmp_path, family):
         for alpha, loss, error in part[["alpha", "loss", "error"]].itertuples(index=False):
             model = AutoModelForSequenceClassification.from_pretrained(cell.start.folder).eval()
             model.load_state_dict({key: (1 - alpha) * a[key] + alpha * b[key] for key in a})
-            expected = Examples(examples, tiny.BUDGET, pad, tiny.cpu()).measure(model)
+            expected = Placed(examples, tiny.BUDGET, pad, tiny.cpu()).measure(model)
             assert loss == pytest.approx(expected["losses"].mean(), abs=1e-6)
             assert error == np.mean(expected["predictions"] != examples.labels)
 
@@ -219,14 +219,14 @@ def test_a_deleted_journal_costs_time_and_nothing_else(shared):
 @pytest.mark.parametrize("survived", [0, 1, 4, 7, 11, 15])
 def test_a_job_that_died_goes_on_with_what_remains(shared, monkeypatch, survived):
     cell, measured = shared
-    original, made = Examples.measure, itertools.count()
+    original, made = Placed.measure, itertools.count()
 
     def measure(self, model):
         if next(made) == survived:
             raise KeyboardInterrupt
         return original(self, model)
 
-    monkeypatch.setattr(Examples, "measure", measure)
+    monkeypatch.setattr(Placed, "measure", measure)
     with pytest.raises(KeyboardInterrupt):
         cell.interpolate(journal=f"died{survived}", out="died")
     monkeypatch.undo()
@@ -315,7 +315,7 @@ def watched(tmp_path, monkeypatch):
     class Watched(dict):
         __hash__ = object.__hash__
 
-    load, measure, distance = Row.load, Examples.measure, paths.distances
+    load, measure, distance = Row.load, Placed.measure, paths.distances
 
     def watched_load(self, end):
         weights = Watched(load(self, end))
@@ -327,7 +327,7 @@ def watched(tmp_path, monkeypatch):
         most.append(len(alive) + 1)  # and the live model
 
     monkeypatch.setattr(Row, "load", watched_load)
-    monkeypatch.setattr(Examples, "measure", lambda self, model: count() or measure(self, model))
+    monkeypatch.setattr(Placed, "measure", lambda self, model: count() or measure(self, model))
     monkeypatch.setattr(paths, "distances", lambda *a: count() or distance(*a))
     return cell, read, most
 
@@ -345,7 +345,7 @@ def test_a_row_reads_each_end_once_and_one_ahead(watched):
 def test_the_next_end_is_read_while_this_one_is_measured(watched, monkeypatch):
     cell, _, _ = watched
     started = threading.Event()
-    load, measure = Row.load, Examples.measure
+    load, measure = Row.load, Placed.measure
 
     def announced(self, end):
         if end.seed == 2:
@@ -359,7 +359,7 @@ def test_the_next_end_is_read_while_this_one_is_measured(watched, monkeypatch):
         return measure(self, model)
 
     monkeypatch.setattr(Row, "load", announced)
-    monkeypatch.setattr(Examples, "measure", waiting)
+    monkeypatch.setattr(Placed, "measure", waiting)
     cell.interpolate(sampler=UNIFORM)
 
 
@@ -400,7 +400,7 @@ def test_gaps_of_a_three_class_model_on_a_two_class_set(shared, tmp_path):
     far = found[found["set"] == "far"].sort_values("alpha")
     ends = [weight_files.load(end.folder / hf_folders.WEIGHTS) for end in cell.ends]
     model = classifiers.open_classifier(cell.ends[0].folder, attention="eager")
-    placed, live, line = Examples(two, 4000, 0, tiny.cpu()), LiveModel(model), Line("a", "b")
+    placed, live, line = Placed(two, 4000, 0, tiny.cpu()), LiveModel(model), Line("a", "b")
     weights = dict(zip("ab", ends, strict=True))
     (inputs,) = placed.batches
     order = np.argsort(two.lengths, kind="stable")

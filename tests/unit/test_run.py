@@ -98,6 +98,7 @@ class Signalled:
         monkeypatch.setattr(Classification, "loss", loss)
 
 
+@pytest.mark.long
 @FEW
 @given(at=st.sets(st.integers(0, 60), max_size=4))
 def test_signals_at_any_moment_give_the_same_bits_and_a_history_without_repeats(run, whole, at):
@@ -336,6 +337,7 @@ def test_states_are_saved_by_time_and_cost_at_most_a_fiftieth(run, monkeypatch):
     assert all(2 * (after - before) >= 50 for before, after in pairwise(saved[:-1]))
 
 
+@pytest.mark.long
 def test_a_log_has_a_line_each_half_minute_and_a_terminal_a_bar(run, monkeypatch, capsys):
     seconds = iter(range(1_000_000))
     set_clock(monkeypatch, lambda: float(next(seconds)))

@@ -19,8 +19,12 @@ def test_one_cell_by_hand_then_all(nano_by_hand):
     [
         (["results/nano/connectivity/tiny/toy.parquet"], set()),
         (["results/nano/tables/toy.md"], set()),
-        (["results/nano/checkpoints/tiny/toy/seed1/step60/model.safetensors"], set()),
-        (["--omit-from", "evaluate", "interpolate"], set()),
+        pytest.param(
+            ["results/nano/checkpoints/tiny/toy/seed1/step60/model.safetensors"],
+            set(),
+            marks=pytest.mark.long,
+        ),
+        pytest.param(["--omit-from", "evaluate", "interpolate"], set(), marks=pytest.mark.long),
         (["--forcerun", "figures"], {"figures"}),
     ],
 )
@@ -29,6 +33,7 @@ def test_parts_of_a_finished_experiment(nano, by_hand, expected):
     assert set(nano.dry_run(None, *by_hand)) == expected
 
 
+@pytest.mark.long
 def test_touch_after_files_lost_their_times(nano_copy):
     """Copied without their times, inputs can be newer than outputs; `--touch` says that all of it holds."""
     (nano_copy.results / "data" / "toy" / "subset.json").touch()

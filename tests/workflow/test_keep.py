@@ -17,6 +17,7 @@ def seeds_of(jobs):
     return {part for job in jobs for part in job.split() if part.startswith("seed=")}
 
 
+@pytest.mark.long
 def test_nothing_changed(bounded):
     assert bounded.dry_run(LAST) == {}
 
@@ -34,6 +35,7 @@ def test_one_more_seed_makes_the_others_anew(bounded):
     assert seeds_of(planned["finetune"]) == {"seed=1", "seed=2", "seed=3"}
 
 
+@pytest.mark.long
 def test_without_the_setting_no_weights_go(nano):
     assert nano.dry_run({"keep": "all"}) == {}
     assert len(list(nano.results.glob("checkpoints/tiny/toy/seed*/step60/model.safetensors"))) == 2

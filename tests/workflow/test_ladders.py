@@ -39,6 +39,7 @@ def test_the_ladder_of_multiberts(repository, tmp_path):
     }
 
 
+@pytest.mark.long
 def test_the_ladder_of_pythia(repository, tmp_path):
     assert counts(repository, tmp_path, "pythia") == {
         "fetch_model": 7,
@@ -56,6 +57,7 @@ def test_the_ladder_of_pythia(repository, tmp_path):
     }
 
 
+@pytest.mark.long
 def test_many_seeds(repository, tmp_path):
     for name, header in (
         ("hans/heuristics_evaluation_set.txt", "gold_label\tsentence1\tsentence2\theuristic"),

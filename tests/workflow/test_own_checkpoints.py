@@ -70,6 +70,7 @@ def test_hub_checkpoints_are_planned_without_the_hub(repository, tmp_path):
     assert "dataset=toy model=given seed=9 step=200" in planned["adopt"]
 
 
+@pytest.mark.long
 def test_they_are_measured_as_those_that_were_trained_here(own, nano):
     keys = ["set", "quantity", "metric", "alpha", "alphas"]
     values = ["value", "low", "high", "error", "chord_low", "chord_high"]
@@ -84,6 +85,7 @@ def test_they_are_measured_as_those_that_were_trained_here(own, nano):
     )
 
 
+@pytest.mark.long
 def test_distances_from_an_unknown_start_are_empty(own, nano):
     found, expected = (pd.read_csv(lab.results / "pairs.csv") for lab in (own, nano))
     assert found[["distance_a", "distance_b", "cosine"]].isna().all(axis=None)
@@ -145,6 +147,7 @@ def test_a_changed_start_of_one_run_measures_the_rows_again(bodies):
     assert planned["interpolate"] == {"dataset=toy model=given seed=1 step=9"}
 
 
+@pytest.mark.long
 def test_tables_figures_and_report_are_there(own):
     report = (own.results / "report.html").read_text()
     assert "the only checkpoint" in report
@@ -158,6 +161,7 @@ def test_tables_figures_and_report_are_there(own):
     assert not list(own.results.glob("state"))
 
 
+@pytest.mark.long
 def test_evaluations_are_broken_down_by_a_column(own):
     found = pd.read_csv(own.results / "evaluations.csv").set_index(["seed", "set"])
     labels = ("not_paraphrase", "paraphrase")
@@ -169,11 +173,13 @@ def test_evaluations_are_broken_down_by_a_column(own):
     assert "test/paraphrase" in (own.results / "tables" / "evaluations.md").read_text()
 
 
+@pytest.mark.long
 def test_another_breakdown_measures_nothing_again(own):
     planned = own.dry_run({"datasets.toy.by": "text_a"})
     assert set(planned) == {"breakdown", "collect", "findings", "tables", "figures", "report"}
 
 
+@pytest.mark.long
 def test_a_change_of_one_folder_measures_that_run_again_only(own, given):
     path = given / "run2" / "config.json"
     path.write_text(path.read_text() + "\n")
@@ -183,6 +189,7 @@ def test_a_change_of_one_folder_measures_that_run_again_only(own, given):
     assert "fetch_model" not in planned
 
 
+@pytest.mark.long
 def test_so_does_a_change_of_a_tokenizer_s_lesser_file(own, given):
     (given / "run1" / "special_tokens_map.json").write_text("{ }")
     planned = own.dry_run()

@@ -55,11 +55,13 @@ def test_the_paper_s_grid(plan):
     assert models_in(paper) == {"bert-base-uncased", "roberta-base", "roberta-large"}
 
 
+@pytest.mark.long
 def test_the_paper_s_grid_with_one_more_seed(plan):
     paper = counts(plan(*PAPER, "--config", "seeds=[42,43,44]"))
     assert (paper["finetune"], paper["evaluate"], paper["interpolate"]) == (216, 243, 162)
 
 
+@pytest.mark.long
 def test_the_embedded_experiment_with_other_seeds(plan):
     embedded, two = plan(), plan("--config", "seeds=[7,8]")
     assert {"pretrain", "finetune", "interpolate"} < set(embedded)

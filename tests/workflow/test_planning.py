@@ -53,7 +53,15 @@ PART = changed(
 )
 
 
-@pytest.mark.parametrize("config", [NANO, WIDE, OWN, PART], ids=["nano", "wide", "own", "part"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(NANO, id="nano"),
+        pytest.param(WIDE, id="wide", marks=pytest.mark.long),
+        pytest.param(OWN, id="own"),
+        pytest.param(PART, id="part", marks=pytest.mark.long),
+    ],
+)
 def test_the_plan_counts_what_snakemake_would_run(repository, tmp_path, config):
     lab = Lab(repository, tmp_path, config)
     would = {rule: len(jobs) for rule, jobs in lab.dry_run().items()}
@@ -64,6 +72,7 @@ def test_the_plan_counts_what_snakemake_would_run(repository, tmp_path, config):
     assert {rule: count for rule, count in counted.items() if count} == would
 
 
+@pytest.mark.long
 def test_the_plan_of_the_embedded_experiment(repository, tmp_path):
     shutil.copy2(repository / "config.yaml", tmp_path)
     would = planned(snakemake(repository, tmp_path, "--dry-run").stdout)

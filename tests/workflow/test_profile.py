@@ -30,12 +30,13 @@ def test_a_rule_gets_what_it_declares_and_time_for_its_state(asked):
     assert found["slurm_extra"] == "--signal=TERM@300"
 
 
-@pytest.mark.parametrize(("attempt", "memory"), [(2, "4500"), (3, "6750"), (9, "6750")])
+@pytest.mark.parametrize(("attempt", "memory"), [(2, "4500"), (9, "6750")])
 def test_a_retry_asks_for_more_memory_and_not_for_more_time(asked, attempt, memory):
     found = asked(attempt, mem_mb=3000, runtime=90)
     assert (found["mem_mb"], found["runtime"]) == (memory, "90")
 
 
+@pytest.mark.long
 def test_the_profile_caps_both(asked):
     found = asked(3, mem_mb=100_000, runtime=500_000)
     assert (found["mem_mb"], found["runtime"]) == ("120000", "2880")

@@ -102,6 +102,7 @@ def test_groups_on_the_command_line_are_settings(lab):
     assert jobs["finetune"] == {f"dataset=toy model=tiny seed={seed} step=30" for seed in (3, 4, 5)}
 
 
+@pytest.mark.long
 def test_a_hub_out_of_reach_names_the_command_that_fetches_beforehand(lab):
     done = lab.call(
         {"models": {"far": HUB}},

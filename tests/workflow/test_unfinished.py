@@ -40,6 +40,7 @@ def test_a_whole_page_replaces_one_of_what_is_there(nano_copy):
     assert nano_copy.dry_run() == {"report": {""}}
 
 
+@pytest.mark.long
 def test_a_page_before_anything_was_made(nano, tmp_path):
     lab = Lab(nano.repository, tmp_path, nano.config)
     assert "There are no results yet" in _partial(lab)

@@ -95,7 +95,8 @@ rule tokenize:
     input:
         train=results(layout.TRAIN_ROWS),
         test=results(layout.TEST_ROWS),
-        summary=results(layout.SUBSET),
+        subset=results(layout.SUBSET),
+        summary=results(layout.SUBSET),  # a further set has its own
         tokenizer=results(layout.TOKENIZER),
         config=results(layout.TOKENIZER_CONFIG),
     output:
@@ -123,6 +124,7 @@ rule tokenize:
 use rule tokenize as tokenize_further with:
     input:
         further=results(layout.SET_ROWS),
+        subset=results(layout.SUBSET),
         summary=results(layout.SET_SUMMARY),
         tokenizer=results(layout.TOKENIZER),
         config=results(layout.TOKENIZER_CONFIG),

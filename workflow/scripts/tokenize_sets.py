@@ -6,7 +6,7 @@ with logged(snakemake.log[0]):
     from isthmus import stored
     from isthmus.data import tokens
     from isthmus.data.rows import read_rows
-    from isthmus.experiment import folders, layout
+    from isthmus.experiment import folders
     from isthmus.models import class_labels, hf_folders, tokenizing
 
     folder = Path(snakemake.input.tokenizer).parent
@@ -16,9 +16,7 @@ with logged(snakemake.log[0]):
     summary = stored.read_json(Path(snakemake.input.summary))
     groups = summary.get("groups", list(range(len(summary["labels"]))))
     if snakemake.params.adopted:  # whose classes stand in an order of their own
-        # A further set's summary stands beside that of its data set, which it was made from.
-        subset = Path(snakemake.input.summary).with_name(Path(layout.SUBSET).name)
-        labels = stored.read_json(subset)["labels"]
+        labels = stored.read_json(Path(snakemake.input.subset))["labels"]
         where = f"models.{snakemake.wildcards.model}"
         order = class_labels.class_labels(folder, where, snakemake.params.labels, labels)
         groups = [groups[i] for i in order]

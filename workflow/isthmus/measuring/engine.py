@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from isthmus.caches.identity import Anchor
+from isthmus.caches import identity
+from isthmus.caches.identity import Anchor, Measurement, Resampling
 from isthmus.data.tokens import Tokens
-from isthmus.machine.numerics import Numerics
-from isthmus.measuring.examples import Examples
-from isthmus.models import hf_folders, weight_files
+from isthmus.models import weight_files
 from isthmus.space.anchors import Weights, combine
 from isthmus.space.points import Point, at
-from isthmus.tasks.classification import Classification
+from isthmus.tasks.task import MeasuredTask, Placed
 
 
 class LiveModel:
@@ -61,29 +60,33 @@ class Engine:
         anchor: that checkpoint.
         sets: the evaluation sets by name.
         budget: tokens a batch.
-        numerics: how to compute.
+        task: what is asked of the models.
 
     Attributes:
         measured: how many measurements were made.
     """
 
     def __init__(
-        self, folder: Path, anchor: Anchor, sets: dict[str, Tokens], budget: int, numerics: Numerics
+        self, folder: Path, anchor: Anchor, sets: dict[str, Tokens], budget: int, task: MeasuredTask
     ):
         self.folder, self.anchor, self.sets = folder, anchor, sets
-        self.budget, self.numerics, self.measured = budget, numerics, 0
-        self._placed: dict[str, Examples] = {}
+        self.budget, self.task, self.measured = budget, task, 0
+        self._placed: dict[str, Placed] = {}
 
     @cached_property
     def live(self) -> LiveModel:
         """The model; it opens at the anchor."""
-        task = Classification(hf_folders.pad_token(self.folder), self.numerics)
-        return LiveModel(task.open(self.folder), at(self.anchor))
+        return LiveModel(self.task.open(self.folder), at(self.anchor))
+
+    def key(self, name: str, point: Point, resampling: Resampling | None = None) -> str:
+        """The journal's key of a point on a set."""
+        task, examples = self.task, self.sets[name].digest
+        asked = Measurement(point, task.identity, examples, self.budget, task.numerics, resampling)
+        return identity.key(asked)
 
     def measure(self, name: str, point: Point, weights: Mapping[Anchor, Weights]) -> dict[str, np.ndarray]:
-        """The record (see `Examples.measure`) of a set at a point; `weights` are those of its anchors."""
+        """What `Placed.measure` finds of a set at a point; `weights` are those of its anchors."""
         if name not in self._placed:
-            pad = hf_folders.pad_token(self.folder)
-            self._placed[name] = Examples(self.sets[name], self.budget, pad, self.numerics)
+            self._placed[name] = self.task.place(self.sets[name], self.budget)
         self.measured += 1
         return self._placed[name].measure(self.live.move(point, weights))

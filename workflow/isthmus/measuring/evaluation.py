@@ -1,4 +1,4 @@
-"""Evaluations: what a measurement of a classifier is, and the job that measures one checkpoint."""
+"""Evaluations: the sets of a cell, and the job that measures one checkpoint on them."""
 
 from pathlib import Path
 
@@ -6,26 +6,15 @@ import numpy as np
 import pyarrow as pa
 
 from isthmus import stored
-from isthmus.caches import attempts, identity
-from isthmus.caches.identity import CLASSIFICATION, Measurement, Resampling
+from isthmus.caches import attempts
 from isthmus.caches.journal import Journal, Origin, mixture
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics
 from isthmus.measuring.engine import Engine
 from isthmus.models import architectures, hf_folders
-from isthmus.space.points import Point, at
-
-
-def measurement(
-    point: Point,
-    examples: Tokens,
-    budget: int,
-    numerics: Numerics,
-    resampling: Resampling | None = None,
-) -> Measurement:
-    """What is measured where a classifier meets a set of examples; its key is the journal's."""
-    return Measurement(point, CLASSIFICATION, examples.digest, budget, numerics, resampling)
+from isthmus.space.points import at
+from isthmus.tasks.classification import Classification
 
 
 def read_sets(files: dict[str, Path], train_examples: int | None, seed: int) -> dict[str, Tokens]:
@@ -60,11 +49,12 @@ def evaluate(
     """
     anchor = architectures.anchor(checkpoint)
     records = Journal(journal, "checkpoint", Origin(numerics.hardware, numerics.torch))
-    engine = Engine(checkpoint, anchor, sets, budget, numerics)
+    task = Classification(hf_folders.pad_token(checkpoint), numerics)
+    engine = Engine(checkpoint, anchor, sets, budget, task)
     parts = []
     with attempts.measuring(journal, numerics, lambda: engine.measured):
         for name, examples in sets.items():
-            key = identity.key(measurement(at(anchor), examples, budget, numerics))
+            key = engine.key(name, at(anchor))
             record = records.get(key)
             if record is None:
                 if not engine.measured:

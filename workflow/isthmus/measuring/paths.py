@@ -88,13 +88,13 @@ class MeasuredPath:
         if alpha in (0.0, 1.0):
             return row.summary(name, self._end_record(name, row.end if alpha else self.other))
         point = self.line.at(alpha)
-        key = row.key(name, point, row.resampling)
+        key = row.engine.key(name, point, row.resampling)
         return row.records.get(key) or row.records.put(key, row.summary(name, self._measure(name, point)))
 
     def _end_record(self, name: str, end: End) -> Record:
         """Each example's loss and prediction at an end, which evaluations and other paths share."""
         records, point = self.row.checkpoint_journal(end), at(end.anchor)
-        key = self.row.key(name, point)
+        key = self.row.engine.key(name, point)
         return records.get(key) or records.put(key, self._measure(name, point))
 
     def _measure(self, name: str, point: Point) -> Record:

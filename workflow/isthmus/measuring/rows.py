@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from isthmus.bootstrap import Bootstrap
-from isthmus.caches import identity
 from isthmus.caches.identity import Resampling
 from isthmus.caches.journal import Journal, Origin
 from isthmus.data.tokens import Tokens
@@ -18,11 +17,9 @@ from isthmus.machine.numerics import Numerics
 from isthmus.measuring.distances import Start
 from isthmus.measuring.ends import End
 from isthmus.measuring.engine import Engine
-from isthmus.measuring.evaluation import measurement
 from isthmus.models import hf_folders
 from isthmus.space.anchors import Weights, hold, mapped
-from isthmus.space.points import Point
-from isthmus.tasks import classification
+from isthmus.tasks.classification import Classification
 
 
 class Row:
@@ -43,9 +40,10 @@ class Row:
         self, end: End, start: End | None, sets: dict[str, Tokens], budget: int, numerics: Numerics,
         resampling: Resampling, journal: Path,
     ):  # fmt: skip
-        self.end, self.start, self.sets, self.budget, self.numerics = end, start, sets, budget, numerics
+        self.end, self.start, self.sets, self.numerics = end, start, sets, numerics
         self.resampling, self.journal = resampling, journal
-        self.engine = Engine(end.folder, end.anchor, sets, budget, numerics)
+        self.task = Classification(hf_folders.pad_token(end.folder), numerics)
+        self.engine = Engine(end.folder, end.anchor, sets, budget, self.task)
         self.origin = Origin(numerics.hardware, numerics.torch)
         self.records = Journal(self._folder(end), kind="path", origin=self.origin)
         self.checkpoints: dict[int, Journal] = {}
@@ -105,10 +103,6 @@ class Row:
             self.starts_checked.add(start.folder)
         return mapped(start.folder / hf_folders.WEIGHTS)
 
-    def key(self, name: str, point: Point, resampling: Resampling | None = None) -> str:
-        """The journal's key of a point on a set."""
-        return identity.key(measurement(point, self.sets[name], self.budget, self.numerics, resampling))
-
     def checkpoint_journal(self, end: End) -> Journal:
         if end.seed not in self.checkpoints:
             journal = Journal(self._folder(end), kind="checkpoint", origin=self.origin)
@@ -124,7 +118,7 @@ class Row:
 
     def summary(self, name: str, record: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Mean loss, error rate and their replicates, from what was measured of each example."""
-        units = classification.record(record["losses"], record["predictions"], self.sets[name].labels)
+        units = self.task.record(record, self.sets[name])
         loss, error = self.bootstraps[name].replicate_means(np.stack([units.losses, units.errors]))
         return {
             "loss": np.array(units.loss),

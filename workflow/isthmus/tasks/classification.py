@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from isthmus.caches import identity
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
-from isthmus.machine.numerics import Numerics
+from isthmus.machine.numerics import Numerics, autocast
 from isthmus.tasks.record import Record
 from isthmus.tasks.task import MicroBatch, on_device
 
@@ -26,6 +27,7 @@ class Classification:
 
     pad: int
     numerics: Numerics
+    identity = identity.CLASSIFICATION
 
     def open(self, folder: Path, dropout: float = 0.0, attention_dropout: float = 0.0) -> nn.Module:
         """A checkpoint on the device, in evaluation mode; errors as of `classifiers.open_classifier`."""
@@ -59,6 +61,53 @@ class Classification:
         logits = model(**batch.inputs).logits.float()
         return cross_entropy(logits, batch.targets, reduction="sum") / batch.predictions
 
+    def place(self, examples: Tokens, budget: int) -> "Placed":
+        return Placed(examples, budget, self.pad, self.numerics)
+
+    def record(self, measured: dict[str, np.ndarray], examples: Tokens) -> Record:
+        """Each example counts for one prediction."""
+        wrong = measured["predictions"] != examples.labels
+        return Record(measured["losses"], wrong.astype(np.int64), np.ones(len(examples), np.int64))
+
+
+class Placed:
+    """A set of examples placed on the device once, in length-sorted batches, for any number of weights.
+
+    Args:
+        examples: the tokens.
+        budget: tokens a batch, padding included.
+        pad: the model's padding token.
+        numerics: where and how to compute.
+    """
+
+    def __init__(self, examples: Tokens, budget: int, pad: int, numerics: Numerics):
+        self.numerics = numerics
+        self.classes = classes_by_label(examples.groups, numerics.device)
+        order = tokens.batches(examples.lengths, budget)
+        self.batches = [
+            {
+                name: on_device(array, numerics.device)
+                for name, array in tokens.collate(examples, index, pad).items()
+            }
+            for index in order
+        ]
+        # of each example in the batches' order
+        self.position = on_device(np.argsort(np.concatenate(order)), numerics.device)
+        self.labels = on_device(examples.labels, numerics.device)
+
+    def measure(self, model: nn.Module) -> dict[str, np.ndarray]:
+        """Evaluate a model that is in evaluation mode.
+
+        Returns:
+            `losses`: cross-entropy of each example in nats, float64, shape (n,); `predictions`: label ids,
+            int64, shape (n,). A label's probability is the sum over the model's classes that count as it.
+        """
+        with torch.inference_mode():
+            with autocast(self.numerics):
+                logits = torch.cat([model(**inputs).logits for inputs in self.batches])
+            losses, predictions = losses_and_predictions(logits[self.position], self.labels, self.classes)
+            return {"losses": losses.cpu().numpy(), "predictions": predictions.cpu().numpy()}
+
 
 def classes_by_label(groups: np.ndarray, device: str) -> list[Tensor]:
     """For each label the classes that count as it.
@@ -90,13 +139,3 @@ def losses_and_predictions(logits: Tensor, labels: Tensor, classes: list[Tensor]
     log_probabilities = logits.double().log_softmax(-1)
     scores = torch.stack([log_probabilities[:, own].logsumexp(-1) for own in classes], dim=1)
     return -scores.gather(1, labels[:, None])[:, 0], scores.argmax(-1)
-
-
-def record(losses: np.ndarray, predictions: np.ndarray, labels: np.ndarray) -> Record:
-    """What was measured of each example as a record; each counts for one prediction.
-
-    Args:
-        losses: in nats, float64, shape (n,).
-        predictions, labels: label ids, shape (n,).
-    """
-    return Record(losses, (predictions != labels).astype(np.int64), np.ones(len(labels), np.int64))

@@ -4,12 +4,16 @@ Fine-tuning and pre-training minimise their losses, and what is measured of unit
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from torch import Tensor, from_numpy, nn
 
+from isthmus.caches import identity
 from isthmus.data.tokens import Tokens
+from isthmus.machine.numerics import Numerics
+from isthmus.tasks.record import Record
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,34 @@ class Task(Protocol):
 
     def loss(self, model: nn.Module, batch: MicroBatch) -> Tensor:
         """A micro-batch's share of its batch's mean loss, in nats a prediction; the shares add up to it."""
+
+
+class Placed(Protocol):
+    """A set of examples on the device, for any number of weights."""
+
+    def measure(self, model: nn.Module) -> dict[str, np.ndarray]:
+        """What the journal keeps of a model, which is in evaluation mode, on the set."""
+
+
+class MeasuredTask(Task, Protocol):
+    """A task whose models are measured on sets of examples.
+
+    Attributes:
+        identity: the task in keys.
+        numerics: where and how to compute.
+    """
+
+    identity: identity.Task
+    numerics: Numerics
+
+    def open(self, folder: Path) -> nn.Module:
+        """A checkpoint on the device, in evaluation mode."""
+
+    def place(self, examples: Tokens, budget: int) -> Placed:
+        """A set of examples on the device, in batches of at most `budget` tokens, padding included."""
+
+    def record(self, measured: dict[str, np.ndarray], examples: Tokens) -> Record:
+        """What `Placed.measure` found on `examples`, as losses, errors and counts by unit."""
 
 
 def on_device(array: np.ndarray, device: str) -> Tensor:
