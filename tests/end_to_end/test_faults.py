@@ -252,7 +252,7 @@ def test_killed_twenty_times_at_random_moments(made, start, tmp_path):
     assert not list((tmp_path / "out").glob(".*"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_a_signal_saves_and_the_next_attempt_goes_on_from_there(
     made, start, tmp_path, number, record_property
 ):
@@ -367,6 +367,7 @@ def test_of_two_jobs_one_trains_and_the_other_publishes(made, start, tmp_path):
     assert bits(tmp_path) == made.bits
 
 
+@pytest.mark.long
 def test_a_waiting_job_takes_over_from_a_killed_one(made, start, tmp_path):
     first = start(slow=("update",))
     first.wait_for("saved the state")

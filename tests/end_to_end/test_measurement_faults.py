@@ -20,13 +20,13 @@ ROOT = Path(__file__).resolve().parents[2]
 JOB = """
 import os, signal, sys
 from pathlib import Path
-from isthmus.measuring.examples import Examples
+from isthmus.tasks.classification import Placed
 from tests.unit import tiny
 
 cell, journal, mode = tiny.Cell(Path(sys.argv[1])), sys.argv[2], sys.argv[3]
 made = 0
 fatal = None
-measure = Examples.measure
+measure = Placed.measure
 
 def watched(self, model):
     global made
@@ -38,7 +38,7 @@ def watched(self, model):
     made += 1
     return measure(self, model)
 
-Examples.measure = watched
+Placed.measure = watched
 if mode == "kill":
     from transformers import BertForSequenceClassification  # once, and not in each process
     for fatal in map(int, sys.argv[4:]):

@@ -43,6 +43,7 @@ def test_the_same_numbers_make_the_same_bytes(tmp_path):
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
 
 
+@pytest.mark.long
 def test_basins_and_generalisation_have_figures_where_there_are_runs_enough(tmp_path):
     cell = {"cells": [["tiny_600", "entailment"]]}
     chosen = experiment(seeds=range(8), checkpoints=(50,), **cell)

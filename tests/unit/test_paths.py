@@ -363,6 +363,7 @@ def test_the_next_end_is_read_while_this_one_is_measured(watched, monkeypatch):
     cell.interpolate(sampler=UNIFORM)
 
 
+@pytest.mark.long
 def test_an_end_read_ahead_and_not_needed_is_let_go(watched, monkeypatch):
     cell, read, most = watched
     cell.interpolate(sampler=UNIFORM, others=[cell.ends[1]])

@@ -364,7 +364,7 @@ def test_a_model_that_learnt_nothing_is_warned_of(tmp_path):
     assert "! entailment, tiny-0, step 400: mean test accuracy" in _summary(results)
 
 
-def test_text_from_outside_is_escaped(tmp_path):
+def test_text_from_outside_is_escaped(page, tmp_path):
     chosen = experiment()
     chosen = chosen.model_copy(update={"experiment": "<script>alert(1)</script>"})
     results = Results(chosen)
@@ -373,22 +373,18 @@ def test_text_from_outside_is_escaped(tmp_path):
     claim = {"hypothesis": "finetuning", "dataset": "</td><u>", "subject": "m", "verdict": "<i>so</i>"}
     findings = pd.DataFrame([claim], columns=FINDINGS)
     findings.to_csv(tmp_path / "findings.csv", index=False)
-    page = _write(results, tmp_path)
-    plain = _write(Results(experiment()), tmp_path)
+    plain, page = page, _write(results, tmp_path)
     assert page.tags.count("script") == plain.tags.count("script")
     assert not {"img", "b", "i", "u"} & set(page.tags)
     assert "<script>alert(1)</script>" in page.text
     assert "<i>so</i>" in page.text
-    for value in (
-        "<b>x</b>|",
-        "</script><script>alert(1)</script>",
-    ):  # a column that tests are broken down by
-        results.evaluations["set"] = f"test/{value}"
-        page = _write(results, tmp_path)
-        assert page.tags.count("script") == plain.tags.count("script")
-        assert not {"img", "b", "i", "u"} & set(page.tags)
-        assert f"entailment, set test/{value} (100 examples)" in page.text
-        assert f"test/{value}" in json.loads(page.scripts[0])["cells"][0]["runs"][0]["scores"]
+    value = "<b>x</b>|</script><script>alert(1)</script>"  # a column that tests are broken down by
+    results.evaluations["set"] = f"test/{value}"
+    page = _write(results, tmp_path)
+    assert page.tags.count("script") == plain.tags.count("script")
+    assert not {"img", "b", "i", "u"} & set(page.tags)
+    assert f"entailment, set test/{value} (100 examples)" in page.text
+    assert f"test/{value}" in json.loads(page.scripts[0])["cells"][0]["runs"][0]["scores"]
 
 
 def test_findings_are_shown_as_a_reader_wants_them(tmp_path):

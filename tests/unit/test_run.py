@@ -29,7 +29,7 @@ from tests.unit import runs
 from tests.unit.runs import STEPS, Run, damage, pairs
 
 # each example makes a run in a folder of its own, so sharing the fixtures does no harm
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def whole(made, tmp_path_factory):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("length", [1, STEPS // 2, 5])
+@pytest.mark.parametrize("length", [1, pytest.param(STEPS // 2, marks=pytest.mark.long), 5])
 def test_segments_of_any_length_give_the_same_bits(run, whole, length, threads):
     one = run(threads=threads)
     for step in [*range(length, STEPS, length), STEPS]:
@@ -208,9 +208,16 @@ def test_the_trunk_is_trained_once(run, tmp_path, capsys):
     assert said.count("training goes on from step 4 to 8") == 2
 
 
+@pytest.fixture(scope="module")
+def forked(made, tmp_path_factory):
+    """The weights' hash of a run in one piece that leaves the trunk at step 4, and at step 3."""
+    folder = tmp_path_factory.mktemp("forked")
+    return [Run(folder / str(at), made.start, made.examples, fork_at=at).to(8) for at in (4, 3)]
+
+
 @pytest.mark.parametrize("cuts", [(8,), (2, 8), (4, 8), (5, 8), (1, 2, 3, 4, 5, 6, 7, 8)])
 @pytest.mark.parametrize("lost", ["nothing", "trunk", "own", "both"])
-def test_forked_bits_do_not_depend_on_cuts_or_caches(run, cuts, lost):
+def test_forked_bits_do_not_depend_on_cuts_or_caches(run, forked, cuts, lost):
     one = run(fork_at=4)
     for step in cuts:
         if lost in ("trunk", "both"):
@@ -218,9 +225,8 @@ def test_forked_bits_do_not_depend_on_cuts_or_caches(run, cuts, lost):
         if lost in ("own", "both"):
             shutil.rmtree(one.cache, ignore_errors=True)
         end = one.to(step)
-    whole = run(fork_at=4)
-    assert end == whole.to(8)
-    assert end != run(fork_at=3).to(8)
+    assert end == forked[0]
+    assert end != forked[1]
     assert sum(len(one.history(step)["loss"]) for step in cuts) == 8
 
 

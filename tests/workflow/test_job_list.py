@@ -60,6 +60,7 @@ def job(repository, tmp_path_factory) -> tuple[dict, str]:
     return json.loads((folder / "probe.json").read_text()), str(copy)
 
 
+@pytest.mark.long
 def test_the_library_needs_no_installation(job):
     found, copy = job
     assert found["library"].startswith(copy)

@@ -58,7 +58,7 @@ PART = changed(
     [
         pytest.param(NANO, id="nano"),
         pytest.param(WIDE, id="wide", marks=pytest.mark.long),
-        pytest.param(OWN, id="own"),
+        pytest.param(OWN, id="own", marks=pytest.mark.long),
         pytest.param(PART, id="part", marks=pytest.mark.long),
     ],
 )

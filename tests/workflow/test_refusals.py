@@ -56,11 +56,16 @@ def misspelt(folder):
         (misspelt, ("trainin: unknown key (did you mean 'training'?)", ".yaml cannot be used")),
         (missing_file, ("datasets.own.source.paths: found ", "none.tsv, which is no file; allowed: ")),
         (missing_column, ("datasets.own.label: found 'bb'", "rows.tsv", "'a', 'b'")),
-        (
+        pytest.param(
             too_long,
             ("datasets.toy.max_length: found 65; allowed: up to 64, the positions of the model tiny",),
+            marks=pytest.mark.long,
         ),
-        (no_model, ("models.own.folder: ", "is no model: it has no config.json; allowed: ")),
+        pytest.param(
+            no_model,
+            ("models.own.folder: ", "is no model: it has no config.json; allowed: "),
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_a_plan_stops_with_the_message_alone(lab, mistake, said):

@@ -308,6 +308,7 @@ def test_seeds_share_the_body_at_step_0_and_nothing_else_after(nano):
 # ----------------------------------------------------------------------------------- one cell by its name
 
 
+@pytest.mark.long
 def test_a_cell_is_a_target_and_all_trains_nothing_again(nano_copy, nano):
     cell = nano_copy.results / "connectivity/tiny/toy.parquet"
     cell.unlink()

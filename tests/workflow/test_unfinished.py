@@ -24,6 +24,7 @@ def broken(nano_copy):
     return nano_copy
 
 
+@pytest.mark.long
 def test_a_page_of_what_is_there_names_what_is_not(broken):
     page = _partial(broken)
     assert "the run tiny on toy, seed 2: no checkpoint at step 120; log: results/nano/logs/finetune/" in page
