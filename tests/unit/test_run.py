@@ -233,28 +233,36 @@ def test_forked_bits_do_not_depend_on_cuts_or_caches(run, forked, cuts, lost):
 # ---------------------------------------------------------------------------------------------- the cache
 
 
-def test_a_state_of_another_recipe_data_or_start_is_not_used(made, run, capsys):
-    for other in (
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
         {"learning_rate": 2e-3},
-        {"token_budget": 80},
-        {"threads": 2},
-        {"examples": made.other_examples},
-        {"start": made.other_start},
-        {"start": made.other_heads},
-        {"seed": 43},
-    ):
-        one, fresh = run(), run(**other)
-        expected = fresh.to(6)
-        one.to(5)
-        changed = run(**other)
-        shutil.copytree(one.cache, changed.cache)
-        capsys.readouterr()
-        assert changed.to(6) == expected
-        said = capsys.readouterr().out
-        assert "from step 0 to 6" in said
-        assert said.count(f"{changed.cache} holds states of other settings or of an earlier version; ") == 1
-        # what another recipe spent is not this run's
-        assert json.loads((changed.folder / "step6/checkpoint.json").read_text())["spent"]["attempts"] == 1
+        pytest.param({"token_budget": 80}, marks=LONG),
+        pytest.param({"threads": 2}, marks=LONG),
+        {"examples": "other_examples"},
+        pytest.param({"start": "other_start"}, marks=LONG),
+        {"start": "other_heads"},
+        pytest.param({"seed": 43}, marks=LONG),
+    ],
+    ids=lambda other: "-".join(map(str, *other.items())),
+)
+def test_a_state_of_another_recipe_data_or_start_is_not_used(made, run, capsys, other):
+    other = {name: getattr(made, value) if isinstance(value, str) else value for name, value in other.items()}
+    one, fresh = run(), run(**other)
+    expected = fresh.to(6)
+    one.to(5)
+    changed = run(**other)
+    shutil.copytree(one.cache, changed.cache)
+    capsys.readouterr()
+    assert changed.to(6) == expected
+    said = capsys.readouterr().out
+    assert "from step 0 to 6" in said
+    assert said.count(f"{changed.cache} holds states of other settings or of an earlier version; ") == 1
+    # what another recipe spent is not this run's
+    assert json.loads((changed.folder / "step6/checkpoint.json").read_text())["spent"]["attempts"] == 1
 
 
 @pytest.mark.parametrize("truncate", [True, False])

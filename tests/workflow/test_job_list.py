@@ -72,6 +72,7 @@ def test_a_job_uses_the_threads_that_it_declared(job):
     assert (found["torch"], found["arrow"]) == (1, 1)
 
 
+@pytest.mark.long
 def test_planning_imports_no_torch(repository, tmp_path):
     """A module that fails to import stands in for PyTorch while the workflow is read."""
     (tmp_path / "torch.py").write_text(
