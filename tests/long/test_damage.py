@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -40,7 +41,7 @@ def test_the_command_of_the_message_mends_it(nano_copy, damaged, command, asked)
     assert "Traceback" not in failed.stdout
     (named,) = set(re.findall(r"`(rm [^`]*)`", failed.stdout))
     assert named == command.format(f"results/nano/{damaged}")
-    subprocess.run(named, shell=True, cwd=nano_copy.directory, check=True)
+    subprocess.run(shlex.split(named), cwd=nano_copy.directory, check=True)
     nano_copy.run(None, asked)
     nano_copy.run(None)
     assert {name: (results / name).read_bytes() for name in before} == before

@@ -23,6 +23,7 @@ class Classification:
     Attributes:
         pad: the model's padding token.
         numerics: where and how to compute.
+        identity: the task in keys.
     """
 
     pad: int
@@ -65,7 +66,7 @@ class Classification:
         return Placed(examples, budget, self.pad, self.numerics)
 
     def record(self, measured: dict[str, np.ndarray], examples: Tokens) -> Record:
-        """Each example counts for one prediction."""
+        """What `Placed.measure` found, by unit; each example counts for one prediction."""
         wrong = measured["predictions"] != examples.labels
         return Record(measured["losses"], wrong.astype(np.int64), np.ones(len(examples), np.int64))
 

@@ -1,6 +1,7 @@
 """What a task does, whichever it is: it cuts batches into micro-batches and gives their loss.
 
-Fine-tuning and pre-training minimise their losses, and what is measured of units comes from the same modules.
+Fine-tuning and pre-training minimise it. A task whose models are measured also opens them, places sets of
+examples on the device, and says what was measured of each unit.
 """
 
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class Placed(Protocol):
     """A set of examples on the device, for any number of weights."""
 
     def measure(self, model: nn.Module) -> dict[str, np.ndarray]:
-        """What the journal keeps of a model, which is in evaluation mode, on the set."""
+        """What the journal keeps of a model in evaluation mode: arrays by name, each of shape (units,)."""
 
 
 class MeasuredTask(Task, Protocol):

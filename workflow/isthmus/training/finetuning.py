@@ -6,7 +6,7 @@ from typing import Any
 
 from isthmus import stored
 from isthmus.caches import attempts, identity, states
-from isthmus.caches.identity import CLASSIFICATION, Anchor, Fork
+from isthmus.caches.identity import Anchor, Fork
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics
@@ -41,7 +41,7 @@ class _Cell:
 
         return Run(
             identity.Run(
-                self.anchor, CLASSIFICATION, self.examples.digest, recipe, seeds, self.numerics, fork
+                self.anchor, task.identity, self.examples.digest, recipe, seeds, self.numerics, fork
             ),
             Objective(task, self.examples, self.recipe, seeds),
             open_model,
