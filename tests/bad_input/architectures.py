@@ -35,12 +35,11 @@ def joined(change: dict[str, Any], folder: Path) -> str:
     """A row of two such checkpoints, one of them with some settings of its config.json changed."""
     import numpy as np
     from isthmus import hashing
-    from isthmus.caches.identity import Resampling
     from isthmus.data import tokens
     from isthmus.machine import numerics
     from isthmus.measuring.ends import End
     from isthmus.measuring.interpolation import interpolate
-    from isthmus.measuring.rows import Row
+    from isthmus.measuring.rows import Resampling, Row
     from isthmus.models import hf_folders
     from isthmus.space.sampling import Uniform
 
@@ -59,9 +58,11 @@ def joined(change: dict[str, Any], folder: Path) -> str:
     computing = numerics.setup(settings | {"threads": 1, "deterministic": True})
     row = Row(ends[1], None, {"test": examples}, 64, computing, Resampling(2, 0), folder / "journal")
     sampler = Uniform(3)
-    out = folder / "row.parquet", folder / "row.pairs.parquet"
+    out = [folder / f"row{kind}.parquet" for kind in ("", ".pairs", ".gaps")]
     return refusal(
-        lambda: interpolate(row=row, others=[ends[0]], sampler=sampler, labels={}, out=out[0], pairs=out[1])
+        lambda: interpolate(
+            row=row, others=[ends[0]], sampler=sampler, labels={}, out=out[0], pairs=out[1], gaps=out[2]
+        )
     )
 
 

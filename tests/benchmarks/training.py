@@ -100,23 +100,27 @@ def toy_subject(folder: Path) -> Subject:
 # -------------------------------------------------------------------------------------------------- the sides
 
 
-class Ours:
-    """This project's trainer."""
+def finished(device: str) -> None:
+    """Wait for what was sent to a GPU."""
+    if device == "cuda":
+        import torch
 
-    def __init__(self, subject: Subject, budget: int, attention: str, threads: int):
+        torch.cuda.synchronize()
+
+
+class Ours:
+    """This project's trainer; `changes` are settings of the machine beside a CPU's."""
+
+    def __init__(self, subject: Subject, budget: int, attention: str, threads: int, **changes):
         wanted = {"device": "cpu", "precision": "float32", "attention": attention, "deterministic": True}
-        self.numerics = numerics.setup({**wanted, "threads": threads})
+        self.numerics = numerics.setup({**wanted, "threads": threads, **changes})
         settings = Training(
             steps=10_000, warmup_steps=100, learning_rate=1e-4, batch_size=BATCH, token_budget=budget
         )
         recipe = Recipe(**settings.recipe())
-        self.model = prepare(
-            classifiers.open_classifier(
-                subject.folder, attention=attention, dropout=DROPOUT, attention_dropout=DROPOUT
-            )
-        )
-        self.optimizer = make_optimizer(self.model, recipe)
         task, seeds = Classification(0, self.numerics), {"order": SEED, "dropout": SEED}
+        self.model = prepare(task.open(subject.folder, DROPOUT, DROPOUT))
+        self.optimizer = make_optimizer(self.model, recipe)
         self.objective = Objective(task, subject.examples, recipe, seeds)
 
     def seconds(self, first: int, updates: int) -> float:
@@ -124,16 +128,17 @@ class Ours:
         began = time.perf_counter()
         for t in range(first, first + updates):
             update(self.model, self.optimizer, self.objective, t, self.numerics)
+        finished(self.numerics.device)
         return time.perf_counter() - began
 
 
 class Theirs:
-    """Hugging Face's Trainer, with the settings that it has by itself."""
+    """Hugging Face's Trainer, with the settings that it has by itself on a CPU, or others."""
 
-    def __init__(self, subject: Subject, padding: str, folder: Path):
+    def __init__(self, subject: Subject, padding: str, folder: Path, **changes):
         from transformers import AutoConfig, AutoModelForSequenceClassification, DataCollatorWithPadding
 
-        self.examples, self.folder = subject.examples, folder
+        self.examples, self.folder, self.changes = subject.examples, folder, changes or {"use_cpu": True}
         config = AutoConfig.from_pretrained(subject.folder)
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = DROPOUT
         self.model = AutoModelForSequenceClassification.from_pretrained(subject.folder, config=config)
@@ -160,10 +165,13 @@ class Theirs:
                 return SequentialSampler(dataset if dataset is not None else self.train_dataset)
 
         class Clock(TrainerCallback):
+            of = self.changes
+
             def on_train_begin(self, *_, **__):
                 self.began = time.perf_counter()
 
             def on_step_end(self, *_, **__):
+                finished("cpu" if self.of.get("use_cpu") else "cuda")
                 self.ended = time.perf_counter()
 
         n = len(self.examples)
@@ -173,11 +181,11 @@ class Theirs:
             per_device_train_batch_size=BATCH,
             max_steps=updates,
             learning_rate=1e-4,
-            use_cpu=True,
             save_strategy="no",
             logging_strategy="no",
             report_to=[],
             disable_tqdm=True,
+            **self.changes,
         )
         clock, rows = Clock(), self.rows(index)
         trainer = InOrder(self.model, settings, self.collate, rows, callbacks=[clock])

@@ -3,18 +3,20 @@
     python tests/end_to_end/check_results.py results/<experiment> [--max-length 128]
 
 Nothing of Isthmus is imported. Barrier heights and convexity gaps are computed anew from `paths/` by trying
-every chord, deltas from them; losses and errors at both ends of each path by opening the checkpoint folders
-with Transformers, on the texts of `data/`. It prints what was compared and the largest difference, and exits
-with 1 where one is too large.
+every chord, deltas and intervals over seeds from them; losses and errors at both ends of each path by opening
+the checkpoint folders with Transformers, on the texts of `data/`. It prints what was compared and the largest
+difference, and exits with 1 where one is too large.
 """
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 GAP_TOLERANCE = 1e-9
 LOSS_TOLERANCE = 1e-5  # of a mean over examples, float32
@@ -57,6 +59,43 @@ def metrics_by_brute_force(points):
                     {**dict(zip(PATH, keys, strict=True)), "quantity": quantity, "metric": name, "own": value}
                 )
     return pd.DataFrame(rows)
+
+
+def interval_over_seeds(pairs):
+    """Student's t with the delete-one-seed jackknife; None where no seed can be left out.
+
+    `pairs`: the columns `seed_a`, `seed_b` and `value`, a row a pair.
+    """
+    seeds = sorted({*pairs["seed_a"], *pairs["seed_b"]})
+    means = []
+    for left_out in seeds:
+        others = [row.value for row in pairs.itertuples() if left_out not in (row.seed_a, row.seed_b)]
+        if not others:
+            return None
+        means.append(sum(others) / len(others))
+    n, middle = len(seeds), sum(means) / len(means)
+    variance = (n - 1) / n * sum((mean - middle) ** 2 for mean in means)
+    half = stats.t.ppf(0.975, n - 1) * math.sqrt(variance)
+    mean = sum(pairs["value"]) / len(pairs)
+    return mean - half, mean + half
+
+
+def intervals_apart(frame, step, means):
+    """How far the intervals over seeds of `means.csv` are from those of the pairs in `frame`."""
+    key = ["model", "dataset", step, "set", "quantity", "metric", "k"]
+    stated = {
+        tuple(map(str, (getattr(row, name) for name in key))): (row.low_seeds, row.high_seeds)
+        for row in means.rename(columns={"step": step}).itertuples()
+    }
+    apart = []
+    for values, pairs in frame.groupby(key, dropna=False):
+        low, high = stated[tuple(map(str, values))]
+        own = interval_over_seeds(pairs)
+        if own is None:
+            apart.append(0.0 if math.isnan(low) and math.isnan(high) else math.inf)
+        else:
+            apart += [low - own[0], high - own[1]]
+    return apart
 
 
 # ------------------------------------------------------------------------------------------- the losses
@@ -205,6 +244,8 @@ def check(results, max_length):
         over_pairs = frame.groupby(key)["value"].mean().rename("own")
         both = mine.rename(columns={"step": step}).merge(over_pairs, on=key, how="outer")
         report.compare("means.csv against the mean over pairs", both["value"] - both["own"], GAP_TOLERANCE)
+        apart = intervals_apart(frame, step, mine)
+        report.compare("intervals over seeds against leaving out each seed", apart, GAP_TOLERANCE)
 
     compared = losses_by_transformers(results, ends(points), max_length)
     report.compare(

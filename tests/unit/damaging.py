@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 from isthmus import stored
 from isthmus.caches import journal, states
-from isthmus.caches.identity import Resampling
 from isthmus.data import breakdowns, further_sets, subsets, tokens
 from isthmus.data.rows import read_rows
 from isthmus.experiment import config, outputs
 from isthmus.measuring import evaluation
 from isthmus.measuring.ends import End
 from isthmus.measuring.interpolation import interpolate
-from isthmus.measuring.rows import Row
+from isthmus.measuring.rows import Resampling, Row
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.showing import figures, views
 from isthmus.statistics import basins, connectivity, tidy
@@ -200,17 +199,20 @@ def _add_measured(folder: Path, add, ends: list[Path], files: dict[str, Path]) -
     sets, numerics = evaluation.read_sets(files, None, 0), tiny.cpu()
     scores = folder / "evaluations" / "tiny" / "toy" / "seed2" / "step4.parquet"
     points = folder / "paths" / "tiny" / "toy" / "step4" / "seed2.parquet"
-    pairs, records = points.with_suffix(".pairs.parquet"), folder / "journal"
+    pairs, gaps = (points.with_suffix(f".{kind}.parquet") for kind in ("pairs", "gaps"))
+    records = folder / "journal"
     evaluation.evaluate(
         checkpoint=ends[1], sets=sets, budget=128, numerics=numerics, journal=records / "seed2", out=scores
     )
     first, second = (End.read(seed, end) for seed, end in zip((1, 2), ends, strict=True))
     row = Row(second, None, sets, 128, numerics, Resampling(10, 0), records)
     labels = {"model": "tiny", "dataset": "toy", "step": 4}
-    interpolate(row=row, others=[first], sampler=tiny.SAMPLER, labels=labels, out=points, pairs=pairs)
+    files = {"out": points, "pairs": pairs, "gaps": gaps}
+    interpolate(row=row, others=[first], sampler=tiny.SAMPLER, labels=labels, **files)
     add("evaluations", scores, lambda path: connectivity._collected("evaluations", path, {}))
     add("paths, for gaps", points, lambda path: vars(connectivity.cell([path], 4, 4)))
     add("paths, for the page", points, views._points)
+    add("paths, cross-fitted", gaps, lambda path: vars(connectivity.cell([points], 4, 4, [path])))
     add("paths, pairs", pairs, lambda path: connectivity._collected("pairs", path, {}))
     reduced = connectivity.cell([points], 4, 4)
     frames = {"metrics": reduced.metrics, "deltas": reduced.deltas, "means": reduced.means}

@@ -29,10 +29,10 @@ def recipe(**changes):
     return Recipe(**Training(**{**base, **changes}).recipe() | unchecked)
 
 
-def numeric(threads=1):
-    """Plain float32 on the CPU."""
+def numeric(threads=1, **changes):
+    """Plain float32 on the CPU, unless told otherwise."""
     wanted = {"device": "cpu", "precision": "float32", "attention": "eager", "deterministic": True}
-    return numerics.setup({**wanted, "threads": threads})
+    return numerics.setup({**wanted, "threads": threads, **changes})
 
 
 def pairs(rows=50, seed=0):
@@ -72,7 +72,8 @@ class Run:
         self.folder, self.start, self.examples = folder, start, examples
         self.keep = changes.pop("keep", frozenset())
         self.save_minutes = changes.pop("save_minutes", 10.0)
-        self.seed, self.threads = changes.pop("seed", 42), changes.pop("threads", 1)
+        self.seed = changes.pop("seed", 42)
+        self.machine = {"threads": changes.pop("threads", 1), **changes.pop("machine", {})}
         self.trunk = changes.pop("trunk", folder / "trunk")
         self.recipe, self.at = recipe(**changes), 0
 
@@ -90,7 +91,7 @@ class Run:
             seed=self.seed,
             previous=self.at,
             step=step,
-            numerics=numeric(self.threads),
+            numerics=numeric(**self.machine),
             cache=Cache(self.cache, self.keep, self.save_minutes),
             trunk=Cache(self.trunk, frozenset({self.recipe.fork_at}), self.save_minutes),
             out=out,

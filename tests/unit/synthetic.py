@@ -127,22 +127,14 @@ class Results:
         }
 
     def _evaluations(self, model, dataset, step, done):
-        return [
-            self._keys(model, dataset, step)
-            | {
-                "seed": seed,
-                "set": part,
-                "loss": 1.1 - 0.5 * done,
-                "accuracy": 0.34 + (0.4 * done * self.random.uniform(0.9, 1) if self.skilled else -0.01),
-                "f1": 0.3 + 0.4 * done,
-                "mcc": 0.5 * done,
-                "n": 100,
-                "majority": 0.34,
-            }
-            for seed, part in itertools.product(
-                self.experiment.cell_runs(model, dataset), self._sets(dataset)
-            )
-        ]
+        rows = []
+        for seed, part in itertools.product(self.experiment.cell_runs(model, dataset), self._sets(dataset)):
+            accuracy = 0.34 + (0.4 * done * self.random.uniform(0.9, 1) if self.skilled else -0.01)
+            scores = {"loss": 1.1 - 0.5 * done, "accuracy": accuracy, "f1": 0.3 + 0.4 * done}
+            scores |= {"mcc": 0.5 * done, "n": 100, "majority": 0.34}
+            scores |= {"accuracy_low": accuracy - 0.05, "accuracy_high": accuracy + 0.05}
+            rows.append(self._keys(model, dataset, step) | {"seed": seed, "set": part} | scores)
+        return rows
 
     def _pairs(self, model, dataset, step):
         disagreement = {f"disagreement_{part}": 0.1 for part in self._sets(dataset)}
@@ -193,12 +185,21 @@ class Results:
         groups = both.groupby(by, sort=False, dropna=False)
         found = groups[["value", "low", "high"]].mean()
         found.insert(0, "pairs", groups.size())
+        found["seeds"] = len(self.experiment.seeds)
+        tested = len(self.experiment.seeds) > 2
+        for over, wider in (("seeds", 0.02), ("both", 0.03)):
+            found[f"low_{over}"] = found["value"] - wider if tested else np.nan
+            found[f"high_{over}"] = found["value"] + wider if tested else np.nan
+        if not self.intervals:
+            found[["low_both", "high_both"]] = np.nan
+        for name, factor in (("", 0.95), ("_low", 0.85), ("_high", 1.05)):
+            found[f"cross_fitted{name}"] = factor * found["value"] if self.intervals else np.nan
         return found.reset_index()
 
     def save(self, folder: Path):
         """Write all files; returns (histories, rows), the paths that the figures are given."""
         folder.mkdir(parents=True, exist_ok=True)
-        ends = ["mean_low", "mean_high"]
+        ends = [*tidy.INTERVALS, *tidy.CROSS_FITTED]
         for name in ("metrics", "deltas", "means", "evaluations", "pairs"):
             getattr(self, name).drop(columns=ends, errors="ignore").to_csv(
                 folder / f"{name}.csv", index=False

@@ -79,9 +79,17 @@ def test_from_texts_to_a_convexity_gap(run):
         tiny.RESAMPLING,
         folder / "journal",
     )
-    files = folder / "row.parquet", folder / "row.pairs.parquet"
+    files = [folder / f"row{kind}.parquet" for kind in ("", ".pairs", ".gaps")]
     labels = {"model": family, "dataset": "toy", "step": 4}
-    interpolate(row=row, others=[first], sampler=tiny.SAMPLER, labels=labels, out=files[0], pairs=files[1])
+    interpolate(
+        row=row,
+        others=[first],
+        sampler=tiny.SAMPLER,
+        labels=labels,
+        out=files[0],
+        pairs=files[1],
+        gaps=files[2],
+    )
     metrics = connectivity.cell([files[0]], 4, 4).metrics
     gap = metrics[(metrics["metric"] == "CG") & (metrics["quantity"] == "loss")].iloc[0]
     assert 0 <= gap["value"] < 1

@@ -7,7 +7,7 @@ from isthmus import metrics
 from isthmus.bootstrap import percentile_interval
 from isthmus.measuring import interpolation
 from isthmus.space import sampling
-from isthmus.statistics import connectivity
+from isthmus.statistics import connectivity, pair_means
 from isthmus.tasks.scores import classification_scores
 
 from tests.unit import tiny
@@ -16,8 +16,11 @@ ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
 METRICS = ["BH", "CG", "BH_nested", "CG_nested", "ICG_nested"]
 # What other software reads, in this order.
 NAMES = ["experiment", "model", "pretraining_steps", "dataset"]
+INTERVALS = ["value", "low", "high", "seeds", "low_seeds", "high_seeds", "low_both", "high_both"]
 COLUMNS = ["step", "seed_a", "seed_b", "set", "quantity", "metric", "k"]
 COLUMNS += ["value", "low", "high", "error", "alpha", "chord_low", "chord_high", "alphas"]
+CROSS_FITTED = ["cross_fitted", "cross_fitted_low", "cross_fitted_high"]
+COLUMNS += CROSS_FITTED
 
 
 def write_row(folder, step, b, others, replicates=50, sets=("train", "test")):
@@ -103,7 +106,7 @@ def test_a_row_for_each_path_set_quantity_and_metric(cell):
     assert len(deltas) == 3 * 2 * 2 * 5
     assert not deltas.duplicated(connectivity.DELTA_KEYS).any()
     assert len(means) == (3 + 1) * 2 * 2 * 5  # three steps and a change
-    assert not means.duplicated(connectivity.MEAN_KEYS).any()
+    assert not means.duplicated(pair_means.MEAN_KEYS).any()
     assert (means["pairs"] == 3).all()
 
 
@@ -191,27 +194,67 @@ def test_a_mean_over_pairs_has_the_interval_of_the_mean(cell):
         assert (row["low"], row["high"]) == pytest.approx(percentile_interval(expected), abs=1e-6)
         assert row["samples"] == pytest.approx(expected, abs=1e-6)
         assert row["high"] - row["low"] < (mine["high"] - mine["low"]).mean()  # pairs' own noise averages out
+        # Without a seed one pair is left; 4.302653 is Student's t of two degrees of freedom at 97.5 %.
+        by_pair = mine.set_index(["seed_a", "seed_b"])["value"][pairs].to_numpy()
+        over_seeds = 2 / 3 * ((by_pair - by_pair.mean()) ** 2).sum()
+        over_both = over_seeds + np.var(expected, ddof=1)
+        assert row["seeds"] == 3
+        for over, variance in (("seeds", over_seeds), ("both", over_both)):
+            half = 4.302653 * variance**0.5
+            ends = row["value"] - half, row["value"] + half
+            assert (row[f"low_{over}"], row[f"high_{over}"]) == pytest.approx(ends, abs=1e-6)
+
+
+def test_cross_fitted_gaps_stand_with_their_path_and_in_the_mean(cell, tmp_path):
+    files, generator = cell[0][2:4], np.random.default_rng(0)  # step 100
+    pairs, samples = [(1, 2), (1, 3), (2, 3)], generator.normal(0.05, 0.02, (3, 50)).astype(np.float32)
+    keys = {"step": 100, "set": "test", "quantity": "loss", "metric": "CG"}
+    rows = [
+        {**keys, "seed_a": a, "seed_b": b, "value": 0.01 * i, "replicates": samples[i]}
+        for i, (a, b) in enumerate(pairs)
+    ]
+    gaps = [tmp_path / f"seed{b}.gaps.parquet" for b in (2, 3)]
+    for path, b in zip(gaps, (2, 3), strict=True):
+        pd.DataFrame([row for row in rows if row["seed_b"] == b]).to_parquet(path)
+    reduced = connectivity.cell(files, 4, 100, gaps)
+    for i, (a, b) in enumerate(pairs):
+        row = only(reduced.metrics, seed_a=a, seed_b=b, **keys)
+        assert row["cross_fitted"] == 0.01 * i
+        ends = np.quantile(samples[i].astype(float), [0.025, 0.975])
+        assert [row["cross_fitted_low"], row["cross_fitted_high"]] == pytest.approx(ends)
+    mean = only(reduced.means[reduced.means["from_step"].isna()], **keys)
+    assert mean["cross_fitted"] == pytest.approx(0.01)
+    ends = np.quantile(samples.astype(float).mean(axis=0), [0.025, 0.975])
+    assert [mean["cross_fitted_low"], mean["cross_fitted_high"]] == pytest.approx(ends)
+    others = reduced.metrics[reduced.metrics["set"] == "train"]
+    assert others[CROSS_FITTED].isna().all(axis=None)
+    one_missing = connectivity.cell(
+        files, 4, 100, gaps[:1]
+    )  # a mean over some of the pairs is not that of all
+    row = only(one_missing.means[one_missing.means["from_step"].isna()], **keys)
+    assert np.isnan([row[name] for name in CROSS_FITTED]).all()
 
 
 def test_differences_between_models_are_paired(cell, tmp_path):
     means = cell[3]
     noise = means["samples"].map(lambda one: one + 0.25)  # all replicates move alike: no uncertainty is left
+    values = means["values"].map(lambda one: np.asarray(one) + 0.25)  # and so do all pairs
     paths = [tmp_path / model / "d.means.parquet" for model in ("a", "b", "c")]
-    shifted = means.assign(value=means["value"] + 0.25, samples=noise)
+    shifted = means.assign(value=means["value"] + 0.25, samples=noise, values=values)
     for path, frame in zip(paths, (means, shifted, means.iloc[:7]), strict=True):
         path.parent.mkdir()
         frame.to_parquet(path)
-    found = connectivity.differences(paths)
-    assert found.columns.tolist() == ["model_a", "model_b", *connectivity.MEAN_KEYS, "value", "low", "high"]
+    found = pair_means.differences(paths)
+    assert found.columns.tolist() == ["model_a", "model_b", *pair_means.MEAN_KEYS, *INTERVALS]
     assert found.groupby(["model_a", "model_b"]).size().to_dict() == {
         ("a", "b"): len(means),
         ("a", "c"): 7,
         ("b", "c"): 7,
     }
     ab = found[(found["model_a"] == "a") & (found["model_b"] == "b")]
-    for column in ("value", "low", "high"):
+    for column in ("value", "low", "high", "low_seeds", "high_seeds", "low_both", "high_both"):
         assert ab[column].to_numpy() == pytest.approx(0.25, abs=1e-6)
-    assert connectivity.differences(paths[:1]).columns.tolist() == found.columns.tolist()
+    assert pair_means.differences(paths[:1]).columns.tolist() == found.columns.tolist()
 
 
 def test_order_of_the_points_in_a_file_does_not_matter(cell, tmp_path):
@@ -325,7 +368,7 @@ def test_deltas_have_the_same_keys_and_both_steps(collected):
 
 
 def test_means_and_differences_have_a_row_a_metric_and_no_replicates(collected, cell):
-    keys = [*NAMES, "from_step", "step", "set", "quantity", "metric", "k", "pairs", "value", "low", "high"]
+    keys = [*NAMES, "from_step", "step", "set", "quantity", "metric", "k", "pairs", *INTERVALS, *CROSS_FITTED]
     assert collected["means"].columns.tolist() == keys
     assert len(collected["means"]) == 2 * len(cell[3])
     found = collected["differences"]
@@ -346,7 +389,8 @@ def test_pairs_have_a_row_a_path_and_step(collected):
 def test_evaluations_have_a_row_a_checkpoint_and_set(collected):
     found = collected["evaluations"]
     keys = ["experiment", "model", "pretraining_steps", "dataset", "seed", "step", "set"]
-    assert found.columns.tolist() == [*keys, "loss", "accuracy", "f1", "mcc", "n", "majority"]
+    scores = ["loss", "accuracy", "f1", "mcc", "n", "majority", "accuracy_low", "accuracy_high"]
+    assert found.columns.tolist() == [*keys, *scores]
     row = found.iloc[1]
     assert row[["model", "dataset", "seed", "step", "set"]].tolist() == [
         "tiny-0",
@@ -359,6 +403,11 @@ def test_evaluations_have_a_row_a_checkpoint_and_set(collected):
     expected = classification_scores(np.array([0, 1, 1, 0]), np.array([0, 1, 0, 0]), 2)
     for name, value in expected.items():
         assert float(row[name]) == value
+    # Wilson's interval of three in four, by its formula.
+    p, n, z = 0.75, 4, 1.959964
+    middle, half = p + z**2 / (2 * n), z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5
+    ends = [(middle + sign * half) / (1 + z**2 / n) for sign in (-1, 1)]
+    assert [float(row[f"accuracy_{end}"]) for end in ("low", "high")] == pytest.approx(ends, abs=1e-6)
 
 
 def test_the_order_of_the_files_does_not_matter(cell):

@@ -188,22 +188,6 @@ def test_a_cpu_maps_whatever_the_setting_says(cell, monkeypatch):
         assert anchors.hold(files(cell)[0], replace(tiny.cpu(), anchors=keep)).keys()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_gives_the_same_bits_from_its_own_memory_and_from_the_host_s(cell):
-    found = []
-    for keep in ("device", "host"):
-        numerics = replace(tiny.cpu(device="cuda"), anchors=keep)
-        held = {
-            anchor: anchors.hold(path, numerics) for anchor, path in zip((A, B, C), files(cell), strict=True)
-        }
-        assert {t.device.type for t in held[A].values()} == {"cuda" if keep == "device" else "cpu"}
-        live = LiveModel(classifiers.open_classifier(cell.ends[0].folder, attention="eager").cuda())
-        for place in (Line(A, B).at(0.3), mean([A, B, C]), at(C)):
-            moved = live.move(place, held)
-            found.append((keep, bits(moved)))
-    assert [x for keep, x in found if keep == "device"] == [x for keep, x in found if keep == "host"]
-
-
 # ------------------------------------------------------------------------------------------------ the engine
 
 

@@ -1,4 +1,4 @@
-"""The verdicts: each of the three is given where the data say so, and nothing is claimed without skill."""
+"""The verdicts: each is given where the data say so, and nothing is claimed without skill or seeds."""
 
 import itertools
 
@@ -9,34 +9,38 @@ from isthmus.experiment import layout, parameters
 from isthmus.experiment.cells import cells
 from isthmus.experiment.config import load
 from isthmus.statistics import findings, tidy
-from isthmus.statistics.findings import CONTRADICTED, SUPPORTED, UNDECIDED
+from isthmus.statistics.findings import CONTRADICTED, OPEN, SUPPORTED, UNJUDGED, UNTESTED
+from scipy import stats
 
 STEPS = [0, 100, 200, 400]
 
 
-def world(curves, seeds=(1, 2, 3), noise=0.01, skilled=(), unskilled=(), spread=0.0):
-    """Frames of cells whose CG goes as `curves` says: {(model, dataset): a value a step}."""
+def world(curves, seeds=(1, 2, 3, 4), noise=0.01, unskilled=(), spread=0.0, losses=None, pairs=None):
+    """Frames of cells whose CG goes as `curves` says: {(model, dataset): a value a step}.
+
+    `unskilled` are (model, step, seed) of runs below the majority class; `losses` are of (model, step).
+    """
     rng = np.random.default_rng(0)
-    pairs = list(itertools.combinations(seeds, 2))
+    pairs = pairs or list(itertools.combinations(seeds, 2))
     common = rng.normal(0, 0.2, 500)  # what all share: it must cancel in differences
-    metrics, evaluations, means = [], [], {}
-    fixed = {"set": "test", "quantity": "loss", "metric": "CG"}
+    evaluations, means = [], {}
+    fixed = {"set": "test", "quantity": "loss", "metric": "CG", "k": None}
     for (model, dataset), curve in curves.items():
         rows = []
         for step, value in zip(STEPS, curve, strict=True):
-            keys = {"model": model, "dataset": dataset, "step": step}
-            own = [value + spread * rng.normal() for _ in pairs]
-            metrics += [
-                {**keys, **fixed, "seed_a": a, "seed_b": b, "value": one}
-                for (a, b), one in zip(pairs, own, strict=True)
-            ]
-            samples = np.mean(own) + common + rng.normal(0, noise, 500)
-            row = {"from_step": pd.NA, "step": step, "value": np.mean(own), "samples": samples}
-            rows += [row | fixed, row | fixed | {"set": "train", "value": 9.0}]
-            accuracy = 0.5 if model in unskilled else 0.8
-            evaluations.append({**keys, "set": "test", "accuracy": accuracy, "majority": 0.5})
+            values = [value + spread * rng.normal() for _ in pairs]
+            samples = np.mean(values) + common + rng.normal(0, noise, 500)
+            kept = {"samples": samples, "values": values}
+            kept |= {"pair_a": [a for a, _ in pairs], "pair_b": [b for _, b in pairs]}
+            row = {"from_step": pd.NA, "step": step, "value": np.mean(values), **kept}
+            rows += [row | fixed, row | fixed | {"set": "train", "values": [9.0] * len(pairs)}]
+            for seed in seeds:
+                accuracy = 0.51 if (model, step, seed) in unskilled else 0.8
+                scores = {"accuracy": accuracy, "accuracy_low": accuracy - 0.03, "majority": 0.5}
+                place = {"model": model, "dataset": dataset, "step": step, "seed": seed, "set": "test"}
+                evaluations.append({**place, **scores, "loss": (losses or {}).get((model, step), 0.4)})
         means[model, dataset] = pd.DataFrame(rows)
-    return findings.Gaps(pd.DataFrame(metrics), pd.DataFrame(evaluations), means)
+    return findings.Gaps(pd.DataFrame(evaluations), means)
 
 
 def found(gaps, ladders=(), start=100):
@@ -44,15 +48,19 @@ def found(gaps, ladders=(), start=100):
     return findings.table(gaps, cells, list(ladders)).set_index(["hypothesis", "dataset", "subject"])
 
 
+def of_all(rows, hypothesis):
+    return rows[rows.index.get_level_values("subject").isna()].loc[hypothesis].iloc[0]
+
+
 @pytest.mark.parametrize(
     ("curve", "verdict", "since"),
     [
         ([0, 0.30, 0.20, 0.10], SUPPORTED, 100),
-        ([0, 0.10, 0.30, 0.10], UNDECIDED, 200),
+        ([0, 0.10, 0.30, 0.10], OPEN, 200),
         ([0, 0.30, 0.05, 0.10], SUPPORTED, None),  # at step 200 the gap is smaller than at the end
         ([0, 0.05, 0.20, 0.20], CONTRADICTED, None),
-        ([0, 0.20, 0.20, 0.20], UNDECIDED, None),
-        ([0, 0.0, 0.0, 0.0], UNDECIDED, None),
+        ([0, 0.20, 0.20, 0.20], OPEN, None),
+        ([0, 0.0, 0.0, 0.0], OPEN, None),
     ],
 )
 @pytest.mark.parametrize("seeds", [(1, 2, 3), tuple(range(8))])
@@ -63,7 +71,37 @@ def test_fine_tuning_is_given_each_verdict(curve, verdict, since, seeds):
     assert row["estimate"] == pytest.approx(curve[3] - curve[1], abs=1e-3)
     assert row["low"] <= row["estimate"] <= row["high"]
     assert (row["from"], row["to"]) == (100, 400)
-    assert row["over"] == ("seeds" if len(seeds) >= 5 else "examples")
+    assert row["over"] == "seeds and units"
+
+
+def test_the_interval_and_the_p_value_are_over_seeds_and_units():
+    gaps = world({("m", "d"): [0, 0.3, 0.2, 0.1]}, spread=0.05, noise=0.02)
+    row = found(gaps).loc[("finetuning", "d", "m")]
+    frames = gaps.means["m", "d"].query("set == 'test'").set_index("step")
+    moved = np.subtract(*(np.array(frames.loc[step, "values"]) for step in (400, 100)))
+    pairs = list(zip(frames.loc[100, "pair_a"], frames.loc[100, "pair_b"], strict=True))
+    left = [np.mean([v for pair, v in zip(pairs, moved, strict=True) if s not in pair]) for s in (1, 2, 3, 4)]
+    over_seeds = 3 / 4 * ((left - np.mean(left)) ** 2).sum()
+    over_units = np.var(frames.loc[400, "samples"] - frames.loc[100, "samples"], ddof=1)
+    error = (over_seeds + over_units) ** 0.5
+    t = stats.t.ppf(0.975, 3)
+    assert row["estimate"] == pytest.approx(moved.mean())
+    assert row[["low", "high"]].tolist() == pytest.approx(
+        [moved.mean() - t * error, moved.mean() + t * error]
+    )
+    assert row["p"] == row["p_holm"] == pytest.approx(2 * stats.t.sf(abs(moved.mean()) / error, 3))
+
+
+def test_two_seeds_and_stars_are_not_tested_over_seeds():
+    for gaps, reason in (
+        (world({("m", "d"): [0, 0.3, 0.2, 0.1]}, seeds=(1, 2)), "fewer than three seeds"),
+        (world({("m", "d"): [0, 0.3, 0.2, 0.1]}, pairs=[(1, 2), (1, 3), (1, 4)]), "all pairs share seed 1"),
+    ):
+        row = found(gaps).loc[("finetuning", "d", "m")]
+        assert (row["verdict"], row["over"]) == (UNTESTED, "units")
+        assert reason in row["note"]
+        assert row["low"] < row["estimate"] < row["high"] < 0  # that these runs' gap fell is clear
+        assert pd.isna(row["p"])
 
 
 def test_what_all_steps_share_cancels():
@@ -73,69 +111,93 @@ def test_what_all_steps_share_cancels():
 
 @pytest.mark.parametrize(
     ("least", "most", "verdict"),
-    [(0.3, 0.1, SUPPORTED), (0.1, 0.3, CONTRADICTED), (0.2, 0.2, UNDECIDED)],
+    [(0.3, 0.1, SUPPORTED), (0.1, 0.3, CONTRADICTED), (0.2, 0.2, OPEN)],
 )
 def test_pre_training_is_given_each_verdict(least, most, verdict):
     gaps = world({("r0", "d"): [0, 0.1, 0.1, least], ("r9", "d"): [0, 0.1, 0.1, most]})
-    rows = found(gaps, [("ladder", "d", {"r9": 900, "r0": 0})])
-    row = rows.loc[("pretraining", "d", "ladder")]
+    row = found(gaps, [("ladder", "d", {"r9": 900, "r0": 0})]).loc[("pretraining", "d", "ladder")]
     assert row["verdict"] == verdict
     assert row["estimate"] == pytest.approx(most - least)
     assert (row["from"], row["to"]) == (0, 900)
+    assert "r0 at step 400: accuracy 0.800, loss 0.400; r9 at step 400: accuracy 0.800" in row["note"]
 
 
-def test_without_skill_nothing_is_claimed():
+def test_rungs_are_compared_at_equal_loss_too():
+    """The better rung is taken where it was as good as the other is at its end."""
+    losses = {("r0", 400): 0.7, ("r9", 100): 0.9, ("r9", 200): 0.68, ("r9", 400): 0.4}
+    gaps = world({("r0", "d"): [0, 0.5, 0.4, 0.3], ("r9", "d"): [0, 0.5, 0.35, 0.1]}, losses=losses)
+    rows = found(gaps, [("ladder", "d", {"r9": 900, "r0": 0})])
+    row = rows.loc[("pretraining at equal loss", "d", "ladder")]
+    assert row["estimate"] == pytest.approx(0.35 - 0.3)
+    assert "r0 at step 400: accuracy 0.800, loss 0.700; r9 at step 200: accuracy 0.800" in row["note"]
+    assert rows.loc[("pretraining", "d", "ladder"), "estimate"] == pytest.approx(0.1 - 0.3)
+    losses[("r9", 400)] = 0.7
+    curves = {(model, "d"): [0, 0.3, 0.2, 0.1] for model in ("r0", "r9")}
+    rows = found(world(curves, losses=losses), [("ladder", "d", {"r9": 900, "r0": 0})])
+    assert "pretraining at equal loss" not in rows.index.get_level_values("hypothesis")
+
+
+def test_without_skill_at_either_end_nothing_is_judged():
     curves = {("good", "d"): [0, 0.1, 0.2, 0.3], ("bad", "d"): [0, 0.3, 0.2, 0.1]}
-    rows = found(world(curves, unskilled=("bad",)), [("l", "d", {"good": 9, "bad": 0})])
-    bad = rows.loc[("finetuning", "d", "bad")]
-    assert pd.isna(bad["since"])
-    assert (bad["verdict"], bad["note"]) == (UNDECIDED, "bad: not above the majority class")
-    assert rows.loc[("pretraining", "d", "l"), "verdict"] == UNDECIDED
-    whole = rows[rows.index.get_level_values("subject").isna()].loc["finetuning"].iloc[0]
-    assert (whole["verdict"], whole["note"]) == (CONTRADICTED, "mean of 1 of 2")
-    assert whole["estimate"] == pytest.approx(0.2)
+    for step in (100, 400):
+        gaps = world(curves, unskilled=[("bad", step, 2)])
+        rows = found(gaps, [("l", "d", {"good": 9, "bad": 0})])
+        bad = rows.loc[("finetuning", "d", "bad")]
+        assert bad["verdict"] == UNJUDGED
+        said = f"bad at step {step}: not clearly above the majority class (0.500): 2 (0.510)"
+        assert said in bad["note"]
+        assert pd.isna([bad["since"], bad["p_holm"]]).all()
+        assert rows.loc[("pretraining", "d", "l"), "verdict"] == (UNJUDGED if step == 400 else CONTRADICTED)
+        whole = of_all(rows, "finetuning")
+        assert (whole["verdict"], whole["note"]) == (CONTRADICTED, "mean of 1 of 2, one test")
+        assert whole["estimate"] == pytest.approx(0.2)
 
 
-def test_one_run_without_skill_is_enough_to_claim_nothing():
-    gaps = world({("m", "d"): [0, 0.3, 0.2, 0.1]})
-    again = gaps.evaluations.assign(accuracy=[0.8, 0.8, 0.8, 0.3])  # a second run, which failed
-    gaps.evaluations = pd.concat([gaps.evaluations, again])
-    assert gaps.evaluations["accuracy"].mean() > 0.5
-    assert found(gaps).loc[("finetuning", "d", "m"), "verdict"] == UNDECIDED
+def test_p_values_are_adjusted_within_a_hypothesis():
+    """Of ten cells one moves by chance as much as is clear for one alone."""
+    still = {(f"m{i}", "d"): [0, 0.2, 0.2, 0.2] for i in range(9)}
+    gaps = world({("one", "d"): [0, 0.24, 0.2, 0.2], **still}, noise=0.005, spread=0.005)
+    rows = found(gaps)
+    one = rows.loc[("finetuning", "d", "one")]
+    assert one["p"] < 0.05 < one["p_holm"]
+    assert one["verdict"] == OPEN
+    assert one["p_holm"] == pytest.approx(10 * one["p"])
+    alone = found(world({("one", "d"): [0, 0.24, 0.2, 0.2]}, noise=0.005, spread=0.005))
+    assert alone.loc[("finetuning", "d", "one"), "verdict"] == SUPPORTED
 
 
-def test_seeds_in_another_order_are_the_same_pairs():
+def test_models_with_other_seeds_are_compared_as_independent():
     curves = {("r0", "d"): [0, 0.1, 0.1, 0.3], ("r9", "d"): [0, 0.1, 0.1, 0.1]}
     gaps = world(curves, seeds=range(6), spread=0.01)
     ladder = [("l", "d", {"r9": 9, "r0": 0})]
     expected = found(gaps, ladder).loc[("pretraining", "d", "l")]
-    assert expected["over"] == "seeds"
-    other = gaps.metrics["model"] == "r9"
-    gaps.metrics.loc[other, ["seed_a", "seed_b"]] = gaps.metrics.loc[other, ["seed_b", "seed_a"]].to_numpy()
-    same = found(gaps, ladder).loc[("pretraining", "d", "l")]
-    assert same[["low", "high", "over"]].tolist() == expected[["low", "high", "over"]].tolist()
-    # Where one side has other pairs, an interval over those of both would be that of another number.
-    gaps.metrics = gaps.metrics[~other | (gaps.metrics["seed_b"] != 0)]
-    assert found(gaps, ladder).loc[("pretraining", "d", "l"), "over"] == "examples"
+    frame = gaps.means["r9", "d"]
+    frame["pair_a"], frame["pair_b"] = (
+        [[s + 10 for s in one] for one in frame[p]] for p in ("pair_a", "pair_b")
+    )
+    other = found(gaps, ladder).loc[("pretraining", "d", "l")]
+    assert other["estimate"] == expected["estimate"]
+    assert other["over"] == "seeds and units"
+    assert other["low"] != expected["low"]
 
 
 def test_over_cells_the_mean_decides():
     rows = found(world({("m", "d"): [0, 0.3, 0.2, 0.1], ("m", "e"): [0, 0.1, 0.1, 0.15]}))
-    whole = rows[rows.index.get_level_values("subject").isna()].iloc[0]
+    whole = of_all(rows, "finetuning")
     assert whole["verdict"] == SUPPORTED
     assert whole["estimate"] == pytest.approx((-0.2 + 0.05) / 2)
 
 
-def test_a_single_checkpoint_and_no_replicates_are_undecided():
-    gaps = world({("m", "d"): [0, 0.3, 0.2, 0.1]})
-    assert found(gaps, start=400).loc[("finetuning", "d", "m"), "note"] == "one checkpoint after step 0 only"
+def test_a_single_checkpoint_is_not_judged_and_without_replicates_seeds_are():
+    gaps = world({("m", "d"): [0, 0.3, 0.2, 0.1]}, spread=0.01)
+    row = found(gaps, start=400).loc[("finetuning", "d", "m")]
+    assert (row["verdict"], row["note"]) == (UNJUDGED, "one checkpoint after step 0 only")
     both = found(world({("m", "d"): [0, 0.3, 0.2, 0.1], ("m", "e"): [0, 0.1, 0.1, 0.1]}), start=400)
-    assert both[both.index.get_level_values("subject").isna()].iloc[0]["note"] == "none of 2 can be judged"
+    assert of_all(both, "finetuning")["note"] == "none of 2 can be judged"
     gaps.means["m", "d"]["samples"] = [np.empty(0)] * len(gaps.means["m", "d"])
     row = found(gaps).loc[("finetuning", "d", "m")]
-    assert row["verdict"] == UNDECIDED
-    assert np.isnan(row["low"])
-    assert row["estimate"] == pytest.approx(-0.2)
+    assert (row["verdict"], row["over"]) == (SUPPORTED, "seeds")
+    assert row["estimate"] == pytest.approx(-0.2, abs=0.02)
 
 
 def test_the_file(tmp_path):
@@ -146,17 +208,16 @@ def test_the_file(tmp_path):
         "datasets": {"d": {"source": {"kind": "toy", "task": "paraphrase", "rows": 100}}},
         "training": {"steps": 400, "checkpoints": [100, 200, 400], "warmup_steps": 1},
     }
-    gaps = world({("r0", "d"): [0, 0.1, 0.2, 0.3], ("r9", "d"): [0, 0.2, 0.2, 0.1]})
+    gaps = world({("r0", "d"): [0, 0.1, 0.2, 0.3], ("r9", "d"): [0, 0.2, 0.2, 0.1]}, seeds=(1, 2, 3))
     files = []
     for (model, dataset), frame in gaps.means.items():
         files.append(tmp_path / layout.filled(layout.MEANS, model=model, dataset=dataset))
         files[-1].parent.mkdir(parents=True)
         frame.astype({"from_step": "Int64"}).to_parquet(files[-1])
-    frames = {"metrics": gaps.metrics, "evaluations": gaps.evaluations}
     chosen = load(raw)
     findings.write(
         **parameters.findings(chosen, cells(chosen)),
-        frames=frames,
+        evaluations=gaps.evaluations,
         means=files,
         path=tmp_path / "findings.csv",
     )

@@ -15,7 +15,6 @@ from isthmus.caches.identity import (
     Distances,
     Fork,
     Measurement,
-    Resampling,
     Run,
     Task,
 )
@@ -34,9 +33,8 @@ RUN = Run(
     A, Task("classification"), "d" * 64, {"steps": 10}, {"order": 1, "dropout": 2}, HOW, Fork(4, "f" * 64)
 )
 ONE = Measurement(Layers(A, B, ("head",)).at(0.25), Task("classification"), "d" * 64, 512, HOW)
-MEASURED = replace(ONE, resampling=Resampling(100, 0))
 APART = Distances(A, B, (A, B), HOW)
-ALL = [A, HOW, RUN, RUN.task, RUN.fork, MEASURED.point, MEASURED.resampling, ONE, MEASURED, APART]
+ALL = [A, HOW, RUN, RUN.task, RUN.fork, ONE.point, ONE, APART]
 ALL += [Architecture({"heads": 4})]
 # Another value of each type that a field has.
 OTHER = {
@@ -46,7 +44,7 @@ OTHER = {
     bool: lambda x: not x,
     dict: lambda x: {**x, "more": 1},
     tuple: lambda x: x[::-1],
-    type(None): lambda _: Resampling(7, 7),
+    type(None): lambda _: 0.5,
 }
 
 
@@ -94,7 +92,7 @@ def test_no_two_kinds_of_thing_share_a_key():
     assert len({identity.key(thing) for thing in ALL}) == len(ALL)
     assert identity.key(Distances(A, B, (None, B), HOW)) != identity.key(APART)
     assert identity.key(Distances(A, B, (B, A), HOW)) != identity.key(APART)
-    assert identity.key(replace(MEASURED, point=Layers(B, A, ("head",)).at(0.25))) != identity.key(MEASURED)
+    assert identity.key(replace(ONE, point=Layers(B, A, ("head",)).at(0.25))) != identity.key(ONE)
 
 
 def test_a_key_is_a_function_of_the_content():

@@ -17,7 +17,7 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from isthmus import hashing
-from isthmus.caches.identity import Anchor, Resampling
+from isthmus.caches.identity import Anchor
 from isthmus.caches.journal import EARLIER, HEAD, MAGIC, Journal, Origin, mixture
 from isthmus.measuring.engine import Engine
 from isthmus.space.geometries import Line
@@ -240,16 +240,14 @@ PARTS = {
     "examples": TOKENS,
     "budget": 128,
     "numerics": tiny.cpu(),
-    "bootstrap": {"replicates": 10, "seed": 0},
 }
 
 
-def keys(a, b, alpha, examples, budget, numerics, bootstrap) -> tuple[str, str]:
+def keys(a, b, alpha, examples, budget, numerics) -> tuple[str, str]:
     """The key of a checkpoint's record and that of a point on a path."""
     a, b = Anchor(*a), Anchor(*b)
-    asked = (at(a), None), (Line(a, b).at(alpha), Resampling(**bootstrap))
     engine = Engine(Path("unread"), a, {"test": examples}, budget, Classification(0, numerics))
-    return tuple(engine.key("test", point, again) for point, again in asked)
+    return tuple(engine.key("test", point) for point in (at(a), Line(a, b).at(alpha)))
 
 
 def changed_examples(name, change):
@@ -289,10 +287,6 @@ SINGLE = st.one_of(
             deterministic=st.booleans(),
         ),
     ),
-    st.tuples(
-        st.just("bootstrap"),
-        st.fixed_dictionaries({"replicates": st.integers(0, 2000), "seed": st.integers(0, 2**32)}),
-    ),
 )
 
 
@@ -304,7 +298,7 @@ def plain(parts):
 def test_a_record_answers_to_its_whole_key_and_to_no_other(changes):
     parts = PARTS | dict(changes)
     before, after = plain(PARTS), plain(parts)
-    of_checkpoint = [name for name in before if name not in ("b", "alpha", "bootstrap")]
+    of_checkpoint = [name for name in before if name not in ("b", "alpha")]
     for matter, old, new in zip((of_checkpoint, list(before)), keys(**PARTS), keys(**parts), strict=True):
         assert (old == new) == all(before[name] == after[name] for name in matter)
 
@@ -323,8 +317,6 @@ def test_a_record_answers_to_its_whole_key_and_to_no_other(changes):
         ("numerics", replace(PARTS["numerics"], precision="tf32")),
         ("numerics", replace(PARTS["numerics"], threads=2)),
         ("numerics", replace(PARTS["numerics"], engine=PARTS["numerics"].engine + 1)),
-        ("bootstrap", {"replicates": 11, "seed": 0}),
-        ("bootstrap", {"replicates": 10, "seed": 1}),
     ],
 )
 def test_a_change_of_anything_is_another_question(name, value):

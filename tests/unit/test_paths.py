@@ -9,14 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from isthmus import metrics, stored
-from isthmus.caches.identity import Resampling
+from isthmus import cross_fitting, metrics, stored
 from isthmus.errors import Damaged, MismatchedEnds
 from isthmus.measuring import paths
 from isthmus.measuring.distances import distances
 from isthmus.measuring.ends import End
 from isthmus.measuring.engine import LiveModel
-from isthmus.measuring.rows import Row
+from isthmus.measuring.rows import Resampling, Row
 from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.space import anchors
 from isthmus.space.geometries import Line
@@ -116,18 +115,37 @@ def test_losses_are_those_of_rebuilt_state_dicts(tmp_path, family):
     from transformers import AutoModelForSequenceClassification
 
     cell = tiny.Cell(tmp_path / "cell", family=family)
-    points = cell.interpolate(sampler=UNIFORM).points
+    measured = cell.interpolate(sampler=UNIFORM)
+    points, gaps = measured.points, measured.gaps.set_index(["set", "quantity", "metric"])
     a, b = (weight_files.load(end.folder / hf_folders.WEIGHTS) for end in cell.ends)
     pad = hf_folders.pad_token(cell.start.folder)
     for name, examples in cell.sets.items():
         part = points[points["set"] == name]
         assert part["alpha"].tolist() == [0, 0.25, 0.5, 0.75, 1]
+        units = []
         for alpha, loss, error in part[["alpha", "loss", "error"]].itertuples(index=False):
             model = AutoModelForSequenceClassification.from_pretrained(cell.start.folder).eval()
             model.load_state_dict({key: (1 - alpha) * a[key] + alpha * b[key] for key in a})
             expected = Placed(examples, tiny.BUDGET, pad, tiny.cpu()).measure(model)
+            units.append(expected["losses"])
             assert loss == pytest.approx(expected["losses"].mean(), abs=1e-6)
             assert error == np.mean(expected["predictions"] != examples.labels)
+        row = gaps.loc[name, "loss", "BH"]
+        assert row["value"] == pytest.approx(cross_fitted_barrier(np.array(units)), abs=1e-5)
+        assert len(row["replicates"]) == tiny.RESAMPLING.replicates
+
+
+def cross_fitted_barrier(units):
+    """The rise at one half's highest point, measured on the other half; mean over halvings and ways."""
+    alphas, found = np.linspace(0, 1, 5), []
+    for second in cross_fitting.halves(units.shape[1], tiny.RESAMPLING.seed):
+        for chooser, judge in ((second, ~second), (~second, second)):
+            rises = []
+            for half in (chooser, judge):
+                curve = units[:, half].mean(axis=1)
+                rises.append(curve - np.interp(alphas, [0, 1], curve[[0, -1]]))
+            found.append(rises[1][rises[0].argmax()])
+    return np.mean(found)
 
 
 def test_rows_have_the_columns_that_others_lean_on(shared):
@@ -262,12 +280,10 @@ def test_a_further_set_costs_that_set_only(shared):
 @pytest.mark.parametrize(
     "change",
     [
-        {"resampling": Resampling(21, 0)},
-        {"resampling": Resampling(20, 1)},
         {"budget": 100},
         {"sets": {"train": tiny.examples(40, seed=5), "test": tiny.examples(40, seed=6)}},
     ],
-    ids=["replicates", "seed", "budget", "sets"],
+    ids=["budget", "sets"],
 )
 def test_nothing_known_under_other_conditions_is_used(shared, change):
     cell, _ = shared
@@ -276,8 +292,17 @@ def test_nothing_known_under_other_conditions_is_used(shared, change):
     cell.interpolate(journal=name, out="conditions", sampler=UNIFORM)
     found = cell.interpolate(journal=name, out="conditions", sampler=UNIFORM, **change)
     assert found.bytes == fresh.bytes
-    # Another bootstrap needs no new measurement of the ends: their examples' losses are known.
-    assert found.count == (2 * 3 if "resampling" in change else 2 * 5)
+    assert found.count == 2 * 5
+
+
+@pytest.mark.parametrize("resampling", [Resampling(21, 0), Resampling(20, 1)], ids=["replicates", "seed"])
+def test_another_bootstrap_measures_nothing_again(shared, resampling):
+    cell, _ = shared
+    fresh = cell.interpolate(journal="redrawn-fresh", out="redrawn-fresh", resampling=resampling)
+    cell.interpolate(journal="redrawn", out="redrawn")
+    found = cell.interpolate(journal="redrawn", out="redrawn", resampling=resampling)
+    assert found.count == 0
+    assert found.bytes == fresh.bytes
 
 
 def test_distances_are_known_under_their_own_conditions_only(shared, monkeypatch):

@@ -108,7 +108,8 @@ def test_disk_by_hand(tmp_path):
     sizes = plan.Sizes(chosen, tmp_path)
     weights = 4 * plan.KNOWN_MODELS["bert-base-uncased"].parameters
     points = 4 * 3 * 11 * 2  # steps, pairs, alphas, sets
-    small = weights + points * 100 * 2 * 8 * 2
+    # Of each: 100 replicates of loss and error; of each example its loss and its prediction.
+    small = weights + points * (100 * 2 * 4 + round(8551 * 0.2) * (8 + 2))
     stays = {
         (keep, states): plan.disk(chosen, sizes, 11, keep, states, 2).stays
         for keep in ("all", "last")

@@ -30,7 +30,8 @@ NAMES = [
     *("data, train.parquet", "data, further set", "data, subset.json", "data, further set's JSON"),
     *("data, breakdown", "tokens"),
     *(f"checkpoint, {name}" for name in ("weights", "config.json", "checkpoint.json", "history.parquet")),
-    *("evaluations", "paths, for gaps", "paths, for the page", "paths, pairs"),
+    *("evaluations", "paths, for gaps", "paths, for the page", "paths, cross-fitted"),
+    "paths, pairs",
     *(f"connectivity, {name}" for name in ("metrics", "deltas", "means", "basins")),
     *("metrics.csv", "evaluations.csv", "journal, read after", "journal, opened before", "state"),
 ]

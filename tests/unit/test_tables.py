@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from isthmus.experiment import outputs
 from isthmus.showing import formatting, paper_tables, tables
-from isthmus.statistics import pair_statistics, thresholds, tidy
+from isthmus.statistics import thresholds, tidy
 from markdown_it import MarkdownIt
 
 from tests.unit.synthetic import Results, experiment
@@ -54,7 +54,8 @@ def test_numbers_are_means_over_pairs(results):
     assert found["end_mean"] == pytest.approx(end.mean())
     assert found["end_low"] == pytest.approx(0.9 * end.mean())
     assert found["step0_mean"] == 0
-    assert np.isnan(found["end_seeds_low"])  # three seeds: only the interval over examples
+    wider = {"seeds": 0.02, "both": 0.03}  # as the made-up means have it
+    assert {name: found["end_mean"] - found[f"end_{name}_low"] for name in wider} == pytest.approx(wider)
     facts = {key: cells["test", "", key]["tiny-0"] for key in ("from_step", "to_step", "pairs", "majority")}
     assert facts == {"from_step": 100, "to_step": 400, "pairs": 3, "majority": 0.34}
 
@@ -102,19 +103,18 @@ def test_a_model_that_learnt_nothing_is_marked():
     assert not thresholds.learnt(0.4, 0.4)
 
 
-def test_seeds_are_resampled_from_five_on():
-    results = Results(experiment(seeds=(1, 2, 3, 4, 5, 6), checkpoints=(10, 20)))
-    cells = paper_tables.by_statistic(paper_tables.paper_table(*_frames(results), "paraphrase"))
-    low, mean, high = (
-        cells["test", "CG", f"end_{key}"]["tiny_600"] for key in ("seeds_low", "mean", "seeds_high")
+def test_the_interval_over_seeds_and_units_stands_with_the_spread(results):
+    blocks = paper_tables.paper_blocks(
+        paper_tables.paper_table(*_frames(results), "entailment"), "entailment"
     )
-    assert low < mean < high
-    pairs = ((1, 2), (1, 3), (2, 3))
-    weights = pair_statistics._seed_weights(pairs)
-    assert weights.shape[1] == 3
-    np.testing.assert_allclose(weights.sum(axis=1), 1)
-    # A replicate that draws two of three seeds knows their one pair only.
-    assert {tuple(row) for row in weights.tolist()} >= {(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)}
+    rows = {row[0]: row[1] for row in blocks[2].rows}
+    mean = _values(results.metrics, model="tiny-0", dataset="entailment", set="test", quantity="loss",
+                   metric="CG", step=400).mean()  # fmt: skip
+    found = rows["CG, exact, end: 95 % of the mean over seeds and units"]
+    assert found == f"[{mean - 0.03:.4f}, {mean + 0.03:.4f}]"
+    two = Results(experiment(seeds=(1, 2)))
+    blocks = paper_tables.paper_blocks(paper_tables.paper_table(*_frames(two), "entailment"), "entailment")
+    assert not any("over seeds and units" in row[0] for block in blocks for row in block.rows)
 
 
 def test_one_step_after_zero_has_no_change():

@@ -7,13 +7,12 @@ import numpy as np
 import pandas as pd
 import torch
 from isthmus import hashing, stored
-from isthmus.caches.identity import Resampling
 from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.machine import numerics
 from isthmus.measuring.ends import End
 from isthmus.measuring.interpolation import interpolate
-from isthmus.measuring.rows import Row
+from isthmus.measuring.rows import Resampling, Row
 from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.space.sampling import Adaptive
 from isthmus.training import pretraining
@@ -154,7 +153,7 @@ class Cell:
     ) -> "Measured":
         """Run the job, with `changes` to the row's arguments."""
         row = self.row(**changes)
-        files = self.folder / f"{out}.parquet", self.folder / f"{out}.pairs.parquet"
+        files = [self.folder / f"{out}{ending}.parquet" for ending in ("", ".pairs", ".gaps")]
         interpolate(
             row=row,
             others=self.ends[:-1] if others is None else others,
@@ -162,6 +161,7 @@ class Cell:
             labels={"model": "tiny", "dataset": "toy", "step": 100},
             out=files[0],
             pairs=files[1],
+            gaps=files[2],
             starts=starts,
         )
         return Measured(row.engine.measured, *files)
@@ -169,15 +169,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Measured:
-    """How many measurements a job made, and its two files."""
+    """How many measurements a job made, and its three files."""
 
     count: int
     points_file: Path
     pairs_file: Path
+    gaps_file: Path
 
     @property
-    def bytes(self) -> tuple[bytes, bytes]:
-        return self.points_file.read_bytes(), self.pairs_file.read_bytes()
+    def bytes(self) -> tuple[bytes, bytes, bytes]:
+        return tuple(file.read_bytes() for file in (self.points_file, self.pairs_file, self.gaps_file))
 
     @property
     def points(self) -> pd.DataFrame:
@@ -186,3 +187,7 @@ class Measured:
     @property
     def pairs(self) -> pd.DataFrame:
         return pd.read_parquet(self.pairs_file)
+
+    @property
+    def gaps(self) -> pd.DataFrame:
+        return pd.read_parquet(self.gaps_file)

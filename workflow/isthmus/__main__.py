@@ -74,8 +74,8 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
     # `--help` and a mistyped option must not take the seconds of PyTorch's import.
-    from isthmus.caches.identity import Resampling
     from isthmus.connect import connect, curve_files, default_numerics
+    from isthmus.measuring.rows import Resampling
     from isthmus.space import sampling
 
     curve_files(arguments.out)

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from isthmus import stored
 from isthmus.bootstrap import percentile_interval
-from isthmus.caches.identity import Resampling
 from isthmus.data import labelled, tokens
 from isthmus.data.rows import Rows
 from isthmus.errors import ConfigError, MismatchedEnds
@@ -21,14 +20,14 @@ from isthmus.experiment.labels import check_names
 from isthmus.machine import numerics
 from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.paths import SAMPLER_SET, MeasuredPath
-from isthmus.measuring.rows import Row
+from isthmus.measuring.rows import Resampling, Row
 from isthmus.models import architectures, class_labels, classifiers, hf_folders, origins, tokenizing
 from isthmus.showing import path_figures
 from isthmus.showing.formatting import NO_SKILL, interval, number
 from isthmus.space import sampling
 from isthmus.space.sampling import Sampler
-from isthmus.statistics import connectivity
-from isthmus.statistics.thresholds import learnt
+from isthmus.statistics import connectivity, pair_means
+from isthmus.statistics.thresholds import accuracy_interval, learnt
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Connection:
 
     Attributes:
         points: a row an alpha: `alpha, loss, error, n` and, with replicates, `loss_low, loss_high`.
-        metrics: rows BH and CG of the loss: `metric, value, low, high, error, alpha, chord_low, chord_high`.
+        metrics: rows BH and CG of the loss: `metric, value, low, high, error, alpha, chord_low, chord_high,
+            cross_fitted, cross_fitted_low, cross_fitted_high`.
         accuracies: of the two ends.
         majority: the accuracy of always naming the most frequent class.
         notes: what a reader of the numbers must know besides.
@@ -60,17 +60,22 @@ class Connection:
         gaps = (
             f"{name} {number(rows.loc[name, 'value'])} {interval(*rows.loc[name, ['low', 'high']])}".rstrip()
             + f" at alpha {rows.loc[name, 'alpha']:.3f}, estimated error {number(rows.loc[name, 'error'])}"
+            + f"; cross-fitted {' '.join(self._cross_fitted(name))}".rstrip()
             for name in ("BH", "CG")
         )
         n = self.points["n"].iloc[0]
         last = f"{len(self.points)} evaluations of {n} examples; nats, [95 % interval over examples]"
-        failed = [
-            name for name, own in zip("AB", self.accuracies, strict=True) if not learnt(own, self.majority)
-        ]
+        lowest = [accuracy_interval(own, n)[0] for own in self.accuracies]
+        failed = [name for name, low in zip("AB", lowest, strict=True) if not learnt(low, self.majority)]
         bar = (
-            f"does not beat the majority class, which has an accuracy of {number(self.majority)}; {NO_SKILL}"
+            f"is not clearly above the majority class, which has an accuracy of {number(self.majority)}; "
+            f"{NO_SKILL}"
         )
         return "\n".join([*ends, *gaps, *(f"! {name} {bar}" for name in failed), last, *self.notes])
+
+    def _cross_fitted(self, name: str) -> tuple[str, str]:
+        value, *ends = self.metrics.set_index("metric").loc[name, pair_means.CROSS_FITTED]
+        return number(value), interval(*ends)
 
     def write(self, out: Path) -> list[Path]:
         """Write the curve as `<out>.csv` and `<out>.png`; returns the two paths."""
@@ -168,10 +173,13 @@ def connect(
         sets, journal = {SAMPLER_SET: examples}, Path(temporary, "journal")
         row = Row(ends[1], None, sets, budget, computing, resampling, journal)
         curve = MeasuredPath(row, ends[0]).curve(sampler or sampling.sampler(config.Paths().sampler()), seen)
+        curve = {alpha: at[SAMPLER_SET] for alpha, at in curve.items()}
+        points = pd.DataFrame([{"alpha": alpha, **row.means(SAMPLER_SET, at)} for alpha, at in curve.items()])
+        gaps = pd.DataFrame(row.cross_fitted(SAMPLER_SET, curve))
     if ends[0].sha256 == ends[1].sha256:
         notes.append("A and B have the same weights: a gap of 0 by construction")
-    points = pd.DataFrame([{"alpha": alpha, **at[SAMPLER_SET]} for alpha, at in curve.items()])
-    return _connection(points.assign(n=len(examples)), examples.labels, notes)
+    notes.append("two models: nothing is said of other seeds")
+    return _connection(points.assign(n=len(examples)), gaps, examples.labels, notes)
 
 
 def _copies(names: tuple[str, str], folder: Path) -> list[Path]:
@@ -288,15 +296,17 @@ def _read_alike(
     return first
 
 
-def _connection(points: pd.DataFrame, labels: np.ndarray, notes: list[str]) -> Connection:
+def _connection(points: pd.DataFrame, gaps: pd.DataFrame, labels: np.ndarray, notes: list[str]) -> Connection:
     """The metrics of the measured points, their replicates replaced by intervals."""
     majority = float(np.bincount(labels).max() / len(labels))
     points = points.astype({"loss": float, "error": float})
-    frame = points.assign(step=0, seed_a=0, seed_b=1, set=SAMPLER_SET)
-    metrics = pd.DataFrame(connectivity.curve_metrics(frame, k=config.Paths().intervals))
+    path = {"step": 0, "seed_a": 0, "seed_b": 1, "set": SAMPLER_SET}
+    rows = connectivity.curve_metrics(points.assign(**path), config.Paths().intervals, gaps.assign(**path))
+    metrics = pd.DataFrame(rows)
     loss = metrics[(metrics["quantity"] == "loss") & metrics["metric"].isin(["BH", "CG"])]
     low, high = zip(*map(percentile_interval, points["loss_replicates"]), strict=True)
     kept = points[["alpha", "loss", "error", "n"]].assign(loss_low=low, loss_high=high).dropna(axis="columns")
     accuracies = tuple(1 - kept["error"].iloc[[0, -1]])
     columns = ["metric", "value", "low", "high", "error", "alpha", "chord_low", "chord_high"]
+    columns += pair_means.CROSS_FITTED
     return Connection(kept, loss[columns].reset_index(drop=True), accuracies, majority, notes)

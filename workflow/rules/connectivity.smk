@@ -4,7 +4,8 @@
 # Seconds; one job a cell.
 rule connectivity:
     input:
-        lambda w: files("interpolate", layout.ROW, [cell(w)]),
+        rows=lambda w: files("interpolate", layout.ROW, [cell(w)]),
+        gaps=lambda w: files("interpolate", layout.ROW_GAPS, [cell(w)]),
     output:
         metrics=results(layout.METRICS),
         deltas=results(layout.DELTAS),

@@ -30,7 +30,7 @@ STATEMENTS = {name: results(layout.partly(layout.TIDY, name=name)) for name in o
 
 rule findings:
     input:
-        **TIDY,
+        evaluations=TIDY["evaluations"],
         cells=files("connectivity", layout.MEANS),
         groups=files("basins"),
     output:

@@ -43,6 +43,7 @@ rule interpolate:
     output:
         points=results(layout.ROW),
         pairs=results(layout.ROW_PAIRS),
+        gaps=results(layout.ROW_GAPS),
     log:
         results(layout.log("interpolate")),
     benchmark:
@@ -61,8 +62,8 @@ rule interpolate:
         evaluation=lambda w: parameters.evaluation(EXPERIMENT),
         bootstrap=parameters.bootstrap(EXPERIMENT),
         numerics=parameters.numerics(EXPERIMENT),
-        # 2: each end's distance from its own start, which is another one only with checkpoints of others
-        version=lambda w: 2 if cell(w).adopted else 1,
+        # 3: losses by unit are kept, and cross-fitted gaps written
+        version=3,
         journal=free(lambda w: results(layout.filled(layout.STEP_JOURNAL, **w))),
         anchors=free(lambda w: EXPERIMENT.anchors),
     script:

@@ -6,8 +6,8 @@ with logged(snakemake.log[0]):
     from isthmus import stored
     from isthmus.statistics import connectivity
 
-    files = [Path(path) for path in snakemake.input]
-    reduced = connectivity.cell(files, snakemake.params.k, snakemake.params.delta_from)
+    rows, gaps = (list(map(Path, files)) for files in (snakemake.input.rows, snakemake.input.gaps))
+    reduced = connectivity.cell(rows, snakemake.params.k, snakemake.params.delta_from, gaps)
     stored.write_frame(Path(snakemake.output.metrics), reduced.metrics)
     stored.write_frame(Path(snakemake.output.deltas), reduced.deltas)
     stored.write_frame(Path(snakemake.output.means), reduced.means)

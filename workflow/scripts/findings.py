@@ -6,14 +6,14 @@ with logged(snakemake.log[0]):
     from isthmus.statistics import findings, generalisation, tidy
 
     params = snakemake.params
-    frames = tidy.load(Path(snakemake.input.metrics).parent)
+    evaluations = tidy.read(Path(snakemake.input.evaluations))
     means = [Path(path) for path in snakemake.input.cells]
     findings.write(
-        params.experiment, params.cells, params.ladders, frames, means, Path(snakemake.output.findings)
+        params.experiment, params.cells, params.ladders, evaluations, means, Path(snakemake.output.findings)
     )
     generalisation.write(
         params.experiment,
-        frames["evaluations"],
+        evaluations,
         [Path(path) for path in snakemake.input.groups],
         Path(snakemake.output.basins),
         Path(snakemake.output.generalisation),

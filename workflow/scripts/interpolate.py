@@ -3,12 +3,11 @@ from job import gpus, logged
 with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
-    from isthmus.caches.identity import Resampling
     from isthmus.machine import numerics
     from isthmus.measuring import evaluation
     from isthmus.measuring.ends import End
     from isthmus.measuring.interpolation import interpolate
-    from isthmus.measuring.rows import Row
+    from isthmus.measuring.rows import Resampling, Row
     from isthmus.space import sampling
 
     model, dataset, step = (snakemake.wildcards[key] for key in ("model", "dataset", "step"))
@@ -34,4 +33,5 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
         labels={"model": model, "dataset": dataset, "step": int(step)},
         out=Path(snakemake.output.points),
         pairs=Path(snakemake.output.pairs),
+        gaps=Path(snakemake.output.gaps),
     )

@@ -21,4 +21,5 @@ with logged(snakemake.log[0]):
     origins = provenance.read(experiment, out.parent)
     page.write(experiment, found.frames, out, origins, found.rows, found.histories, found.lacking)
     shown = (found.frames[name] for name in ("metrics", "deltas", "evaluations"))
-    Path(snakemake.output.summary).write_text(report.summary(experiment, *shown))
+    findings = None if snakemake.params.partial else tidy.read(out.with_name("findings.csv"))
+    Path(snakemake.output.summary).write_text(report.summary(experiment, *shown, findings))

@@ -107,14 +107,6 @@ def counted_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Resampling:
-    """The bootstrap of a measurement that keeps replicates of means."""
-
-    replicates: int
-    seed: int
-
-
-@dataclass(frozen=True)
 class Measurement:
     """One record of the journal.
 
@@ -124,7 +116,6 @@ class Measurement:
         examples: `Tokens.digest`.
         token_budget: tokens a batch.
         numerics: how it is computed.
-        resampling: of the means; None where the record is of each example.
     """
 
     point: Any
@@ -132,7 +123,6 @@ class Measurement:
     examples: str
     token_budget: int
     numerics: Numerics
-    resampling: Resampling | None = None
 
 
 @dataclass(frozen=True)

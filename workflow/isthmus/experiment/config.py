@@ -21,7 +21,7 @@ from isthmus.experiment.settings.measuring import Basins, Evaluation, Paths
 from isthmus.experiment.settings.models import Checkpoint, Ladder, Model
 from isthmus.experiment.settings.pretraining import POSITIONS, Pretraining
 from isthmus.experiment.settings.running import Plan, Resources
-from isthmus.experiment.settings.showing import Figures
+from isthmus.experiment.settings.showing import Figures, Negligible
 from isthmus.experiment.settings.training import MOST_CHECKPOINTS, Training, TrainingOverride
 from isthmus.experiment.values import Count, Name, Seed, Step
 
@@ -40,6 +40,7 @@ __all__ = [
     "HubSource",
     "Ladder",
     "Model",
+    "Negligible",
     "Paths",
     "Plan",
     "Pretraining",
@@ -118,6 +119,7 @@ class Experiment(Settings):
         True,
         description="deterministic GPU algorithms; `false` is faster on some GPUs and gives up equal bits",
     )
+    negligible: Negligible = Field(Negligible(), description="the sizes from which on gaps matter")
     figures: Figures = Field(Figures(), description="settings of the figures")
     resources: Resources = Field(Resources(), description="what jobs ask for")
     plan: Plan = Field(Plan(), description="what `make plan` counts with")

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from isthmus.caches import identity
-from isthmus.caches.identity import Anchor, Measurement, Resampling
+from isthmus.caches.identity import Anchor, Measurement
 from isthmus.data.tokens import Tokens
 from isthmus.models import weight_files
 from isthmus.space.anchors import Weights, combine
@@ -78,11 +78,10 @@ class Engine:
         """The model; it opens at the anchor."""
         return LiveModel(self.task.open(self.folder), at(self.anchor))
 
-    def key(self, name: str, point: Point, resampling: Resampling | None = None) -> str:
+    def key(self, name: str, point: Point) -> str:
         """The journal's key of a point on a set."""
         task, examples = self.task, self.sets[name].digest
-        asked = Measurement(point, task.identity, examples, self.budget, task.numerics, resampling)
-        return identity.key(asked)
+        return identity.key(Measurement(point, task.identity, examples, self.budget, task.numerics))
 
     def measure(self, name: str, point: Point, weights: Mapping[Anchor, Weights]) -> dict[str, np.ndarray]:
         """What `Placed.measure` finds of a set at a point; `weights` are those of its anchors."""

@@ -71,7 +71,7 @@ def _table(name: str, examples: Tokens, record: dict[str, np.ndarray]) -> pa.Tab
     columns = {
         "id": examples.rows,
         "loss": record["losses"],
-        "prediction": record["predictions"],
+        "prediction": record["predictions"].astype(np.int64),
         "label": examples.labels,
         "classes": np.full(len(examples), examples.groups.max() + 1),
     }

@@ -14,12 +14,10 @@ from isthmus.measuring.rows import Row
 from isthmus.space import sampling
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Line
-from isthmus.space.points import Point, at
 from isthmus.space.sampling import Sampler
+from isthmus.tasks.record import Record
 
 SAMPLER_SET = "test"  # whose loss chooses the alphas; the other sets are measured at the same ones
-
-Record = dict[str, np.ndarray]
 
 
 class MeasuredPath:
@@ -47,7 +45,7 @@ class MeasuredPath:
         return {self.line.a: other, self.line.b: own}
 
     def curve(self, sampler: Sampler, seen: Callable[[float], Any] = lambda alpha: None):
-        """Loss, error and replicates of each set by alpha, rising, at all alphas that the sampler asks for.
+        """The record of each set by alpha, rising, at all alphas that the sampler asks for.
 
         Args:
             sampler: which alphas are wanted.
@@ -56,9 +54,9 @@ class MeasuredPath:
         points: dict[float, dict[str, Record]] = {}
 
         def loss(alpha: float) -> float:
-            points[alpha] = {name: self._summary(name, alpha) for name in self.row.sets}
+            points[alpha] = {name: self._record(name, alpha) for name in self.row.sets}
             seen(alpha)
-            return float(points[alpha][SAMPLER_SET]["loss"])
+            return points[alpha][SAMPLER_SET].loss
 
         return {alpha: points[alpha] for alpha in sampling.replay(loss, sampler)}
 
@@ -79,25 +77,23 @@ class MeasuredPath:
             values = row.records.put(key, found)
         result = {name: float(values[name]) for name in DISTANCES}
         for name in row.sets:
-            a, b = (self._end_record(name, end)["predictions"] for end in (self.other, row.end))
+            a, b = (self._measured(name, alpha)["predictions"] for alpha in (0.0, 1.0))
             result[f"disagreement_{name}"] = float((a != b).mean())
         return result
 
-    def _summary(self, name: str, alpha: float) -> Record:
-        row = self.row
-        if alpha in (0.0, 1.0):
-            return row.summary(name, self._end_record(name, row.end if alpha else self.other))
-        point = self.line.at(alpha)
-        key = row.engine.key(name, point, row.resampling)
-        return row.records.get(key) or row.records.put(key, row.summary(name, self._measure(name, point)))
+    def _record(self, name: str, alpha: float) -> Record:
+        return self.row.task.record(self._measured(name, alpha), self.row.sets[name])
 
-    def _end_record(self, name: str, end: End) -> Record:
-        """Each example's loss and prediction at an end, which evaluations and other paths share."""
-        records, point = self.row.checkpoint_journal(end), at(end.anchor)
-        key = self.row.engine.key(name, point)
-        return records.get(key) or records.put(key, self._measure(name, point))
-
-    def _measure(self, name: str, point: Point) -> Record:
-        record = self.row.engine.measure(name, point, self.weights)
-        self.row.check_unchanged()
-        return record
+    def _measured(self, name: str, alpha: float) -> dict[str, np.ndarray]:
+        """What the journal knows of a point on a set, or what is measured there now."""
+        row, point = self.row, self.line.at(alpha)
+        # Ends are shared with evaluations and with other paths.
+        ends = {0.0: self.other, 1.0: row.end}
+        records = row.checkpoint_journal(ends[alpha]) if alpha in ends else row.records
+        key = row.engine.key(name, point)
+        known = records.get(key)
+        if known is None:
+            known = row.engine.measure(name, point, self.weights)
+            row.check_unchanged()
+            known = records.put(key, known)
+        return known

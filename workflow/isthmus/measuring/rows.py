@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from isthmus import cross_fitting, metrics
 from isthmus.bootstrap import Bootstrap
-from isthmus.caches.identity import Resampling
 from isthmus.caches.journal import Journal, Origin
 from isthmus.data.tokens import Tokens
 from isthmus.errors import Damaged
@@ -20,6 +22,19 @@ from isthmus.measuring.engine import Engine
 from isthmus.models import hf_folders
 from isthmus.space.anchors import Weights, hold, mapped
 from isthmus.tasks.classification import Classification
+from isthmus.tasks.record import Record
+
+# Whether there is a gap at all is asked of these, by units that did not choose where it is.
+CROSS_FITTED = {"BH": metrics.barrier_height, "CG": metrics.convexity_gap}
+QUANTITIES = {"loss": "losses", "error": "errors"}  # and what a record calls them by unit
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How evaluation units are drawn again and halved: the same for all paths of a set."""
+
+    replicates: int
+    seed: int
 
 
 class Row:
@@ -32,7 +47,7 @@ class Row:
         sets: the evaluation sets by name.
         budget: tokens a batch.
         numerics: how to compute.
-        resampling: of the means.
+        resampling: of the evaluation units.
         journal: the folder of this step in the journal.
     """
 
@@ -116,13 +131,21 @@ class Row:
         """All that were read or written so far."""
         return [self.records, *self.checkpoints.values()]
 
-    def summary(self, name: str, record: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Mean loss, error rate and their replicates, from what was measured of each example."""
-        units = self.task.record(record, self.sets[name])
+    def means(self, name: str, units: Record) -> dict[str, Any]:
+        """Loss and error of a record on a set, and the same where its units are drawn again."""
         loss, error = self.bootstraps[name].replicate_means(np.stack([units.losses, units.errors]))
-        return {
-            "loss": np.array(units.loss),
-            "error": np.array(units.error),
-            "loss_replicates": loss,
-            "error_replicates": error,
-        }
+        means = {"loss": units.loss, "error": units.error}
+        return means | {"loss_replicates": loss, "error_replicates": error}
+
+    def cross_fitted(self, name: str, curve: dict[float, Record]) -> list[dict[str, Any]]:
+        """The cross-fitted gaps of a path on a set, with their replicates: a dict a quantity and metric."""
+        halves = cross_fitting.halves(len(self.sets[name]), self.resampling.seed)
+        alphas = np.array(list(curve))
+        rows = []
+        for quantity, values in QUANTITIES.items():
+            units = np.stack([getattr(record, values) for record in curve.values()])
+            for metric, gap in CROSS_FITTED.items():
+                own = cross_fitting.contributions(alphas, units, halves, gap)
+                found = {"value": own.mean(), "replicates": self.bootstraps[name].replicate_means(own)}
+                rows.append({"quantity": quantity, "metric": metric, **found})
+        return rows

@@ -73,7 +73,7 @@ def write(experiment, frames: dict, page: Path, origins: dict, rows=(), historie
     content = {
         "sections": list(SECTIONS.items()),
         "values": report.values_in_words(found),
-        "answers": report.answers(experiment, deltas, found),
+        "answers": report.answers(experiment, found, findings),
         "colours": {name: look["colour"] for name, look in shown["models"].items()},
         "top": _highest(found),
         "ladders": bool(shown["ladders"]),
@@ -107,7 +107,7 @@ def _render(experiment, content, shown, curves, copies):
         copies=copies,
         k=experiment.paths.intervals,
         floor=f"{FLOOR:g}",
-        negligible=report.NEGLIGIBLE,
+        negligible=experiment.negligible,
         essentials=essentials(experiment),
         settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
@@ -244,9 +244,6 @@ def _optional(path):
     return tidy.read(path) if path.exists() else None
 
 
-CLAIMS = {"finetuning": "falls with fine-tuning", "pretraining": "lower with more pre-training"}
-
-
 def _findings_block(frame):
     """The findings as a table to look at; the row over all of a kind names no data set."""
     if frame is None or not len(frame):
@@ -255,19 +252,31 @@ def _findings_block(frame):
     def whole(value):
         return "–" if value != value else f"{int(value):,}"
 
-    header = ["CG is", "data set", "model or ladder", "verdict", "change (nats)", "interval over"]
+    header = [
+        "claim",
+        "data set",
+        "model or ladder",
+        "verdict",
+        "change (nats)",
+        "interval over",
+        "p, adjusted",
+    ]
     caption = (
-        "The source paper’s two claims, judged on these results. Supported: the 95 % interval of the change "
-        "lies below 0; contradicted: above 0; undecided: neither, or a model does not beat the majority "
-        "class. From and to are updates; since: from there on, each step’s fall to the last is supported."
+        "The source paper’s two claims, judged on these results. Supported: the change is negative, and its "
+        "p-value over seeds and evaluation units, adjusted (Holm) for all claims of its kind, is under 0.05; "
+        "contradicted: positive, likewise; cannot be told: neither. Not tested over seeds: with two seeds, "
+        "or where all pairs share one. Not judged: a run behind it has not clearly learnt its task. The row "
+        "over all of a kind is one test. From and to are updates; since: from there on, each step’s fall to "
+        "the last is clear by itself."
     )
     rows = [
         [
-            CLAIMS.get(row.hypothesis, row.hypothesis),
+            report.CLAIMS.get(row.hypothesis, row.hypothesis),
             *("all" if name != name else name for name in (row.dataset, row.subject)),
             row.verdict,
             f"{number(row.estimate, 3)} {interval(row.low, row.high, 3)}".strip(),
             "–" if row.over != row.over else row.over,
+            "–" if row.p_holm != row.p_holm else f"{row.p_holm:.2g}",
             *map(whole, (row.from_, row.to, row.since)),
             "" if row.note != row.note else row.note,
         ]

@@ -184,19 +184,19 @@ def _values(cells, part, rows, models, header):
 
 
 def _spread(cells, part, rows, models, header):
-    """Median and range over pairs, and from five seeds on the mean's interval over seeds."""
+    """Median and range over pairs, and the mean's interval over seeds and evaluation units."""
     lines = []
     for metric, label in rows.items():
         for when, name in (("delta", "change"), ("end", "end")):
             spread, seeds = [], []
             for model in models:
-                keys = [f"{when}_{key}" for key in ("median", "min", "max", "seeds_low", "seeds_high")]
+                keys = [f"{when}_{key}" for key in ("median", "min", "max", "both_low", "both_high")]
                 median, *ends = (_statistic(cells, part, metric, key, model) for key in keys)
                 spread.append(f"{number(median)} {interval(*ends[:2])}".strip())
                 seeds.append(interval(*ends[2:]))
             lines.append([f"{label}, {name}: median [range]", *spread])
             if any(seeds):
-                lines.append([f"{label}, {name}: 95 % of the mean over seeds", *seeds])
+                lines.append([f"{label}, {name}: 95 % of the mean over seeds and units", *seeds])
     return Block(f"The spread over pairs of seeds, {part} loss in nats.", header, lines)
 
 

@@ -11,7 +11,7 @@ from isthmus.experiment import jobs, layout, outputs
 from isthmus.experiment.cells import Cell, cells
 from isthmus.experiment.config import Experiment
 from isthmus.showing import status
-from isthmus.statistics import connectivity, tidy
+from isthmus.statistics import connectivity, pair_means, tidy
 
 # The files of a cell that connectivity reduces its rows to.
 REDUCED = (layout.METRICS, layout.DELTAS, layout.MEANS)
@@ -48,7 +48,7 @@ def find(experiment: Experiment, results: Path) -> Found:
             "metrics": [metrics for metrics, _, _ in reduced],
             "deltas": [deltas for _, deltas, _ in reduced],
             "means": [means for _, _, means in reduced],
-            "pairs": [_pairs(results, row) for row in rows],
+            "pairs": [_beside(results, row, layout.ROW_PAIRS) for row in rows],
             "evaluations": there("evaluate"),
         }
         csv_files = {name: f"{folder}/{name}.csv" for name in outputs.TIDY}
@@ -81,9 +81,9 @@ def unfinished(experiment: Experiment, results: Path) -> list[str]:
     return lines
 
 
-def _pairs(results: Path, row: Path) -> Path:
-    """The file of pairs that stands beside a row."""
-    return results / layout.filled(layout.ROW_PAIRS, **layout.parsed(layout.ROW, row))
+def _beside(results: Path, row: Path, template: str) -> Path:
+    """Another file of the job that measured a row."""
+    return results / layout.filled(template, **layout.parsed(layout.ROW, row))
 
 
 def _reduce(cell: Cell, rows: list[Path], k: int, results: Path, folder: Path) -> list[Path]:
@@ -95,7 +95,8 @@ def _reduce(cell: Cell, rows: list[Path], k: int, results: Path, folder: Path) -
         known, rows, k, cell.delta_from
     ):
         return known
-    reduced = connectivity.cell(rows, k, cell.delta_from)
+    gaps = filter(Path.exists, (_beside(results, row, layout.ROW_GAPS) for row in rows))
+    reduced = connectivity.cell(rows, k, cell.delta_from, gaps)
     written = [folder / name for name in names]
     written[0].parent.mkdir(parents=True, exist_ok=True)
     for frame, path in zip((reduced.metrics, reduced.deltas, reduced.means), written, strict=True):
@@ -118,8 +119,8 @@ def _empty(name: str) -> pd.DataFrame:
     columns = {
         "metrics": connectivity.METRIC_COLUMNS,
         "deltas": connectivity.DELTA_COLUMNS,
-        "means": connectivity.MEAN_COLUMNS,
+        "means": pair_means.MEAN_COLUMNS,
         "pairs": ["step", "seed_a", "seed_b", "distance", "distance_a", "distance_b", "cosine"],
-        "evaluations": ["seed", "step", "set", "loss", "accuracy", "f1", "mcc", "n", "majority"],
+        "evaluations": ["seed", "step", "set", *connectivity.EVALUATION_COLUMNS],
     }
     return pd.DataFrame(columns=keys + columns[name])

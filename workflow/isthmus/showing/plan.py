@@ -27,7 +27,8 @@ RATES = {"float32": 12.0, "tf32": 45.0, "bfloat16": 90.0}
 CPU_RATE = 0.03
 STARTUP = 20.0  # seconds of a job that runs a model before and after its work
 ALPHAS = 25  # of an adaptive path: 15 to 40 are usual
-REPLICATE_BYTES = 2 * 8  # of loss and error, for each replicate, set and alpha
+REPLICATE_BYTES = 2 * 4  # of loss and error, for each replicate, set and alpha: in the rows
+UNIT_BYTES = 8 + 2  # a loss and a prediction, for each evaluation unit, set and alpha: in the journal
 
 
 # ------------------------------------------------------------------------------------------ shapes and tokens
@@ -314,9 +315,11 @@ def disk(experiment: Experiment, sizes: Sizes, alphas: int, keep: str, keep_stat
             kept_bytes += seeds * weights * (kept + 3 * states)
             temporary += seeds * weights * (len(steps) - kept)
             saving = max(saving, 3 * weights)
-        sets = 2 + len(experiment.datasets[dataset].sets)
-        points = len(steps) * len(experiment.cell_pairs(model, dataset)) * alphas * sets
-        kept_bytes += 2 * points * REPLICATE_BYTES * experiment.evaluation.replicates  # journal and paths
+        sets = ("train", "test", *experiment.datasets[dataset].sets)
+        points = len(steps) * len(experiment.cell_pairs(model, dataset)) * alphas
+        units = sum(sizes.rows(dataset, part) for part in sets)
+        replicates = REPLICATE_BYTES * experiment.evaluation.replicates * len(sets)
+        kept_bytes += points * (replicates + UNIT_BYTES * units)
     kept_bytes += sum(4.0 * sizes.shape(model).parameters for model in dict(experiment.cell_list()))
     return Disk(kept_bytes, kept_bytes + temporary + gpus * saving)
 

@@ -172,8 +172,8 @@ def _statistics(metrics, steps):
     found: dict[str, dict] = {}
     for row in pair_statistics.over_pairs(metrics, ["set", "quantity", "metric", "step"]).itertuples():
         place = found.setdefault(row.set, {}).setdefault(row.quantity, {}).setdefault(row.metric, {})
-        over_seeds = row.seeds_low == row.seeds_low
-        low, high = (row.seeds_low, row.seeds_high) if over_seeds else (row.low, row.high)
+        tested = row.both_low == row.both_low
+        low, high = (row.both_low, row.both_high) if tested else (row.low, row.high)
         shown = {"mean": row.mean, "low": low, "high": high, "min": row.min, "max": row.max}
         for name, value in shown.items():
             place.setdefault(name, [None] * len(steps))

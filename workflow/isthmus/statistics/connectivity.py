@@ -1,9 +1,8 @@
 """From curves to tidy frames: the metrics of each path, their deltas, what a whole experiment collects."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,20 @@ from isthmus import metrics, stored
 from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout
 from isthmus.space import sampling
+from isthmus.statistics.pair_means import (
+    CROSS_FITTED,
+    INTERVAL,
+    KEPT,
+    MEAN_COLUMNS,
+    MEAN_KEYS,
+    UNKNOWN,
+    CrossFitted,
+    OverPairs,
+    cross_fitted,
+    differences,
+    frame_of,
+)
+from isthmus.statistics.thresholds import accuracy_interval
 from isthmus.tasks.scores import classification_scores
 
 QUANTITIES = ("loss", "error")
@@ -21,21 +34,13 @@ QUANTITIES = ("loss", "error")
 NESTED_REPLICATES = 200
 NESTED = ("BH_nested", "CG_nested", "ICG_nested")
 KEYS = ["step", "seed_a", "seed_b", "set", "quantity", "metric", "k"]
-INTERVAL = ["value", "low", "high"]
 # The files of a cell whose rows its folders name.
 CELL_FILES = {"metrics": layout.METRICS, "deltas": layout.DELTAS, "means": layout.MEANS}
-METRIC_COLUMNS = [*KEYS, *INTERVAL, "error", "alpha", "chord_low", "chord_high", "alphas"]
+METRIC_COLUMNS = [*KEYS, *INTERVAL, "error", "alpha", "chord_low", "chord_high", "alphas", *CROSS_FITTED]
+GAP_KEYS = ["step", "seed_a", "seed_b", "set", "quantity", "metric"]
 DELTA_KEYS = ["seed_a", "seed_b", "set", "quantity", "metric", "k"]
 DELTA_COLUMNS = ["from_step", "to_step", *DELTA_KEYS, *INTERVAL]
-MEAN_KEYS = [
-    "from_step",
-    "step",
-    "set",
-    "quantity",
-    "metric",
-    "k",
-]  # `from_step` is empty where it is no delta
-MEAN_COLUMNS = [*MEAN_KEYS, "pairs", *INTERVAL, "samples"]
+EVALUATION_COLUMNS = ["loss", "accuracy", "f1", "mcc", "n", "majority", "accuracy_low", "accuracy_high"]
 
 
 def path_metrics(
@@ -88,22 +93,6 @@ def _curves(points: pd.DataFrame) -> Iterator[tuple[dict[str, Any], np.ndarray, 
             yield keys, part["alpha"].to_numpy(), part[quantity].to_numpy(), replicates
 
 
-class _Mean:
-    """Over pairs: the mean of a metric, and of each of its replicates."""
-
-    def __init__(self) -> None:
-        self.pairs, self.value, self.samples = 0, 0.0, 0.0
-
-    def add(self, value: float, samples: np.ndarray) -> None:
-        self.pairs, self.value, self.samples = self.pairs + 1, self.value + value, self.samples + samples
-
-    def row(self) -> dict[str, Any]:
-        samples = np.asarray(self.samples) / self.pairs
-        low, high = percentile_interval(samples)
-        found = {"pairs": self.pairs, "value": self.value / self.pairs, "low": low, "high": high}
-        return {**found, "samples": samples.astype(np.float32)}
-
-
 @dataclass(frozen=True)
 class Reduced:
     """A cell's metrics, as computed and not floored.
@@ -112,7 +101,8 @@ class Reduced:
         metrics: a row a path, set, quantity and metric, as in `metrics.csv`.
         deltas: the last step minus the first of interest, signed, as in `deltas.csv`.
         means: both of these as means over pairs, as in `means.csv`, with `samples`: the same mean of each
-            bootstrap replicate, float32. Replicates of all cells of a data set are paired.
+            bootstrap replicate, float32, and `pair_a, pair_b, values`: each pair's own. Replicates of all
+            cells of a data set are paired.
     """
 
     metrics: pd.DataFrame
@@ -120,26 +110,33 @@ class Reduced:
     means: pd.DataFrame
 
 
-def cell(files: list[Path], k: int, delta_from: int) -> Reduced:
+def cell(files: list[Path], k: int, delta_from: int, gaps: Iterable[Path] = ()) -> Reduced:
     """Reduce all paths of a cell.
 
     Args:
         files: the Parquet files of its rows, read one after the other: together they may be large.
         k: intervals a level of the nested estimators.
         delta_from: the step that deltas start from; they end at the last step.
+        gaps: the files of the rows' cross-fitted gaps; of a row without one these are empty.
     """
-    steps = {path: int(stored.read_frame(path, columns=["step"])["step"].iloc[0]) for path in files}
-    last = max(steps.values())
+    rows_at = {path: _row_of(path) for path in files}
+    gaps_at = {_row_of(path): path for path in gaps}
+    last = max(step for step, _ in rows_at.values())
     rows, starts, deltas = [], {}, []
-    means: dict[tuple, _Mean] = defaultdict(_Mean)
+    means: dict[tuple, OverPairs] = defaultdict(OverPairs)
 
-    def add(at: tuple, row: dict[str, Any], value: float, samples: np.ndarray) -> None:
-        means[(*at, *(row[key] for key in MEAN_KEYS[2:]))].add(value, samples)
+    def add(
+        at: tuple, row: dict[str, Any], value: float, samples: np.ndarray, gap: CrossFitted = UNKNOWN
+    ) -> None:
+        pair = row["seed_a"], row["seed_b"]
+        means[(*at, *(row[key] for key in MEAN_KEYS[2:]))].add(pair, value, samples, gap)
 
-    for row in _measured(sorted(files, key=steps.get), k):
-        samples, key = row.pop("samples"), tuple(row[name] for name in DELTA_KEYS)
+    ordered = {path: gaps_at.get(at) for path, at in sorted(rows_at.items(), key=lambda item: item[1][0])}
+    for row in _measured(ordered, k):
+        samples, gap = row.pop("samples"), row.pop("gap")
+        key = tuple(row[name] for name in DELTA_KEYS)
         rows.append(row)
-        add((None, row["step"]), row, row["value"], samples)
+        add((None, row["step"]), row, row["value"], samples, gap)
         if row["step"] == delta_from:
             starts[key] = row["value"], samples
         if row["step"] == last and key in starts:
@@ -150,18 +147,36 @@ def cell(files: list[Path], k: int, delta_from: int) -> Reduced:
             deltas.append({**dict(zip(DELTA_KEYS, key, strict=True)), **ends})
     mean_rows = [dict(zip(MEAN_KEYS, key, strict=True)) | mean.row() for key, mean in means.items()]
     return Reduced(
-        _frame(rows, METRIC_COLUMNS), _frame(deltas, DELTA_COLUMNS), _frame(mean_rows, MEAN_COLUMNS)
+        frame_of(rows, METRIC_COLUMNS), frame_of(deltas, DELTA_COLUMNS), frame_of(mean_rows, MEAN_COLUMNS)
     )
 
 
-def _measured(files: list[Path], k: int) -> Iterator[dict[str, Any]]:
-    """The rows of all files, one file in memory at a time."""
-    for path in files:
-        yield from curve_metrics(stored.read_frame(path), k)
+def _row_of(path: Path) -> tuple[int, int]:
+    """The step and the later seed of a row, whose files name them in each of their rows."""
+    first = stored.read_frame(path, columns=["step", "seed_b"]).iloc[0]
+    return int(first["step"]), int(first["seed_b"])
 
 
-def curve_metrics(points: pd.DataFrame, k: int) -> Iterator[dict[str, Any]]:
-    """The rows of `metrics.csv` of measured points, each with its `samples`."""
+def _measured(files: Mapping[Path, Path | None], k: int) -> Iterator[dict[str, Any]]:
+    """The rows of all files, each with that of its cross-fitted gaps; one in memory at a time."""
+    for path, gaps in files.items():
+        yield from curve_metrics(
+            stored.read_frame(path), k, None if gaps is None else stored.read_frame(gaps)
+        )
+
+
+def curve_metrics(points: pd.DataFrame, k: int, gaps: pd.DataFrame | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of `metrics.csv` of measured points, each with its `samples` and its cross-fitted `gap`.
+
+    Args:
+        points: as `interpolate` writes them.
+        k: intervals a level of the nested estimators.
+        gaps: the cross-fitted gaps of these paths, as `interpolate` writes them; None: not known.
+    """
+    known: dict[tuple, CrossFitted] = {}
+    for row in [] if gaps is None else gaps.to_dict("records"):
+        at = tuple(row[name] for name in GAP_KEYS)
+        known[at] = row["value"], np.asarray(row["replicates"], np.float64)
     for keys, alphas, curve, replicates in _curves(points):
         errors = sampling.gap_errors(alphas, curve) if keys["quantity"] == "loss" else None
         for row in path_metrics(alphas, curve, replicates, k):
@@ -169,39 +184,12 @@ def curve_metrics(points: pd.DataFrame, k: int) -> Iterator[dict[str, Any]]:
             row |= {**keys, "low": float(low), "high": float(high), "alphas": len(alphas)}
             if errors is not None and row["metric"] in ("BH", "CG"):
                 row["error"] = errors.barrier_height if row["metric"] == "BH" else errors.convexity_gap
-            yield row
-
-
-def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=columns)
-    whole = {name: "Int64" for name in ("k", "from_step") if name in columns}
-    return frame.astype(whole)
-
-
-def differences(files: list[Path]) -> pd.DataFrame:
-    """Between the models of a data set: the second's mean over pairs minus the first's, replicates paired.
-
-    Args:
-        files: the `means` of the data set's cells, whose folders name the models.
-
-    Returns:
-        A row a pair of models and mean that both have, as in `differences.csv`.
-    """
-    frames = {path.parent.name: stored.read_frame(path) for path in files}
-    found = []
-    for (a, first), (b, second) in combinations(frames.items(), 2):
-        both = first.merge(second, on=MEAN_KEYS, suffixes=("_a", "_b"))
-        moved = [y - x for x, y in zip(both["samples_a"], both["samples_b"], strict=True)]
-        intervals = [percentile_interval(samples) for samples in moved]
-        both["value"] = both["value_b"] - both["value_a"]
-        both["low"], both["high"] = [low for low, _ in intervals], [high for _, high in intervals]
-        found.append(both.assign(model_a=a, model_b=b)[["model_a", "model_b", *MEAN_KEYS, *INTERVAL]])
-    columns = ["model_a", "model_b", *MEAN_KEYS, *INTERVAL]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+            gap = known.get(tuple(row[name] for name in GAP_KEYS), UNKNOWN)
+            yield row | {"gap": gap} | cross_fitted(gap)
 
 
 def evaluation_rows(path: Path, breakdown: pd.DataFrame | None = None) -> list[dict[str, Any]]:
-    """`set, loss, accuracy, f1, mcc, n, majority` of each set of one checkpoint's evaluation.
+    """`set, loss, accuracy, f1, mcc, n, majority, accuracy_low, accuracy_high` of each set of an evaluation.
 
     Args:
         path: from `evaluation.evaluate`.
@@ -219,8 +207,12 @@ def evaluation_rows(path: Path, breakdown: pd.DataFrame | None = None) -> list[d
             part["prediction"].to_numpy(), part["label"].to_numpy(), int(part["classes"].iloc[0])
         )
         majority = scores.pop("majority")
+        low, high = accuracy_interval(scores["accuracy"], len(part))
         rows.append(
-            {"set": name, "loss": part["loss"].mean(), **scores, "n": len(part), "majority": majority}
+            {
+                **{"set": name, "loss": part["loss"].mean(), **scores, "n": len(part), "majority": majority},
+                **{"accuracy_low": low, "accuracy_high": high},
+            }
         )
     return rows
 
@@ -276,4 +268,4 @@ def _collected(name: str, path: Path, breakdowns: dict[str, pd.DataFrame]) -> pd
     if name != "pairs":
         for place, (key, value) in enumerate(layout.parsed(CELL_FILES[name], path).items()):
             frame.insert(place, key, value)
-    return frame.drop(columns="samples", errors="ignore")
+    return frame.drop(columns=KEPT, errors="ignore")

@@ -3,16 +3,19 @@
 (a) *fine-tuning*: the convexity gap (CG, test loss) falls over fine-tuning. The estimate is CG at the last
 step minus CG at the step that deltas start from, mean over pairs.
 (b) *pre-training*: CG is lower with more pre-training. The estimate is CG of the rung of a ladder with the
-most pre-training minus CG of the one with the least, at the last step.
+most pre-training minus CG of the one with the least, at the last step; and again where the better rung is
+taken at the earlier step at which its loss is nearest to the other's last one.
 
-A claim is *supported* where the 95 % interval of its estimate lies below 0, *contradicted* where it lies
-above, else *undecided*; also undecided where a run does not beat the majority class, since a gap between
-two models that learnt nothing means nothing. The interval is over evaluation examples, replicates paired;
-from five seeds on it is over seeds (`pair_statistics.seeds_interval`). Over cells, the estimate is the mean
-over those that learnt their task, and the claim must hold for their mean.
+A claim speaks of seeds in general, so its test is over seeds and evaluation units (`seeds.Estimate`). It is
+*supported* where the estimate is below 0 and the p-value, adjusted for all of its kind (Holm), under 0.05,
+*contradicted* where it is above 0 likewise, else it *cannot be told*. It is *not tested over seeds* where
+these are two or one cannot be left out, and *not judged* where a run behind it has not clearly learnt its
+task: a gap between two models that learnt nothing means nothing. Over cells, the estimate is the mean over
+those that can be judged, which is one test and not adjusted.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -21,97 +24,124 @@ import numpy as np
 import pandas as pd
 
 from isthmus import stored
-from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout
-from isthmus.statistics.pair_statistics import seeds_interval
+from isthmus.statistics.pair_means import mean_over_pairs
+from isthmus.statistics.seeds import Estimate, Mean, combined, holm
 from isthmus.statistics.thresholds import FLOOR, learnt
 from isthmus.statistics.tidy import convexity_gaps, of_cell
 
-SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
+SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "cannot be told"
+UNTESTED, UNJUDGED = "not tested over seeds", "not judged"
+LEVEL = 0.05
 COLUMNS = [
     "hypothesis", "dataset", "subject", "from", "to", "estimate", "low", "high", "over", "verdict", "since",
-    "note",
+    "note", "p", "p_holm",
 ]  # fmt: skip
+Place = tuple[str, str, int]  # model, data set, step
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """A change of CG in nats, and what its uncertainty comes from.
+@dataclass
+class Finding:
+    """A claim about one cell or ladder, before it is judged.
 
     Attributes:
-        value: the change of the mean over pairs.
-        samples: the same in each bootstrap replicate, shape (replicates,).
-        pairs: the pairs of seeds.
-        changes: the change of each pair, shape (pairs,).
+        row: its hypothesis, its subject, and what else the file says of it.
+        means: what the estimate is a weighted sum of; none where there is nothing to estimate.
+        weights: one a mean.
+        unjudged: why it cannot be judged; empty where it can.
+        notes: what a reader must know besides.
     """
 
-    value: float
-    samples: np.ndarray
-    pairs: tuple[tuple[int, int], ...]
-    changes: np.ndarray
+    row: dict[str, Any]
+    means: Sequence[Mean] = ()
+    weights: Sequence[float] = ()
+    unjudged: str = ""
+    notes: list[str] = field(default_factory=list)
 
-    def interval(self) -> tuple[float, float, str]:
-        """The 95 % interval, and what it is over."""
-        low, high = seeds_interval(self.pairs, self.changes)
-        if low == low:
-            return float(low), float(high), "seeds"
-        low, high = percentile_interval(self.samples)
-        return float(low), float(high), "examples"
+    @property
+    def estimate(self) -> Estimate | None:
+        return combined(self.means, self.weights) if self.means else None
+
+    def judged(self, p_adjusted: float) -> dict[str, Any]:
+        """The row of `findings.csv`.
+
+        Args:
+            p_adjusted: the p-value that the verdict rests on; NaN: the claim is not tested.
+        """
+        estimate, row = self.estimate, dict(self.row)
+        notes = [self.unjudged, *self.notes]
+        if estimate is not None:
+            low, high, over = estimate.interval
+            row |= {"estimate": estimate.value, "low": low, "high": high, "over": over, "p": estimate.p}
+            notes.insert(1, estimate.untested)
+        known = estimate is not None and not self.unjudged
+        row["verdict"] = verdict(estimate, p_adjusted) if known else UNJUDGED
+        row["p_holm"] = p_adjusted if known else None
+        return row | {"note": "; ".join(filter(None, notes)) or None}
 
 
-def verdict(value: float, low: float, high: float) -> str:
-    """What an estimate and its interval say of the claim that it is negative."""
-    if low != low or abs(value) < FLOOR:
-        return UNDECIDED
-    return SUPPORTED if high < 0 else CONTRADICTED if low > 0 else UNDECIDED
+def verdict(estimate: Estimate, p: float) -> str:
+    """What an estimate says of the claim that it is negative.
+
+    Args:
+        estimate: of seeds in general.
+        p: its p-value, adjusted where there are several.
+    """
+    if estimate.untested:
+        return UNTESTED
+    if not p < LEVEL or abs(estimate.value) < FLOOR:
+        return OPEN
+    return SUPPORTED if estimate.value < 0 else CONTRADICTED
 
 
 class Gaps:
     """CG (test loss) of the cells of an experiment.
 
     Args:
-        metrics, evaluations: the tidy frames.
-        means: by (model, dataset) the frame of means with their `samples`.
+        evaluations: the tidy frame.
+        means: by (model, dataset) the frame of means, with what `mean_over_pairs` takes.
     """
 
-    def __init__(self, metrics, evaluations, means: dict[tuple[str, str], Any]):
-        self.metrics, self.evaluations = convexity_gaps(metrics), evaluations
+    def __init__(self, evaluations, means: dict[tuple[str, str], Any]):
+        self.evaluations = evaluations[evaluations["set"] == "test"]
         self.means = {key: convexity_gaps(frame[frame["from_step"].isna()]) for key, frame in means.items()}
 
     def last(self, model: str, dataset: str) -> int:
         return int(self.means[model, dataset]["step"].max())
 
-    def learnt(self, model: str, dataset: str) -> bool:
-        """Whether the test accuracy at the last step beats the majority class, in each run."""
-        scores = of_cell(self.evaluations, model, dataset)
-        scores = scores[(scores["set"] == "test") & (scores["step"] == self.last(model, dataset))]
-        return all(map(learnt, scores["accuracy"], scores["majority"]))
-
-    def change(self, before: tuple[str, str, int], after: tuple[str, str, int]) -> Estimate:
-        """CG at `after` minus CG at `before`, each a (model, data set, step).
-
-        Pairs are given where both sides have the same.
-        """
-        pairs = [self._pairs(*at) for at in (before, after)]
-        # With other pairs on one side, a mean over those of both would not be the estimate.
-        both = [pair for pair in pairs[0] if pair in pairs[1]] if pairs[0].keys() == pairs[1].keys() else []
-        samples = [self._mean(*at)["samples"] for at in (before, after)]
-        values = [float(self._mean(*at)["value"]) for at in (before, after)]
-        changes = np.array([pairs[1][pair] - pairs[0][pair] for pair in both])
-        return Estimate(values[1] - values[0], np.subtract(*samples[::-1]), tuple(both), changes)
-
-    def _mean(self, model: str, dataset: str, step: int):
+    def at(self, place: Place) -> Mean:
+        """CG of each pair at a place."""
+        model, dataset, step = place
         frame = self.means[model, dataset]
-        return frame[frame["step"] == step].iloc[0]
+        return mean_over_pairs(frame[frame["step"] == step].iloc[0])
 
-    def _pairs(self, model: str, dataset: str, step: int) -> dict[tuple[int, int], float]:
-        gaps = of_cell(self.metrics, model, dataset)
-        gaps = gaps[gaps["step"] == step]
-        return {tuple(sorted((row.seed_a, row.seed_b))): row.value for row in gaps.itertuples()}
+    def scores(self, place: Place):
+        """The evaluations of the runs at a place."""
+        model, dataset, step = place
+        mine = of_cell(self.evaluations, model, dataset)
+        return mine[mine["step"] == step]
+
+    def without_skill(self, places: Sequence[Place]) -> str:
+        """Which runs at some places do not clearly beat the majority class; empty where all do."""
+        found = []
+        for model, dataset, step in places:
+            scores = self.scores((model, dataset, step))
+            failed = [row for row in scores.itertuples() if not learnt(row.accuracy_low, row.majority)]
+            runs = ", ".join(f"{row.seed} ({row.accuracy:.3f})" for row in failed)
+            if failed:
+                bar = f"{failed[0].majority:.3f}"
+                found.append(f"{model} at step {step}: not clearly above the majority class ({bar}): {runs}")
+        return "; ".join(found)
 
 
-def finetuning(gaps: Gaps, model: str, dataset: str, steps: list[int], start: int) -> dict[str, Any]:
-    """Claim (a) on one cell; `since`: from this step on, at each step, the fall to the last is supported.
+def change(gaps: Gaps, row: dict[str, Any], before: Place, after: Place) -> Finding:
+    """CG at one place minus CG at another, as a finding."""
+    means = gaps.at(after), gaps.at(before)
+    return Finding(row, means, (1.0, -1.0), gaps.without_skill([before, after]))
+
+
+def finetuning(gaps: Gaps, model: str, dataset: str, steps: list[int], start: int) -> Finding:
+    """Claim (a) on one cell; `since`: from this step on, at each step, the fall to the last is clear.
 
     Args:
         steps: the cell's checkpoints, rising.
@@ -120,62 +150,59 @@ def finetuning(gaps: Gaps, model: str, dataset: str, steps: list[int], start: in
     last = gaps.last(model, dataset)
     row = {"hypothesis": "finetuning", "dataset": dataset, "subject": model, "from": start, "to": last}
     if start == last:
-        return row | {"verdict": UNDECIDED, "note": "one checkpoint after step 0 only"}
-    row |= judged([gaps.change((model, dataset, start), (model, dataset, last))])
+        return Finding(row, unjudged="one checkpoint after step 0 only")
+    found = change(gaps, row, (model, dataset, start), (model, dataset, last))
     before = [step for step in reversed(steps) if 0 < step < last]
     falls = list(takewhile(lambda step: _falls(gaps, model, dataset, step, last), before))
-    row["since"] = falls[-1] if falls else None
-    return row | _skill([(model, dataset)], gaps)
+    row["since"] = falls[-1] if falls and not found.unjudged else None
+    return found
 
 
 def _falls(gaps: Gaps, model: str, dataset: str, step: int, last: int) -> bool:
-    estimate = gaps.change((model, dataset, step), (model, dataset, last))
-    low, high, _ = estimate.interval()
-    return verdict(estimate.value, low, high) == SUPPORTED
+    fall = change(gaps, {}, (model, dataset, step), (model, dataset, last))
+    return not fall.unjudged and verdict(fall.estimate, fall.estimate.p) == SUPPORTED
 
 
-def pretraining(gaps: Gaps, ladder: str, dataset: str, rungs: dict[str, int]) -> dict[str, Any]:
-    """Claim (b) on one ladder and data set.
+def pretraining(gaps: Gaps, ladder: str, dataset: str, rungs: dict[str, int]) -> list[Finding]:
+    """Claim (b) on one ladder and data set: at the last steps, and at equal loss where there are such steps.
 
     Args:
         rungs: the models and their `pretraining_steps`; two or more.
     """
-    least, most = _ends(rungs)
-    row = {"hypothesis": "pretraining", "dataset": dataset, "subject": ladder}
-    row |= {"from": rungs[least], "to": rungs[most]}
-    skill = _skill([(least, dataset), (most, dataset)], gaps)
-    return row | judged([_climb(gaps, dataset, rungs)]) | skill
+    ends = min(rungs, key=rungs.get), max(rungs, key=rungs.get)
+    row = {"dataset": dataset, "subject": ladder, "from": rungs[ends[0]], "to": rungs[ends[1]]}
+    last = [(model, dataset, gaps.last(model, dataset)) for model in ends]
+    found = [change(gaps, {"hypothesis": "pretraining", **row}, *last)]
+    found[0].notes.append(_skills(gaps, last))
+    if matched := _equal_loss(gaps, last):
+        found.append(change(gaps, {"hypothesis": "pretraining at equal loss", **row}, *matched))
+        found[1].notes.append(_skills(gaps, matched))
+    return found
 
 
-def _ends(rungs: dict[str, int]) -> tuple[str, str]:
-    """The models with the least and the most pre-training."""
-    return min(rungs, key=rungs.get), max(rungs, key=rungs.get)
+def _skills(gaps: Gaps, places: Sequence[Place]) -> str:
+    """The accuracies and losses of two models that are compared."""
+    shown = []
+    for model, dataset, step in places:
+        means = gaps.scores((model, dataset, step))[["accuracy", "loss"]].mean()
+        shown.append(f"{model} at step {step}: accuracy {means['accuracy']:.3f}, loss {means['loss']:.3f}")
+    return "; ".join(shown)
 
 
-def _climb(gaps: Gaps, dataset: str, rungs: dict[str, int]) -> Estimate:
-    """From the least pre-training to the most, at the last step of each."""
-    return gaps.change(*((model, dataset, gaps.last(model, dataset)) for model in _ends(rungs)))
-
-
-def judged(estimates: list[Estimate]) -> dict[str, Any]:
-    """Estimate, interval and verdict of the mean of some changes; seeds are drawn again in all at once."""
-    value = float(np.mean([one.value for one in estimates]))
-    same = all(one.pairs == estimates[0].pairs for one in estimates)
-    changes = np.mean([one.changes for one in estimates], axis=0) if same else np.empty(0)
-    samples = np.mean([one.samples for one in estimates], axis=0)
-    low, high, over = Estimate(value, samples, estimates[0].pairs if same else (), changes).interval()
-    return {"estimate": value, "low": low, "high": high, "over": over, "verdict": verdict(value, low, high)}
-
-
-def _skill(cells: list[tuple[str, str]], gaps: Gaps) -> dict[str, Any]:
-    without = [model for model, dataset in cells if not gaps.learnt(model, dataset)]
-    if not without:
-        return {}
-    return {
-        "verdict": UNDECIDED,
-        "since": None,
-        "note": f"{', '.join(without)}: not above the majority class",
-    }
+def _equal_loss(gaps: Gaps, last: list[Place]) -> list[Place]:
+    """The two last places, the better one's in its run where the loss is nearest to the other's; or none."""
+    losses = [gaps.scores(place)["loss"].mean() for place in last]
+    if not np.isfinite(losses).all():
+        return []
+    better = int(np.argmin(losses))
+    model, dataset, end = last[better]
+    scores = of_cell(gaps.evaluations, model, dataset)
+    by_step = scores[scores["step"] > 0].groupby("step")["loss"].mean()
+    apart = (by_step - losses[1 - better]).abs()
+    nearest = int(apart.idxmin())
+    if not apart[nearest] < apart[end]:
+        return []
+    return [(model, dataset, nearest) if place == better else last[place] for place in (0, 1)]
 
 
 def table(gaps: Gaps, cells: dict[tuple[str, str], tuple[list[int], int]], ladders) -> Any:
@@ -186,53 +213,47 @@ def table(gaps: Gaps, cells: dict[tuple[str, str], tuple[list[int], int]], ladde
         cells: by (model, data set) the checkpoints and the step that deltas start from.
         ladders: (ladder, data set, {model: pretraining_steps}) for each with two rungs or more.
     """
-    rows = [finetuning(gaps, *cell, steps, start) for cell, (steps, start) in cells.items()]
-    whole = [
-        gaps.change((*cell, start), (*cell, gaps.last(*cell)))
-        for cell, (_, start) in cells.items()
-        if start != gaps.last(*cell) and gaps.learnt(*cell)
-    ]
-    rows += _overall("finetuning", whole, len(rows))
-    climbs = [pretraining(gaps, *ladder) for ladder in ladders]
-    whole = [
-        _climb(gaps, dataset, rungs)
-        for _, dataset, rungs in ladders
-        if all(gaps.learnt(model, dataset) for model in _ends(rungs))
-    ]
-    rows += climbs + _overall("pretraining", whole, len(climbs))
+    found = [finetuning(gaps, *cell, steps, start) for cell, (steps, start) in cells.items()]
+    found += [finding for ladder in ladders for finding in pretraining(gaps, *ladder)]
+    rows = []
+    for hypothesis in dict.fromkeys(finding.row["hypothesis"] for finding in found):
+        mine = [finding for finding in found if finding.row["hypothesis"] == hypothesis]
+        tested = [np.nan if finding.unjudged else finding.estimate.p for finding in mine]
+        rows += [finding.judged(p) for finding, p in zip(mine, holm(tested), strict=True)]
+        rows += _overall(hypothesis, mine)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.astype(dict.fromkeys(("from", "to", "since"), "Int64"))
 
 
-def _overall(hypothesis: str, estimates: list[Estimate], rows: int) -> list[dict[str, Any]]:
+def _overall(hypothesis: str, findings: list[Finding]) -> list[dict[str, Any]]:
     """The row over all of a kind, where there are two or more to speak of."""
-    if rows < 2:
+    if len(findings) < 2:
         return []
-    row = {"hypothesis": hypothesis}
-    if not estimates:
-        return [row | {"verdict": UNDECIDED, "note": f"none of {rows} can be judged"}]
-    return [row | judged(estimates) | {"note": f"mean of {len(estimates)} of {rows}"}]
+    judged = [finding for finding in findings if not finding.unjudged]
+    if not judged:
+        whole = Finding({"hypothesis": hypothesis}, unjudged=f"none of {len(findings)} can be judged")
+        return [whole.judged(np.nan)]
+    means = [mean for finding in judged for mean in finding.means]
+    weights = [weight / len(judged) for finding in judged for weight in finding.weights]
+    whole = Finding({"hypothesis": hypothesis}, means, weights)
+    whole.notes.append(f"mean of {len(judged)} of {len(findings)}, one test")
+    return [whole.judged(whole.estimate.p)]
 
 
 def write(
-    experiment: str, cells: dict, ladders: list, frames: dict[str, Any], means: list[Path], path: Path
+    experiment: str, cells: dict, ladders: list, evaluations: Any, means: list[Path], path: Path
 ) -> None:
     """Write `findings.csv` of an experiment.
 
     Args:
         experiment: its name.
         cells, ladders: as in `table`.
-        frames: from `tidy.load`.
+        evaluations: the frame of `evaluations.csv`.
         means: the `means` files of the cells, whose folders name the model.
         path: the CSV file.
     """
-
     files = {tuple(layout.parsed(layout.MEANS, file).values()): file for file in means}
-    gaps = Gaps(
-        frames["metrics"],
-        frames["evaluations"],
-        {key: stored.read_frame(file) for key, file in files.items()},
-    )
+    gaps = Gaps(evaluations, {key: stored.read_frame(file) for key, file in files.items()})
     frame = table(gaps, cells, ladders)
     frame.insert(0, "experiment", experiment)
     stored.write_csv(path, frame)

@@ -21,6 +21,15 @@ TEXT = (
 )
 
 
+CROSS_FITTED = {"mean_cross_fitted_low": "cross_fitted_low"}
+# The intervals of a mean over pairs, as the frames of its pairs have them, and in `means.csv`.
+INTERVALS = {
+    f"{over}_{end}": f"{end}{column}"
+    for over, column in (("mean", ""), ("seeds", "_seeds"), ("both", "_both"))
+    for end in ("low", "high")
+}
+
+
 def read(path: Path) -> pd.DataFrame:
     """One of the tidy CSV files as a frame; only empty cells are missing, and names stay text."""
     return stored.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
@@ -35,13 +44,18 @@ def load(results: Path) -> dict[str, pd.DataFrame]:
 
 
 def with_intervals(frame: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
-    """Metrics or deltas with the interval, over examples, of the mean over pairs: `mean_low`, `mean_high`."""
+    """Metrics or deltas with the intervals of the mean over pairs.
+
+    `mean_low` and `mean_high` are over evaluation units, `seeds_low` and `seeds_high` over seeds, `both_low`
+    and `both_high` over both; `mean_cross_fitted_low` is the low end of the mean cross-fitted gap's.
+    """
     changes = "from_step" in frame
     means = means[means["from_step"].notna() == changes]
     step = "to_step" if changes else "step"
-    means = means.rename(columns={"step": step, "low": "mean_low", "high": "mean_high"})
+    wanted = INTERVALS | CROSS_FITTED
+    means = means.rename(columns={"step": step} | {old: new for new, old in wanted.items()})
     keys = ["model", "dataset", step, "set", "quantity", "metric"]
-    return frame.merge(means[[*keys, "mean_low", "mean_high"]], on=keys, how="left", validate="many_to_one")
+    return frame.merge(means[[*keys, *wanted]], on=keys, how="left", validate="many_to_one")
 
 
 def of_cell(frame: pd.DataFrame, model: str, dataset: str) -> pd.DataFrame:

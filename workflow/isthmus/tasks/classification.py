@@ -101,13 +101,13 @@ class Placed:
 
         Returns:
             `losses`: cross-entropy of each example in nats, float64, shape (n,); `predictions`: label ids,
-            int64, shape (n,). A label's probability is the sum over the model's classes that count as it.
+            int16, shape (n,). A label's probability is the sum over the model's classes that count as it.
         """
         with torch.inference_mode():
             with autocast(self.numerics):
                 logits = torch.cat([model(**inputs).logits for inputs in self.batches])
             losses, predictions = losses_and_predictions(logits[self.position], self.labels, self.classes)
-            return {"losses": losses.cpu().numpy(), "predictions": predictions.cpu().numpy()}
+            return {"losses": losses.cpu().numpy(), "predictions": predictions.short().cpu().numpy()}
 
 
 def classes_by_label(groups: np.ndarray, device: str) -> list[Tensor]:

@@ -8,6 +8,17 @@ from isthmus.experiment.settings.base import Settings
 from isthmus.experiment.values import Name, Seed, Whole
 
 
+class Negligible(Settings):
+    """The gaps that do not matter: seeds whose gap surely lies below are called connected."""
+
+    loss: Annotated[float, Field(ge=0, le=100)] = Field(
+        0.02, description="in nats; 0.02 take 2 % off the probability of the right label"
+    )
+    error: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.02, description="a share; 2 % of error is where Frankle et al. (2020) put instability"
+    )
+
+
 class Figures(Settings):
     """What the figures show."""
 
