@@ -64,7 +64,7 @@ class Measured:
 def finished(results: Path) -> Iterator[Measured]:
     """All paths after step 0."""
     for file in sorted((results / "paths").glob("*/*/step*/seed*.parquet")):
-        if file.name.endswith(".pairs.parquet") or file.parent.name == "step0":
+        if file.name.endswith((".pairs.parquet", ".gaps.parquet")) or file.parent.name == "step0":
             continue
         points = pd.read_parquet(file, columns=[*KEYS, "set", "alpha", "loss"])
         points = points[points["set"] == "test"].sort_values("alpha")

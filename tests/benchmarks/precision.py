@@ -57,7 +57,7 @@ def compare(results: Path, precisions: list[str]) -> list[dict]:
         examples = tokens.read(results / "tokens" / model / dataset / "test.safetensors")
         differences = {precision: [] for precision in precisions}
         for path in sorted((results / "paths" / model / dataset).glob("step*/seed*.parquet")):
-            if path.name.endswith(".pairs.parquet"):
+            if path.name.endswith((".pairs.parquet", ".gaps.parquet")):
                 continue
             points = pd.read_parquet(path, columns=["seed_a", "seed_b", "set", "alpha"])
             points = points[points["set"] == "test"]

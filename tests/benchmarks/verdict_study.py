@@ -77,7 +77,7 @@ def words(seeds: int, units: int, gap: float, trials: int, bend: float = 0.2) ->
             rises = cross_fitting.contributions(ALPHAS, curves, halves, metrics.convexity_gap)
             crossed = crossed + bootstrap.replicate_means(rises).astype(np.float64)
         estimate = combined([Mean(pairs, np.array(values), samples / len(pairs))], [1.0])
-        low = percentile_interval(crossed)[0]
+        low = percentile_interval(crossed / len(pairs))[0]
         said[connection(*estimate.over_both, low, SIZE, estimate.untested)] += 1
     return said
 

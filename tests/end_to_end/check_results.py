@@ -200,7 +200,7 @@ def check(results, max_length):
     files = [
         path
         for path in (results / "paths").glob("*/*/*/*.parquet")
-        if not path.name.endswith(".pairs.parquet")
+        if not path.name.endswith((".pairs.parquet", ".gaps.parquet"))
     ]
     if not files:
         print(f"{results}/paths holds no path")

@@ -56,7 +56,7 @@ def of_all(rows, hypothesis):
     ("curve", "verdict", "since"),
     [
         ([0, 0.30, 0.20, 0.10], SUPPORTED, 100),
-        ([0, 0.10, 0.30, 0.10], OPEN, 200),
+        ([0, 0.10, 0.30, 0.10], OPEN, None),
         ([0, 0.30, 0.05, 0.10], SUPPORTED, None),  # at step 200 the gap is smaller than at the end
         ([0, 0.05, 0.20, 0.20], CONTRADICTED, None),
         ([0, 0.20, 0.20, 0.20], OPEN, None),
@@ -123,18 +123,53 @@ def test_pre_training_is_given_each_verdict(least, most, verdict):
 
 
 def test_rungs_are_compared_at_equal_loss_too():
-    """The better rung is taken where it was as good as the other is at its end."""
-    losses = {("r0", 400): 0.7, ("r9", 100): 0.9, ("r9", 200): 0.68, ("r9", 400): 0.4}
+    """One rung is taken where it was as good as the other is at its end."""
+    losses = {("r0", 100): 0.95, ("r0", 200): 0.9, ("r0", 400): 0.7}
+    losses |= {("r9", 100): 0.9, ("r9", 200): 0.69, ("r9", 400): 0.4}
     gaps = world({("r0", "d"): [0, 0.5, 0.4, 0.3], ("r9", "d"): [0, 0.5, 0.35, 0.1]}, losses=losses)
     rows = found(gaps, [("ladder", "d", {"r9": 900, "r0": 0})])
     row = rows.loc[("pretraining at equal loss", "d", "ladder")]
     assert row["estimate"] == pytest.approx(0.35 - 0.3)
     assert "r0 at step 400: accuracy 0.800, loss 0.700; r9 at step 200: accuracy 0.800" in row["note"]
     assert rows.loc[("pretraining", "d", "ladder"), "estimate"] == pytest.approx(0.1 - 0.3)
-    losses[("r9", 400)] = 0.7
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {("r9", 400): 0.7},  # as good at the end
+        {("r9", 200): 0.65},  # nearer, and not as good
+        {("r9", 100): 0.8, ("r9", 200): 0.41, ("r9", 400): 0.40},
+    ],
+)
+def test_where_no_step_has_the_same_loss_none_is_taken(other):
+    losses = {("r0", 100): 0.95, ("r0", 200): 0.9, ("r0", 400): 0.7}
+    losses |= {("r9", 100): 0.9, ("r9", 200): 0.6, ("r9", 400): 0.4} | other
     curves = {(model, "d"): [0, 0.3, 0.2, 0.1] for model in ("r0", "r9")}
     rows = found(world(curves, losses=losses), [("ladder", "d", {"r9": 900, "r0": 0})])
     assert "pretraining at equal loss" not in rows.index.get_level_values("hypothesis")
+
+
+def test_the_worse_rung_may_have_been_as_good_earlier():
+    losses = {("r0", 100): 0.9, ("r0", 200): 0.5, ("r0", 400): 0.7}
+    losses |= {("r9", 100): 0.8, ("r9", 200): 0.69, ("r9", 400): 0.5}
+    gaps = world({("r0", "d"): [0, 0.5, 0.4, 0.3], ("r9", "d"): [0, 0.5, 0.35, 0.1]}, losses=losses)
+    row = found(gaps, [("ladder", "d", {"r9": 900, "r0": 0})]).loc[
+        ("pretraining at equal loss", "d", "ladder")
+    ]
+    assert row["estimate"] == pytest.approx(0.1 - 0.4)
+
+
+def test_since_is_adjusted_for_there_being_several_cells():
+    one = {("m", "d"): [0, 0.3, 0.2, 0.1]}
+    many = one | {(f"n{i}", "d"): [0, 0.2, 0.2, 0.2] for i in range(40)}
+    since = {}
+    for name, curves in {"one": one, "many": many}.items():
+        rows = found(world(curves, (1, 2, 3), spread=1e-2))
+        since[name] = rows.loc[("finetuning", "d", "m")]
+    assert since["one"]["since"] == 100
+    assert since["many"]["verdict"] == OPEN  # of 41 claims, this one is no more clear
+    assert pd.isna(since["many"]["since"])
 
 
 def test_without_skill_at_either_end_nothing_is_judged():

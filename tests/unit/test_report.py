@@ -183,7 +183,7 @@ def test_the_answer_is_made_from_the_numbers(results, page):
     gaps = gaps[(gaps["model"] == "tiny-0") & (gaps["dataset"] == "entailment")]
     start, end = (gaps.loc[gaps["step"] == step, "value"].mean() for step in (100, 400))
     change = _changes(results)
-    spread = f"by {change.min():.3f} to {change.max():.3f} nats"
+    spread = f"changes of {change.min():.3f} to {change.max():.3f} nats"
     said = f"tiny-0: CG rose in 3 of 3 pairs ({spread}), tested over seeds: +{change.mean():.3f} ["
     assert said in page.text
     assert f"from {start:.3f} [" in page.text
@@ -224,7 +224,7 @@ def test_each_number_of_the_answer_is_that_of_the_files(tmp_path):
         for model, sentence in zip(models, answer["finetuning"], strict=True):
             change = rows("deltas", model, dataset)["value"]
             mean = rows("means", model, dataset, step=400).query("from_step == 100").iloc[0]
-            spread = f"by {change.min():.3f} to {change.max():.3f} nats"
+            spread = f"changes of {change.min():.3f} to {change.max():.3f} nats"
             ends = f"[{mean['low_both']:.3f}, {mean['high_both']:.3f}]"
             assert sentence == (
                 f"{model}: CG rose in 3 of 3 pairs ({spread}), "
@@ -266,13 +266,13 @@ def _changes(results):
     [
         ((0.1, 0.2, 0.05), "rose in 3 of 3 pairs"),
         ((0.1, 0.2, -0.05), "rose in 2 of 3 pairs"),
-        ((-0.1, 0.2, -0.05), "fell in 2 of 3 pairs"),
+        ((0.02, 0.01, -0.5), "fell in 1 of 3 pairs"),  # the mean says where it went
         ((-0.1,), "fell in 1 of 1 pairs"),
-        ((1e-9, 0.0), "did not change in 2 of 2 pairs"),
+        ((1e-9, 0.0), "did not change in the mean over 2 pairs"),
     ],
 )
 def test_where_a_change_went_pair_by_pair(values, said):
-    assert report.Gap(0.1, values=values).moved == said
+    assert report.Gap(np.mean(values), values=values).moved == said
 
 
 FINDING = {
@@ -284,14 +284,15 @@ FINDING = {
 def test_what_the_findings_say_of_a_data_set_is_one_sentence():
     rows = [
         FINDING | {"hypothesis": "finetuning"},
-        FINDING | {"hypothesis": "finetuning", "subject": "b", "verdict": "not judged", "p_holm": nan},
+        FINDING
+        | {"hypothesis": "finetuning", "subject": "b", "verdict": "not judged", "p_holm": nan, "note": "why"},
         FINDING | {"hypothesis": "finetuning", "dataset": "e", "verdict": "supported"},
         FINDING | {"hypothesis": "finetuning", "dataset": None, "subject": None},
     ]
     said = report.claim(pd.DataFrame(rows), "finetuning", "d", ["a", "b"])
     assert said == (
         "The source paper reports a fall for each of its models; here that is contradicted "
-        "(p 0.012, adjusted for all of its kind) for a, not judged for b."
+        "(p 0.012, adjusted for all of its kind) for a, not judged (why) for b."
     )
     assert report.claim(pd.DataFrame(rows), "pretraining", "d", ["a"]) == ""
     assert report.claim(None, "finetuning", "d", ["a"]) == ""
@@ -313,8 +314,22 @@ def test_one_run_that_learnt_nothing_is_warned_of(results):
     found = report.cells(results.experiment, results.metrics, results.deltas, scores)
     assert all(cell.failed == (43,) for cell in found)
     assert all(cell.accuracy > cell.majority for cell in found)
-    assert found[0].warning.startswith("tiny-0, step 400: the test accuracy of seed 43 is not clearly above")
+    (said,) = found[0].warnings
+    assert said.startswith("tiny-0, step 400: the test accuracy of seed 43 is not clearly above")
     assert "not judged" in report.connection(found[:1], NEGLIGIBLE)
+
+
+def test_one_run_that_had_learnt_nothing_at_the_start_is_warned_of(results):
+    seed = (results.evaluations["seed"] == 43) & (results.evaluations["step"] == 100)
+    scores = results.evaluations.assign(accuracy_low=results.evaluations["accuracy_low"].mask(seed, 0.2))
+    found = report.cells(results.experiment, results.metrics, results.deltas, scores)[0]
+    (said,) = found.warnings
+    assert said.startswith("tiny-0, step 100: the test accuracy of seed 43 is not clearly above")
+    assert "not connected" in report.connection([found], NEGLIGIBLE)  # at the end all have
+    assert report.over_finetuning(found).endswith(
+        "; not judged, since not all of its runs have clearly learnt the task."
+    )
+    assert said in report.summary(results.experiment, results.metrics, results.deltas, scores)
 
 
 def cell(end, error=None, **scores):
@@ -435,7 +450,24 @@ GAP = report.Gap(0.1, 0.08, 0.12, "seeds and units", (0.09, 0.1, 0.11), cross_fi
             "not tested over seeds: a gap of 0.100 [0.080, 0.120] nats, 20 % of the ends’ own test loss "
             "(fewer than three seeds)",
         ),
-        (replace(GAP, mean=1e-9), GAP, "connected: the test loss has no gap beyond rounding"),
+        (
+            replace(GAP, mean=0.0, low=-0.06, high=0.06),
+            GAP,
+            "cannot be told: a gap of 0 [−0.060, 0.060] nats, 0 % of the ends’ own test loss; "
+            "by the error rate not connected (0.100 [0.080, 0.120])",
+        ),
+        (
+            report.Gap(0.0, 0.0, 0.0, "units", (0.0,), 0.0, "fewer than three seeds"),
+            GAP,
+            "not tested over seeds: a gap of 0 [0, 0] nats, 0 % of the ends’ own test loss "
+            "(fewer than three seeds)",
+        ),
+        (
+            replace(GAP, mean=0.01, low=0.004, high=0.016, over="seeds"),  # no replicates
+            replace(GAP, over="seeds"),
+            "cannot be told: a gap of 0.010 [0.004, 0.016] nats, 2 % of the ends’ own test loss; "
+            "by the error rate cannot be told (0.100 [0.080, 0.120])",
+        ),
         (report.Gap(nan), GAP, "not measured at step 400"),
     ],
 )

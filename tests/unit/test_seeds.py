@@ -65,6 +65,8 @@ def test_the_p_value_is_0_05_where_the_interval_ends_at_0():
         ([(1, 2)], "fewer than three seeds"),
         ([(1, 2), (1, 3), (1, 4)], "all pairs share seed 1, which cannot be left out"),
         ([(1, 2), (1, 3)], "all pairs share seed 1, which cannot be left out"),
+        ([(1, 2), (1, 3), (1, 4), (2, 3)], "4 of 6 pairs of these seeds are measured"),
+        ([(1, 2), (3, 4)], "2 of 6 pairs of these seeds are measured"),
     ],
 )
 def test_no_interval_where_a_seed_cannot_be_left_out(pairs, reason):
@@ -72,6 +74,18 @@ def test_no_interval_where_a_seed_cannot_be_left_out(pairs, reason):
     assert found.untested == reason
     assert np.isnan([*found.over_seeds, *found.over_both, found.p]).all()
     assert found.over_units == (1, 1)
+
+
+def test_seeds_that_are_shared_in_part_are_neither_paired_nor_independent():
+    def all_pairs(seeds):
+        pairs = tuple(combinations(seeds, 2))
+        return Mean(pairs, np.arange(len(pairs), dtype=float), np.ones(10))
+
+    found = combined([all_pairs((1, 2, 3, 4)), all_pairs((2, 3, 4, 5))], [1.0, -1.0])
+    assert found.untested == "what is compared has some of its seeds in common, and not all"
+    assert np.isnan([*found.over_seeds, *found.over_both, found.p]).all()
+    for others in ((1, 2, 3, 4), (5, 6, 7, 8)):
+        assert not combined([all_pairs((1, 2, 3, 4)), all_pairs(others)], [1.0, -1.0]).untested
 
 
 def test_without_replicates_there_is_the_interval_over_seeds_alone():

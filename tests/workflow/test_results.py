@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from tests.end_to_end import check_results
 from tests.workflow.lab import NANO, Lab, changed
 
 STEPS, SEEDS = [0, 60, 120], [1, 2]
@@ -289,6 +290,12 @@ def test_a_path_s_inside_agrees_with_plain_interpolation(nano, points):
             a(**inputs).logits.double(), torch.tensor(rows["label"].to_numpy())
         )
     assert one(points, step=120, set="test", alpha=0.25)["loss"] == pytest.approx(loss.item(), abs=1e-5)
+
+
+def test_an_independent_check_of_all_numbers_agrees(nano, capsys):
+    """What `.ci/run` asks of real text: BH, CG, means and their intervals, losses by plain Transformers."""
+    agrees = check_results.check(nano.results, max_length=128)
+    assert agrees, capsys.readouterr().out
 
 
 def test_seeds_share_the_body_at_step_0_and_nothing_else_after(nano):

@@ -62,8 +62,10 @@ def look(colours, index):
 
 
 def interval(stats):
-    """The interval to draw: over seeds and evaluation units where it is known, else over units."""
-    return tuple(stats[f"both_{end}"].fillna(stats[end]) for end in ("low", "high"))
+    """The interval to draw: over seeds and evaluation units where it is known, else over units, or seeds."""
+    return tuple(
+        stats[f"both_{end}"].fillna(stats[end]).fillna(stats[f"seeds_{end}"]) for end in ("low", "high")
+    )
 
 
 def from_zero(axis):

@@ -13,6 +13,7 @@ from typing import Any
 from isthmus.experiment import layout, outputs
 from isthmus.showing.formatting import NO_SKILL, interval, no_skill, number
 from isthmus.statistics import tidy, verdicts
+from isthmus.statistics.findings import UNJUDGED, UNTESTED
 from isthmus.statistics.pair_statistics import over_pairs
 from isthmus.statistics.seeds import untested
 from isthmus.statistics.thresholds import floored, learnt
@@ -53,12 +54,12 @@ class Gap:
 
     @property
     def moved(self) -> str:
-        """Where a change went, pair by pair: `rose in 3 of 3 pairs`."""
-        rose, fell = (sum(sign * floored(value) > 0 for value in self.values) for sign in (1, -1))
-        if not rose and not fell:
-            return f"did not change in {self.pairs} of {self.pairs} pairs"
-        word, count = ("rose", rose) if rose >= fell else ("fell", fell)
-        return f"{word} in {count} of {self.pairs} pairs"
+        """Where a change went: its mean, and how many pairs went with it: `rose in 3 of 3 pairs`."""
+        if floored(self.mean) == 0:
+            return f"did not change in the mean over {self.pairs} pairs"
+        sign = 1 if self.mean > 0 else -1
+        alike = sum(sign * floored(value) > 0 for value in self.values)
+        return f"{'rose' if sign > 0 else 'fell'} in {alike} of {self.pairs} pairs"
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ class Cell:
     accuracy: float
     majority: float
     loss: float  # of the ends: the mean test loss of the checkpoints at `to_step`
-    failed: tuple[
-        int, ...
-    ] = ()  # runs whose test accuracy at the end does not clearly beat the majority class
+    # Runs whose test accuracy does not clearly beat the majority class, at the end and at the start.
+    failed: tuple[int, ...] = ()
+    failed_at_start: tuple[int, ...] = ()
 
     @property
     def skilled(self) -> bool:
@@ -90,13 +91,21 @@ class Cell:
         return learnt(self.accuracy, self.majority) and not self.failed
 
     @property
-    def warning(self) -> str:
-        """What to say where the model has not learnt its task."""
-        where = f"{self.model}, step {self.to_step:,}"
+    def warnings(self) -> list[str]:
+        """What to say where the model has not learnt its task, at either step of the change."""
+        said, where = [], f"{self.model}, step {self.to_step:,}"
         if not learnt(self.accuracy, self.majority):
-            return f"{where}: {no_skill(self.accuracy, self.majority)}"
-        runs = f"seed{'s' if len(self.failed) > 1 else ''} {', '.join(map(str, self.failed))}"
-        return f"{where}: the test accuracy of {runs} is not clearly above the majority class; {NO_SKILL}."
+            said.append(f"{where}: {no_skill(self.accuracy, self.majority)}")
+        elif self.failed:
+            said.append(_not_clear(where, self.failed))
+        if self.change and self.failed_at_start:
+            said.append(_not_clear(f"{self.model}, step {self.from_step:,}", self.failed_at_start))
+        return said
+
+
+def _not_clear(where: str, failed: Sequence[int]) -> str:
+    runs = f"seed{'s' if len(failed) > 1 else ''} {', '.join(map(str, failed))}"
+    return f"{where}: the test accuracy of {runs} is not clearly above the majority class; {NO_SKILL}."
 
 
 # ---------------------------------------------------------------------------------------------- the answer
@@ -116,8 +125,16 @@ def cells(experiment, metrics, deltas, evaluations) -> list[Cell]:
         last = int(mine["step"].max())
         start, end = moved[["from_step", "to_step"]].iloc[0].tolist() if len(moved) else (last, last)
         steps = {step: _gap(mine[mine["step"] == step]) for step in (0, start, end)}
-        scores = scores[(scores["set"] == "test") & (scores["step"] == end)]
-        failed = [row.seed for row in scores.itertuples() if not learnt(row.accuracy_low, row.majority)]
+        scores = scores[scores["set"] == "test"]
+        failed = {
+            step: tuple(
+                row.seed
+                for row in scores[scores["step"] == step].itertuples()
+                if not learnt(row.accuracy_low, row.majority)
+            )
+            for step in (start, end)
+        }
+        scores = scores[scores["step"] == end]
         found.append(
             Cell(
                 *(dataset, model, start, end, steps[0], steps[start], steps[end]),
@@ -126,7 +143,8 @@ def cells(experiment, metrics, deltas, evaluations) -> list[Cell]:
                 accuracy=float(scores["accuracy"].mean()),
                 majority=float(scores["majority"].mean()),
                 loss=float(scores["loss"].mean()),
-                failed=tuple(failed),
+                failed=failed[end],
+                failed_at_start=failed[start],
             )
         )
     return found
@@ -150,8 +168,6 @@ def _connected(cell: Cell, negligible) -> str:
         return f"{measured}; whether its runs have learnt the task is not known yet"
     if not cell.skilled:
         return f"not judged ({measured}): not all of its runs have clearly learnt the task"
-    if floored(gap.mean) == 0:
-        return "connected: the test loss has no gap beyond rounding"
     words = {
         kind: _verdict(own, size)
         for kind, own, size in (("loss", gap, negligible.loss), ("error", cell.error_gap, negligible.error))
@@ -164,7 +180,9 @@ def _connected(cell: Cell, negligible) -> str:
 
 
 def _verdict(gap: Gap, negligible: float) -> str:
-    return verdicts.connection(gap.low, gap.high, gap.cross_fitted_low, negligible, gap.untested)
+    # Without replicates the interval leaves the examples out, and says too much.
+    low, high = (gap.low, gap.high) if gap.over == "seeds and units" else (nan, nan)
+    return verdicts.connection(low, high, gap.cross_fitted_low, negligible, gap.untested)
 
 
 def over_finetuning(cell: Cell) -> str:
@@ -177,15 +195,17 @@ def over_finetuning(cell: Cell) -> str:
     pairs = ""
     if cell.start.pairs != cell.end.pairs:
         pairs = f"; of {cell.start.pairs} pairs at the start and {cell.end.pairs} at the end"
+    unskilled = not cell.skilled or cell.failed_at_start
+    judged = "; not judged, since not all of its runs have clearly learnt the task" if unskilled else ""
     return (
-        f"{cell.model}: CG {_course(cell.change)}, "
-        f"from {cell.start} at step {cell.from_step:,} to {cell.end} at step {cell.to_step:,}{pairs}."
+        f"{cell.model}: CG {_course(cell.change)}, from {cell.start} at step {cell.from_step:,} "
+        f"to {cell.end} at step {cell.to_step:,}{pairs}{judged}."
     )
 
 
 def _course(change: Gap) -> str:
     """A change in words: in how many pairs, by how much, and whether that is of seeds in general."""
-    spread = f" (by {change.range} nats)" if change.range else ""
+    spread = f" (changes of {change.range} nats)" if change.range else ""
     tested = f"not tested over seeds ({change.untested})" if change.untested else "tested over seeds"
     return f"{change.moved}{spread}, {tested}: {_signed(change)}"
 
@@ -213,7 +233,10 @@ CLAIMED = {
 
 
 def _judgement(row: Any) -> str:
+    """A verdict with its p-value; where there is none, with the reason."""
     tested = "" if row.p_holm != row.p_holm else f" (p {row.p_holm:.2g}, adjusted for all of its kind)"
+    if row.verdict in (UNJUDGED, UNTESTED) and row.note == row.note and row.note:
+        tested = f" ({row.note})"
     return f"{row.verdict}{tested} for {row.subject}"
 
 
@@ -247,7 +270,7 @@ def summary(experiment, metrics, deltas, evaluations, findings=None) -> str:
         f"{experiment.experiment}: convexity gap (CG) between seeds, test loss in nats; "
         f"{values_in_words(found)}",
         *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows),
-        *(f"! {cell.dataset}, {cell.warning}" for cell in found if not cell.skilled),
+        *(f"! {cell.dataset}, {warning}" for cell in found for warning in cell.warnings),
         *_found(findings),
         f"Look at {folder}/report.html; all numbers: {folder}/metrics.csv",
     ]
@@ -283,7 +306,7 @@ def answers(experiment, found, findings=None):
                 "dataset": dataset,
                 "cells": mine,
                 "connection": connection(mine, experiment.negligible),
-                "warnings": [cell.warning for cell in mine if not cell.skilled],
+                "warnings": [warning for cell in mine for warning in cell.warnings],
                 "finetuning": [over_finetuning(cell) for cell in mine],
                 "claim": claim(findings, "finetuning", dataset, [cell.model for cell in mine]),
                 "pretraining": over_pretraining(experiment, found, dataset, findings),

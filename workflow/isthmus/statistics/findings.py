@@ -3,8 +3,8 @@
 (a) *fine-tuning*: the convexity gap (CG, test loss) falls over fine-tuning. The estimate is CG at the last
 step minus CG at the step that deltas start from, mean over pairs.
 (b) *pre-training*: CG is lower with more pre-training. The estimate is CG of the rung of a ladder with the
-most pre-training minus CG of the one with the least, at the last step; and again where the better rung is
-taken at the earlier step at which its loss is nearest to the other's last one.
+most pre-training minus CG of the one with the least, at the last step; and again, where there is such a
+step, with one of the two at the earlier step of its runs at which both have the same test loss.
 
 A claim speaks of seeds in general, so its test is over seeds and evaluation units (`seeds.Estimate`). It is
 *supported* where the estimate is below 0 and the p-value, adjusted for all of its kind (Holm), under 0.05,
@@ -33,6 +33,7 @@ from isthmus.statistics.tidy import convexity_gaps, of_cell
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "cannot be told"
 UNTESTED, UNJUDGED = "not tested over seeds", "not judged"
 LEVEL = 0.05
+EQUAL = 0.02  # nats, between two mean test losses that count as equal
 COLUMNS = [
     "hypothesis", "dataset", "subject", "from", "to", "estimate", "low", "high", "over", "verdict", "since",
     "note", "p", "p_holm",
@@ -50,6 +51,8 @@ class Finding:
         weights: one a mean.
         unjudged: why it cannot be judged; empty where it can.
         notes: what a reader must know besides.
+        falls: the steps before the last from which on CG falls to it, the last of them first, each with the
+            p-value of its fall.
     """
 
     row: dict[str, Any]
@@ -57,16 +60,18 @@ class Finding:
     weights: Sequence[float] = ()
     unjudged: str = ""
     notes: list[str] = field(default_factory=list)
+    falls: Sequence[tuple[int, float]] = ()
 
     @property
     def estimate(self) -> Estimate | None:
         return combined(self.means, self.weights) if self.means else None
 
-    def judged(self, p_adjusted: float) -> dict[str, Any]:
+    def judged(self, p_adjusted: float, tests: int = 1) -> dict[str, Any]:
         """The row of `findings.csv`.
 
         Args:
             p_adjusted: the p-value that the verdict rests on; NaN: the claim is not tested.
+            tests: of its kind, by which `since` is adjusted: from there on each fall to the last is clear.
         """
         estimate, row = self.estimate, dict(self.row)
         notes = [self.unjudged, *self.notes]
@@ -77,6 +82,9 @@ class Finding:
         known = estimate is not None and not self.unjudged
         row["verdict"] = verdict(estimate, p_adjusted) if known else UNJUDGED
         row["p_holm"] = p_adjusted if known else None
+        if row["verdict"] == SUPPORTED:
+            clear = [step for step, _ in takewhile(lambda fall: tests * fall[1] < LEVEL, self.falls)]
+            row["since"] = clear[-1] if clear else None
         return row | {"note": "; ".join(filter(None, notes)) or None}
 
 
@@ -141,7 +149,7 @@ def change(gaps: Gaps, row: dict[str, Any], before: Place, after: Place) -> Find
 
 
 def finetuning(gaps: Gaps, model: str, dataset: str, steps: list[int], start: int) -> Finding:
-    """Claim (a) on one cell; `since`: from this step on, at each step, the fall to the last is clear.
+    """Claim (a) on one cell.
 
     Args:
         steps: the cell's checkpoints, rising.
@@ -153,14 +161,12 @@ def finetuning(gaps: Gaps, model: str, dataset: str, steps: list[int], start: in
         return Finding(row, unjudged="one checkpoint after step 0 only")
     found = change(gaps, row, (model, dataset, start), (model, dataset, last))
     before = [step for step in reversed(steps) if 0 < step < last]
-    falls = list(takewhile(lambda step: _falls(gaps, model, dataset, step, last), before))
-    row["since"] = falls[-1] if falls and not found.unjudged else None
+    changes = [(step, change(gaps, {}, (model, dataset, step), (model, dataset, last))) for step in before]
+    found.falls = [
+        (step, fall.estimate.p)
+        for step, fall in takewhile(lambda one: not one[1].unjudged and one[1].estimate.value < 0, changes)
+    ]
     return found
-
-
-def _falls(gaps: Gaps, model: str, dataset: str, step: int, last: int) -> bool:
-    fall = change(gaps, {}, (model, dataset, step), (model, dataset, last))
-    return not fall.unjudged and verdict(fall.estimate, fall.estimate.p) == SUPPORTED
 
 
 def pretraining(gaps: Gaps, ladder: str, dataset: str, rungs: dict[str, int]) -> list[Finding]:
@@ -190,19 +196,23 @@ def _skills(gaps: Gaps, places: Sequence[Place]) -> str:
 
 
 def _equal_loss(gaps: Gaps, last: list[Place]) -> list[Place]:
-    """The two last places, the better one's in its run where the loss is nearest to the other's; or none."""
-    losses = [gaps.scores(place)["loss"].mean() for place in last]
-    if not np.isfinite(losses).all():
+    """The two last places, one of them at the earlier step of its run where both lose as much; or none.
+
+    Of the two runs the one is moved whose loss comes nearer to the other's last, and to less than `EQUAL`.
+    """
+    found = []
+    for moved, (model, dataset, end) in enumerate(last):
+        scores = of_cell(gaps.evaluations, model, dataset)
+        by_step = scores[(scores["step"] > 0) & (scores["step"] < end)].groupby("step")["loss"].mean()
+        apart = (by_step - gaps.scores(last[1 - moved])["loss"].mean()).abs().dropna()
+        if len(apart) and apart.min() < EQUAL:
+            places = list(last)
+            places[moved] = (model, dataset, int(apart.idxmin()))
+            found.append((float(apart.min()), places))
+    ends = [gaps.scores(place)["loss"].mean() for place in last]
+    if not found or not min(found)[0] < abs(ends[0] - ends[1]):
         return []
-    better = int(np.argmin(losses))
-    model, dataset, end = last[better]
-    scores = of_cell(gaps.evaluations, model, dataset)
-    by_step = scores[scores["step"] > 0].groupby("step")["loss"].mean()
-    apart = (by_step - losses[1 - better]).abs()
-    nearest = int(apart.idxmin())
-    if not apart[nearest] < apart[end]:
-        return []
-    return [(model, dataset, nearest) if place == better else last[place] for place in (0, 1)]
+    return min(found)[1]
 
 
 def table(gaps: Gaps, cells: dict[tuple[str, str], tuple[list[int], int]], ladders) -> Any:
@@ -219,7 +229,8 @@ def table(gaps: Gaps, cells: dict[tuple[str, str], tuple[list[int], int]], ladde
     for hypothesis in dict.fromkeys(finding.row["hypothesis"] for finding in found):
         mine = [finding for finding in found if finding.row["hypothesis"] == hypothesis]
         tested = [np.nan if finding.unjudged else finding.estimate.p for finding in mine]
-        rows += [finding.judged(p) for finding, p in zip(mine, holm(tested), strict=True)]
+        tests = int(np.isfinite(tested).sum())
+        rows += [finding.judged(p, tests) for finding, p in zip(mine, holm(tested), strict=True)]
         rows += _overall(hypothesis, mine)
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.astype(dict.fromkeys(("from", "to", "since"), "Int64"))

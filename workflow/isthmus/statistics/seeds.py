@@ -7,8 +7,9 @@ the seeds again in its place (a bootstrap of the nodes) covers far less than it 
 are fine-tuned: `docs/metrics.md`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from scipy import stats
@@ -31,7 +32,11 @@ def untested(pairs: Sequence[Pair]) -> str:
     if len(seeds) < FEWEST:
         return "fewer than three seeds"
     hubs = [seed for seed in seeds if all(seed in pair for pair in pairs)]
-    return f"all pairs share seed {hubs[0]}, which cannot be left out" if hubs else ""
+    if hubs:
+        return f"all pairs share seed {hubs[0]}, which cannot be left out"
+    # With one seed in nearly all pairs, leaving it out leaves next to nothing: intervals are too narrow.
+    every = len(seeds) * (len(seeds) - 1) // 2
+    return "" if len(pairs) == every else f"{len(pairs)} of {every} pairs of these seeds are measured"
 
 
 def variance(pairs: Sequence[Pair], values) -> np.ndarray:
@@ -156,11 +161,21 @@ def combined(means: Sequence[Mean], weights: Sequence[float]) -> Estimate:
     together: dict[tuple[Pair, ...], np.ndarray] = {}
     for weight, mean in weighted:
         together[mean.pairs] = together.get(mean.pairs, 0.0) + weight * np.asarray(mean.values, np.float64)
+    reason = next(filter(None, [*map(untested, together), _shared(together)]), "")
     parts = tuple(
-        (float(variance(pairs, values)), len(seeds_of(pairs)) - 1.0) for pairs, values in together.items()
+        (np.nan if reason else float(variance(pairs, values)), len(seeds_of(pairs)) - 1.0)
+        for pairs, values in together.items()
     )
     count = min(len(seeds_of(pairs)) for pairs in together)
-    return Estimate(value, samples, count, parts, next(filter(None, map(untested, together)), ""))
+    return Estimate(value, samples, count, parts, reason)
+
+
+def _shared(groups: Iterable[Sequence[Pair]]) -> str:
+    """Why groups of pairs are neither of the same seeds nor independent; empty where they are."""
+    seeds = [set(seeds_of(pairs)) for pairs in groups]
+    if any(a & b for a, b in combinations(seeds, 2)):
+        return "what is compared has some of its seeds in common, and not all"
+    return ""
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -19,7 +19,9 @@ class Evaluation(Settings):
         1024, description="tokens a batch at most, padding included"
     )
     replicates: Annotated[Whole, Field(ge=0, le=100_000)] = Field(
-        1000, description="bootstrap replicates over the evaluation examples; 0 for no intervals"
+        1000,
+        description="bootstrap replicates over the evaluation examples; 0 for no intervals over them, "
+        "and no word on whether runs are connected",
     )
     seed: Seed = Field(0, description="the seed of the train part's sample and of the bootstrap")
 
