@@ -15,8 +15,9 @@ from isthmus.experiment import outputs
 from isthmus.experiment.config import Negligible
 from isthmus.showing import heatmaps, paper_tables, provenance, report, views
 from isthmus.showing import page as pages
-from isthmus.statistics import tidy
+from isthmus.statistics import findings, tidy
 from isthmus.statistics.findings import COLUMNS as FINDINGS
+from scipy import stats
 
 from tests.unit.synthetic import PROVENANCE, Results, experiment
 
@@ -571,3 +572,36 @@ def test_summary(results):
     single = Results(experiment(seeds=(1, 2), checkpoints=(50,)), intervals=False)
     assert "one pair of seeds" in _summary(single)
     assert "nan" not in _summary(single)
+
+
+def test_what_is_said_of_the_claims_follows_from_the_files(tmp_path):
+    """Verdicts and p-values of the sentences, recomputed from `metrics.csv` by leaving out each seed."""
+    results = Results(experiment())
+    results.save(tmp_path)
+    raw = pd.read_csv(tmp_path / "metrics.csv")
+    raw = raw[(raw["metric"] == "CG") & (raw["quantity"] == "loss") & (raw["set"] == "test")]
+    means, p_values, moves = {}, {}, {}
+    for cell, own in raw.groupby(["model", "dataset"], sort=False):
+        steps = own.groupby("step")
+        kept = steps.agg(values=("value", list), pair_a=("seed_a", list), pair_b=("seed_b", list))
+        kept["value"], kept["samples"] = steps["value"].mean(), [np.empty(0)] * len(kept)
+        fixed = {"set": "test", "quantity": "loss", "metric": "CG", "from_step": None}
+        means[cell] = kept.reset_index().assign(**fixed)
+        at = {step: part.set_index(["seed_a", "seed_b"])["value"] for step, part in steps}
+        change = at[400] - at[100]
+        left = [change[[seed not in pair for pair in change.index]].mean() for seed in (42, 43, 44)]
+        error = np.sqrt(2 / 3 * np.var(left) * 3)
+        moves[cell], p_values[cell] = change.mean(), 2 * stats.t.sf(abs(change.mean()) / error, 2)
+    cells = dict.fromkeys(means, (results.experiment.cell_steps("tiny-0", "entailment"), 100))
+    frame = findings.table(findings.Gaps(results.evaluations, means), cells, [])
+    found = report.cells(results.experiment, results.metrics, results.deltas, results.evaluations)
+    said = {a["dataset"]: a["claim"] for a in report.answers(results.experiment, found, frame)}
+    summary = report.summary(results.experiment, results.metrics, results.deltas, results.evaluations, frame)
+    largest = 0.0
+    for rank, (cell, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        largest = max(largest, min(1.0, (3 - rank) * p))
+        clear = "contradicted" if moves[cell] > 0 else "supported"
+        word = clear if largest < 0.05 else "cannot be told"
+        clause = f"{word} (p {largest:.2g}, adjusted for all of its kind) for {cell[0]}"
+        assert clause in said[cell[1]]
+        assert f"CG falls with fine-tuning, {cell[1]}: {clause}" in summary
