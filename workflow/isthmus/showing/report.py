@@ -13,7 +13,7 @@ from typing import Any
 from isthmus.experiment import layout, outputs
 from isthmus.showing.formatting import NO_SKILL, interval, no_skill, number
 from isthmus.statistics import tidy, verdicts
-from isthmus.statistics.findings import UNJUDGED, UNTESTED
+from isthmus.statistics.findings import UNJUDGED
 from isthmus.statistics.pair_statistics import over_pairs
 from isthmus.statistics.seeds import untested
 from isthmus.statistics.thresholds import floored, learnt
@@ -235,7 +235,7 @@ CLAIMED = {
 def _judgement(row: Any) -> str:
     """A verdict with its p-value; where there is none, with the reason."""
     tested = "" if row.p_holm != row.p_holm else f" (p {row.p_holm:.2g}, adjusted for all of its kind)"
-    if row.verdict in (UNJUDGED, UNTESTED) and row.note == row.note and row.note:
+    if row.verdict in (UNJUDGED, verdicts.UNTESTED) and row.note == row.note and row.note:
         tested = f" ({row.note})"
     return f"{row.verdict}{tested} for {row.subject}"
 

@@ -29,9 +29,9 @@ from isthmus.statistics.pair_means import mean_over_pairs
 from isthmus.statistics.seeds import Estimate, Mean, combined, holm
 from isthmus.statistics.thresholds import FLOOR, learnt
 from isthmus.statistics.tidy import convexity_gaps, of_cell
+from isthmus.statistics.verdicts import OPEN, UNTESTED
 
-SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "cannot be told"
-UNTESTED, UNJUDGED = "not tested over seeds", "not judged"
+SUPPORTED, CONTRADICTED, UNJUDGED = "supported", "contradicted", "not judged"
 LEVEL = 0.05
 EQUAL = 0.02  # nats, between two mean test losses that count as equal
 COLUMNS = [
