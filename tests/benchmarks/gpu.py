@@ -230,7 +230,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--attention", default="sdpa", choices=["sdpa", "eager"])
     parser.add_argument("--updates", type=int, default=10, help="a repeat")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=4000, help="examples to train on")
     parser.add_argument("--pairs-of-a-path", type=int, default=1000, help="examples of an alpha")
     parser.add_argument("--matrix", type=int, default=8192)
@@ -242,13 +242,14 @@ def main() -> None:
     for name in asked.shapes:
         for precision in asked.precisions:
             with tempfile.TemporaryDirectory() as folder:
-                rows += measured(name, precision, asked, Path(folder))
+                new = measured(name, precision, asked, Path(folder))
+            print(pd.DataFrame(new).to_string(), flush=True)
+            rows += new
             frame = pd.DataFrame(rows)
             frame.to_csv(asked.out / "gpu.csv", index=False)
             head = f"{card}; {machine(2)}. Batches of {BATCH}; an alpha has {asked.pairs_of_a_path} examples."
             table = frame.to_markdown(index=False, floatfmt=".3g")
             (asked.out / "gpu.md").write_text(f"{head}\n\n{table}\n", encoding="utf-8")
-            print(frame[-(len(frame) // (len(frame) // 11 or 1)) :].to_string(), flush=True)
 
 
 if __name__ == "__main__":

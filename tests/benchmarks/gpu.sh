@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All that only a machine with a GPU can check or measure, in under ten minutes: exactness, then speed.
+# All that only a machine with a GPU can check or measure, in some ten minutes at most: exactness, then speed.
 #   bash tests/benchmarks/gpu.sh [folder for gpu.md and gpu.csv]     PYTHON=python3 names another interpreter
 set -euo pipefail
 cd "$(dirname "$0")/../.."
