@@ -383,6 +383,11 @@ MISTAKES = {
         "seeds.0: found -1",
         "and 980 more",
     ),
+    "a truth for a size that matters": (
+        {"negligible": {"loss": True}},
+        "negligible.loss: found True (bool); allowed: a number",
+    ),
+    "a size that matters below nothing": ({"negligible": {"error": -0.1}}, "negligible.error: found -0.1"),
     "delta from no checkpoint": ({"delta_from": 61}, "delta_from: found 61", "allowed: one of [0, 60, 120]"),
 }
 

@@ -5,16 +5,16 @@ from typing import Annotated
 from pydantic import Field
 
 from isthmus.experiment.settings.base import Settings
-from isthmus.experiment.values import Name, Seed, Whole
+from isthmus.experiment.values import Name, Real, Seed, Whole
 
 
 class Negligible(Settings):
     """The gaps that do not matter: seeds whose gap surely lies below are called connected."""
 
-    loss: Annotated[float, Field(ge=0, le=100)] = Field(
+    loss: Annotated[Real, Field(ge=0, le=100)] = Field(
         0.02, description="in nats; 0.02 take 2 % off the probability of the right label"
     )
-    error: Annotated[float, Field(ge=0, le=1)] = Field(
+    error: Annotated[Real, Field(ge=0, le=1)] = Field(
         0.02, description="a share; 2 % of error is where Frankle et al. (2020) put instability"
     )
 
