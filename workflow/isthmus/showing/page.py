@@ -265,9 +265,9 @@ def _findings_block(frame):
         "The source paper’s two claims, judged on these results. Supported: the change is negative, and its "
         "p-value over seeds and evaluation units, adjusted (Holm) for all claims of its kind, is under 0.05; "
         "contradicted: positive, likewise; cannot be told: neither. Not tested over seeds: with two seeds, "
-        "or where all pairs share one. Not judged: a run behind it has not clearly learnt its task. The row "
-        "over all of a kind is one test. From and to are updates; since: from there on, each step’s fall to "
-        "the last is clear by itself."
+        "or where not all pairs are measured. Not judged: a run behind it has not clearly learnt its task. "
+        "The row over all of a kind is one test. From and to are updates; since, of what is supported: from "
+        "there on each step’s fall to the last is clear, with as many claims as there are of its kind."
     )
     rows = [
         [
