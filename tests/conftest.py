@@ -1,8 +1,10 @@
 """Shared fixtures: a copy of the workflow, and a very small experiment that it has run once."""
 
+import fcntl
+import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,32 +12,37 @@ import pytest
 from tests.workflow.lab import NANO, ROOT, Lab, copy_workflow
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    """Of several processes (`-n`), one runs all tests of the workflow, which share an experiment."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class ByFile(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return "workflow" if file.startswith("tests/workflow/") else file
-
-    return ByFile(config, log)
+def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that all processes of a run of the tests share: one makes it while the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = base / name, base / f"{name}.done"
+    with open(base / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what a process that failed left
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory) -> Path:
     """A copy of the workflow as it is now. Read only."""
-    return copy_workflow(ROOT, tmp_path_factory.mktemp("repository"))
+    return made_once(tmp_path_factory, "repository", lambda folder: copy_workflow(ROOT, folder))
 
 
 @pytest.fixture(scope="session")
 def nano(repository, tmp_path_factory) -> Lab:
     """A very small experiment, run once. Read only: tests that change files take `nano_copy`."""
-    lab = Lab(repository, tmp_path_factory.mktemp("nano"), NANO)
-    for name, targets in {"by-hand": ["connectivity/tiny/toy.parquet"], "rest": []}.items():
-        (lab.directory / f"{name}.txt").write_text(lab.run(None, *targets))
-    return lab
+
+    def make(folder: Path) -> None:
+        lab = Lab(repository, folder, NANO)
+        for name, targets in {"by-hand": ["connectivity/tiny/toy.parquet"], "rest": []}.items():
+            (folder / f"{name}.txt").write_text(lab.run(None, *targets))
+
+    return Lab(repository, made_once(tmp_path_factory, "nano", make), NANO)
 
 
 @pytest.fixture(scope="session")

@@ -252,6 +252,27 @@ MISTAKES = {
         "training: vary: found ['head'], with which all seeds",
         "allowed: one or more of order, dropout",
     ),
+    "a push beside what varies": (
+        {"training.perturb": {"at": 10, "scale": 0.1}},
+        "training: vary: found ['head', 'order', 'dropout'] beside `perturb`",
+        "allowed: `vary: []`, and no `fork_at`",
+    ),
+    "a push after the end": (
+        {"training.perturb": {"at": 150, "scale": 0.1}, "training.vary": []},
+        "training: perturb.at: found 150; allowed: 0 to 149",
+    ),
+    "a push of nothing": (
+        {"training.perturb": {"at": 10, "scale": 0}, "training.vary": []},
+        "training.perturb.scale: found 0",
+        "1e-07",
+    ),
+    "a push of a pre-training": (
+        {
+            "pretraining.small.training.perturb": {"at": 1, "scale": 0.1},
+            "pretraining.small.training.vary": [],
+        },
+        "training.perturb: only a fine-tuning has seeds that can part",
+    ),
     "checkpoints of a pre-training": (
         {"pretraining.small.training.checkpoints": [5]},
         "pretraining.small: training.checkpoints: only a fine-tuning has checkpoints; allowed: rungs",
@@ -382,6 +403,78 @@ MISTAKES = {
         {"seeds": [-1] * 1000},
         "seeds.0: found -1",
         "and 980 more",
+    ),
+    "averages at no checkpoint": (
+        {"averages": {"at": [60, 61]}},
+        "averages.at: found 61, which is no checkpoint of tiny on toy",
+        "allowed: `last`, `all`, or some of [0, 60, 120]",
+    ),
+    "layers at no checkpoint": ({"layers": {"at": [61]}}, "layers.at: found 61", "some of [0, 60, 120]"),
+    "layers of an unknown run": (
+        {"layers": {"pairs": [[1, 9]]}},
+        "layers.pairs: found [1, 9]; allowed: two different ones of",
+    ),
+    "layers in an unknown way": ({"layers": {"groups": "heads"}}, "layers.groups", "found 'heads'"),
+    "too few alphas of a layer": ({"layers": {"alphas": 2}}, "layers.alphas: found 2"),
+    "a plane through an unknown run": (
+        {"planes": [{"through": [[1, 0], [2, 0], [9, 0]]}]},
+        "planes.0: found the run 9, which is none of tiny on toy; allowed: one of",
+    ),
+    "a plane at no checkpoint": (
+        {"planes": [{"through": [[1, 0], [2, 0], [1, 61]]}]},
+        "planes.0: found the step 61, which is none of tiny on toy",
+        "'last', 0, 60, 120",
+    ),
+    "a plane through two": ({"planes": [{"seeds": [1, 2]}]}, "planes.0.seeds"),
+    "a plane through one twice": (
+        {"planes": [{"seeds": [1, 2, 1]}]},
+        "planes.0: found [[1, 120], [2, 120], [1, 120]] on tiny on toy; allowed: three different checkpoints",
+    ),
+    "a plane through one under two names": (
+        {"planes": [{"through": [[1, "last"], [1, 120], [2, 120]]}]},
+        "planes.0: found [[1, 120], [1, 120], [2, 120]] on tiny on toy; allowed: three different checkpoints",
+    ),
+    "a plane through one, since seeds part later": (
+        {"training.fork_at": 60, "planes": [{"through": [[1, 0], [2, 0], [1, 120]]}]},
+        "planes.0: found [['all', 0], ['all', 0], [1, 120]] on tiny on toy; allowed: three different",
+    ),
+    "a plane through one, since heads are alike": (
+        {"training.vary": ["order"], "planes": [{"seeds": [1, 2, 3], "step": 0}], "seeds": [1, 2, 3]},
+        "planes.0: found [['all', 0], ['all', 0], ['all', 0]] on tiny on toy; allowed: three different",
+    ),
+    "a plane under two names": (
+        {
+            "planes": [
+                {"through": [[1, 0], [1, 120], [2, 120]]},
+                {"through": [[1, 0], [1, "last"], [2, "last"]]},
+            ]
+        },
+        "planes.1: found [[1, 0], [1, 120], [2, 120]] on tiny on toy, as planes.0; allowed: each once",
+    ),
+    "a group of a name": (
+        {"layers": {"groups": {"queries": "*.query.*"}}},
+        "layers.groups: queries: found '*.query.*'; allowed: a list of patterns of tensors' names",
+    ),
+    "more activations than memory": (
+        {"layers": {"cache_mb": 2000}, "resources": {"layers": {"mem_mb": 1500}}},
+        "layers.cache_mb: found 2000; allowed: less than the 1500 of resources.layers.mem_mb",
+    ),
+    "groups of the same tensors": (
+        {"layers": {"groups": {"queries": ["*.query.*"], "others": ["*.query.*"]}}},
+        "layers: groups.others: found the patterns of queries; allowed: groups that differ",
+    ),
+    "layers in no group": (
+        {"layers": {"groups": {}}},
+        "layers: groups: found {}; allowed: one or more groups",
+    ),
+    "a group of no pattern": (
+        {"layers": {"groups": {"queries": []}}},
+        "layers: groups.queries: found []; allowed: one or more patterns",
+    ),
+    "a plane through nothing": ({"planes": [{"resolution": 5}]}, "one of `seeds`", "`through`"),
+    "a plane said twice": (
+        {"planes": [{"through": [[1, 0], [2, 0], [1, 60]]}, {"through": [[1, 0], [2, 0], [1, 60]]}]},
+        "planes.1: found [[1, 0], [2, 0], [1, 60]] on tiny on toy, as planes.0; allowed: each once",
     ),
     "a truth for a size that matters": (
         {"negligible": {"loss": True}},

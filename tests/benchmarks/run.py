@@ -1,4 +1,4 @@
-"""What `make bench` runs: training and paths, side by side with what users have today; planning a large grid.
+"""What `make bench` runs: training, paths and layers, side by side with what users have; planning a grid.
 
 Tables go to results/bench/. Measured on a real encoder and real text where ISTHMUS_MODEL (a model folder) and
 ISTHMUS_DATA (a folder with paws_qqp/) are set, else on the toy model.
@@ -10,10 +10,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import dag
+import layers
 import paths
 import training
 
 if __name__ == "__main__":
     training.main([])
     paths.main([])
+    layers.main([])
     dag.main([])

@@ -110,14 +110,18 @@ def texts(results, dataset, name, ids):
     return frame, groups
 
 
-def plain_evaluation(folder, tokenizer, frame, groups, max_length, batch=32):
-    """Mean loss and error rate as a user of Transformers would compute them: padded batches in file order."""
+def opened(folder):
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-    labels = torch.tensor(frame["label"].to_numpy())
-    losses, wrong = [], []
+    return AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+
+
+def plain_scores(model, tokenizer, frame, groups, max_length, batch=32):
+    """Labels' log-probabilities as a user of Transformers computes them: padded batches in file order."""
+    import torch
+
+    found = []
     for start in range(0, len(frame), batch):
         rows = frame.iloc[start : start + batch]
         pair = rows["text_b"].tolist() if rows["text_b"].notna().all() else None
@@ -137,10 +141,17 @@ def plain_evaluation(folder, tokenizer, frame, groups, max_length, batch=32):
                 for label in range(max(groups) + 1)
             ]
             scores = torch.stack(columns, 1)
-        target = labels[start : start + batch]
-        losses.append(-scores.gather(1, target[:, None])[:, 0])
-        wrong.append((scores.argmax(1) != target).double())
-    return float(torch.cat(losses).mean()), float(torch.cat(wrong).mean()), len(labels)
+        found.append(scores)
+    return torch.cat(found)
+
+
+def loss_and_error(scores, frame):
+    """Their means, and the number of examples."""
+    import torch
+
+    labels = torch.tensor(frame["label"].to_numpy())
+    wrong = (scores.argmax(1) != labels).double()
+    return float(-scores.gather(1, labels[:, None]).mean()), float(wrong.mean()), len(labels)
 
 
 def ends(points):
@@ -169,10 +180,68 @@ def losses_by_transformers(results, found, max_length):
             ids = evaluated.loc[evaluated["set"] == name, "id"].to_numpy()
             frame, groups = texts(results, dataset, name, ids)
             folder = results / "checkpoints" / where / f"step{step}"
-            loss, error, n = plain_evaluation(folder, tokenizer, frame, groups, max_length)
+            scores = plain_scores(opened(folder), tokenizer, frame, groups, max_length)
+            loss, error, n = loss_and_error(scores, frame)
             own = {"set": name, "own_loss": loss, "own_error": error, "own_n": n}
             rows.append({"model": model, "dataset": dataset, "seed": seed, "step": step, **own})
     return found.merge(pd.DataFrame(rows), on=[*keys, "set"], how="left", validate="many_to_one")
+
+
+def averages_by_transformers(results, averages, max_length, of_a_size=2):
+    """Add `own` to some rows of `averages.csv`: load the members, average weights or probabilities, evaluate.
+
+    Of each cell, step and size the first few soups, with their ensembles; greedy soups where both halves of
+    the examples chose the same.
+    """
+    import torch
+    from transformers import AutoTokenizer
+
+    named = averages[
+        averages["seeds"].notna() & ~averages["seeds"].astype(str).str.contains("|", regex=False)
+    ]
+    named = named[named["kind"].isin(["uniform", "ensemble", "greedy"])]
+    keys = ["model", "dataset", "step", "kind", "size"]
+    first = named.drop_duplicates([*keys, "seeds"]).groupby(keys, sort=False).head(of_a_size)
+    rows = []
+    for (model, dataset, step), soups in first.groupby(["model", "dataset", "step"]):
+        tokenizer = AutoTokenizer.from_pretrained(results / "models" / model)
+        folders = {
+            seed: results / "checkpoints" / model / dataset / f"seed{seed}" / f"step{step}"
+            for seeds in soups["seeds"]
+            for seed in seeds.split("+")
+        }
+        of_cell = named[(named["model"] == model) & (named["dataset"] == dataset) & (named["step"] == step)]
+        for name in of_cell["set"].unique():
+            where = results / "evaluations" / model / dataset / folders_name(folders)
+            evaluated = pd.read_parquet(where / f"step{step}.parquet")
+            ids = evaluated.loc[evaluated["set"] == name, "id"].to_numpy()
+            frame, groups = texts(results, dataset, name, ids)
+            for soup in soups.itertuples():
+                members = [opened(folders[seed]) for seed in soup.seeds.split("+")]
+                if soup.kind == "ensemble":
+                    each = [plain_scores(m, tokenizer, frame, groups, max_length) for m in members]
+                    scores = torch.logsumexp(torch.stack(each), 0) - np.log(len(each))
+                else:
+                    states = [member.state_dict() for member in members]
+                    mean = {
+                        key: sum(state[key] for state in states) / len(states)
+                        if tensor.is_floating_point()
+                        else tensor
+                        for key, tensor in states[0].items()
+                    }
+                    members[0].load_state_dict(mean)
+                    scores = plain_scores(members[0], tokenizer, frame, groups, max_length)
+                loss, error, _ = loss_and_error(scores, frame)
+                place = dict(zip(keys[:3], (model, dataset, step), strict=True))
+                place |= {"kind": soup.kind, "seeds": soup.seeds, "set": name}
+                rows += [{**place, "quantity": q, "own": v} for q, v in (("loss", loss), ("error", error))]
+    on = ["model", "dataset", "step", "kind", "seeds", "set", "quantity"]
+    return named.merge(pd.DataFrame(rows, columns=[*on, "own"]), on=on)
+
+
+def folders_name(folders):
+    """The folder of any of the seeds: which examples a set has is the same for all."""
+    return f"seed{next(iter(folders))}"
 
 
 # ------------------------------------------------------------------------------------------- comparisons
@@ -207,6 +276,7 @@ def check(results, max_length):
         return False
     points = pd.concat([pd.read_parquet(path) for path in files], ignore_index=True)
     metrics = pd.read_csv(results / "metrics.csv")
+    metrics = metrics[metrics["path"] == "line"]  # and not along one run
     # Files of a longer list of seeds or steps may still stand there; only what metrics.csv has is compared.
     points = points.merge(metrics[PATH].drop_duplicates(), on=PATH)
 
@@ -259,6 +329,13 @@ def check(results, max_length):
         "errors at alpha 0 and 1 against Transformers", compared["error"] - compared["own_error"], one
     )
     report.compare("numbers of examples", compared["n"] - compared["own_n"], 0)
+    averages = pd.read_csv(results / "averages.csv", dtype={"seeds": str})
+    own = averages_by_transformers(results, averages, max_length)
+    if len(averages):
+        on_losses = own[own["quantity"] == "loss"]
+        report.compare("averages against Transformers", on_losses["value"] - on_losses["own"], LOSS_TOLERANCE)
+        on_errors = own[own["quantity"] == "error"]
+        report.compare("errors of averages against Transformers", on_errors["value"] - on_errors["own"], one)
     evaluations = pd.read_csv(results / "evaluations.csv")
     scores = evaluations.merge(
         compared, on=["model", "dataset", "seed", "step", "set"], suffixes=("", "_path")

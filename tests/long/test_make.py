@@ -101,7 +101,7 @@ def clone(tmp_path):
 @pytest.fixture
 def place(nano, clone):
     """The small experiment in it, but for one evaluation, which waits while there is a file `closed`."""
-    shutil.copytree(nano.directory, clone.folder, dirs_exist_ok=True)
+    nano.copied(clone.folder)
     (clone.folder / "nano.yaml").write_text(yaml.safe_dump(NANO, sort_keys=False))
     (clone.folder / "results/nano/evaluations/tiny/toy/seed2/step120.parquet").unlink()
     (clone.folder / "results/nano/evaluations.csv").unlink()  # else Snakemake would not miss it

@@ -25,7 +25,8 @@ STEPS = 14
 def recipe(**changes):
     """A short recipe: 2 epochs of the 50 examples below, with batches that straddle them."""
     base = {"steps": STEPS, "batch_size": 8, "learning_rate": 1e-3, "warmup_steps": 4, "token_budget": 40}
-    unchecked = {key: changes.pop(key) for key in ("vary", "learning_rate") if key in changes}
+    loose = () if changes.get("perturb") else ("vary", "learning_rate")
+    unchecked = {key: changes.pop(key) for key in loose if key in changes}
     return Recipe(**Training(**{**base, **changes}).recipe() | unchecked)
 
 
@@ -93,7 +94,7 @@ class Run:
             step=step,
             numerics=numeric(**self.machine),
             cache=Cache(self.cache, self.keep, self.save_minutes),
-            trunk=Cache(self.trunk, frozenset({self.recipe.fork_at}), self.save_minutes),
+            trunk=Cache(self.trunk, frozenset({self.recipe.shared_steps}), self.save_minutes),
             out=out,
         )
         self.at = step

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from isthmus import metrics as curves
+from isthmus import stored
 from isthmus.experiment import outputs
 from isthmus.experiment.config import load
-from isthmus.statistics import basins, generalisation, tidy
+from isthmus.statistics import averages, basins, generalisation, layers, tidy
 
 ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0])
 KEYS = ["experiment", "model", "pretraining_steps", "dataset", "step", "seed_a", "seed_b", "set", "quantity"]
@@ -60,6 +61,18 @@ class Results:
         self.metrics = pd.DataFrame(metrics)
         self.evaluations = pd.DataFrame(evaluations)
         self.pairs = pd.DataFrame(pairs)
+        self.averages = pd.DataFrame(
+            [row for cell in experiment.cell_list() for row in self._averages(*cell)],
+            columns=["experiment", "model", "pretraining_steps", "dataset", *averages.COLUMNS],
+        )
+        self.layers = pd.DataFrame(
+            [row for cell in experiment.cell_list() for row in self._layers(*cell)],
+            columns=["experiment", "model", "pretraining_steps", "dataset", *layers.COLUMNS],
+        )
+        self.along = pd.DataFrame(
+            [row for cell in experiment.cell_list() for row in self._along(*cell)],
+            columns=[*self.metrics, "step_a", "step_b"],
+        )
         self.deltas = self._deltas()
         self.means = self._means()
         self.metrics, self.deltas = (
@@ -124,6 +137,7 @@ class Results:
             "error": 1e-4 if gap else None,
             **dict(zip(("alpha", "chord_low", "chord_high"), at, strict=True)),
             "alphas": len(ALPHAS),
+            "path": "line",
         }
 
     def _evaluations(self, model, dataset, step, done):
@@ -151,6 +165,83 @@ class Results:
             | disagreement
             for a, b in self.experiment.cell_pairs(model, dataset)
         ]
+
+    def _averages(self, model, dataset):
+        """Soups of two and of all at the last step; each kind gains a little more than the one before it."""
+        seeds = list(self.experiment.cell_runs(model, dataset))
+        for step, part, (quantity, scale) in itertools.product(
+            self.experiment.cell_averaged(model, dataset),
+            self._sets(dataset),
+            (("loss", 1.0), ("error", 0.3)),
+        ):
+            keys = self._keys(model, dataset, step) | {"set": part, "quantity": quantity}
+            alone = {"mean_of_members": scale * 0.6, "best_member": scale * 0.58}
+            whole = "+".join(map(str, seeds))
+            named = [(2, f"{a}+{b}") for a, b in itertools.combinations(seeds, 2)] + [(2, None)]
+            named = (named if len(seeds) > 2 else named[:1]) + (
+                [(len(seeds), whole)] if len(seeds) > 2 else []
+            )
+            for place, kind in enumerate(("pair", "uniform", "ensemble", "greedy")):
+                for size, names in named:
+                    if size != {"pair": 2, "greedy": len(seeds)}.get(kind, size):
+                        continue
+                    gain = scale * (0.01 * place + 0.005 * size)
+                    row = {"kind": kind, "size": size, "seeds": names, "gain": gain, **alone}
+                    row |= {"value": scale * 0.6 - gain, "gain_over_best": gain - scale * 0.02}
+                    ends = ("low", "high", *(("low_both", "high_both") if names is None else ()))
+                    wider = zip(ends, (-0.01, 0.01, -0.02, 0.02), strict=False)
+                    row |= {end: gain + scale * by for end, by in wider} if self.intervals else {}
+                    if kind == "uniform":
+                        row["predicted"] = row["value"] + scale * 0.001
+                    yield keys | row
+
+    def _layers(self, model, dataset):
+        """CG of lines in three groups of tensors: 0.01 for each group that moves, and a little by end."""
+        groups = ["embeddings", "block 0", "head"]
+        orders = {"alone": [(g, 1) for g in groups], "shallow": [("embeddings", 1), ("block 0", 2)]}
+        orders["deep"] = [("block 0", 2), ("head", 1)]
+        for step, a, b in self.experiment.cell_layers(model, dataset):
+            for (order, parts), side in itertools.product(orders.items(), "ab"):
+                keys = self._keys(model, dataset, step) | {"seed_a": a, "seed_b": b, "set": "test"}
+                for (group, moving), quantity, metric in itertools.product(
+                    parts, ("loss", "error"), ("BH", "CG", "gain", "BH_models")
+                ):
+                    value = 0.01 * moving + 0.001 * (side == "b")
+                    row = {"quantity": quantity, "group": group, "order": order, "from": side}
+                    ends = {"metric": metric, "value": value, "low": value - 0.002, "high": value + 0.002}
+                    yield keys | row | ends
+
+    def _along(self, model, dataset):
+        """CG of each run's lines: 0.1 at step 0, 0 at the last; the gain is a tenth of it, below 0."""
+        steps = self.experiment.cell_steps(model, dataset)
+        seeds = self.experiment.cell_runs(model, dataset) if self.experiment.paths.along else []
+        for index, seed in enumerate(seeds):
+            for step, quantity in itertools.product(steps[:-1], ("loss", "error")):
+                keys = self._keys(model, dataset, steps[-1]) | {"set": "test", "quantity": quantity}
+                keys |= {"seed_a": seed, "seed_b": seed, "path": "along"}
+                keys |= {"step_a": step, "step_b": steps[-1]}
+                value = 0.1 * (1 - step / steps[-1]) + 0.01 * index
+                yield keys | {"metric": "CG", "value": value}
+                yield keys | {"metric": "gain", "value": -0.1 * value}
+
+    def planes(self, folder: Path):
+        """Write the files of a bowl over each plane; returns their paths."""
+        paths = []
+        for model, dataset in self.experiment.cell_list():
+            for name, (_, plane) in self.experiment.cell_planes(model, dataset).items():
+                grid = np.linspace(-1, 3, plane.resolution)
+                points = [("grid", x, y) for y in grid for x in grid]
+                points += [("a", 0.0, 0.0), ("b", 2.0, 0.0), ("c", 1.0, 2.0), ("mean", 1.0, 2 / 3)]
+                rows = [
+                    {"place": place, "x": x, "y": y, "loss": 0.3 + 0.1 * ((x - 1) ** 2 + (y - 1) ** 2)}
+                    for place, x, y in points
+                ]
+                frame = pd.DataFrame(rows).assign(model=model, dataset=dataset, plane=name, n=100)
+                frame["error"] = 0.3 * frame["loss"]
+                paths.append(folder / "planes" / model / dataset / name / "rows0.parquet")
+                paths[-1].parent.mkdir(parents=True, exist_ok=True)
+                stored.write_frame(paths[-1], frame)
+        return paths
 
     def _deltas(self):
         rows = []
@@ -200,10 +291,11 @@ class Results:
         """Write all files; returns (histories, rows), the paths that the figures are given."""
         folder.mkdir(parents=True, exist_ok=True)
         ends = [*tidy.INTERVALS, *tidy.CROSS_FITTED]
-        for name in ("metrics", "deltas", "means", "evaluations", "pairs"):
-            getattr(self, name).drop(columns=ends, errors="ignore").to_csv(
-                folder / f"{name}.csv", index=False
-            )
+        for name in ("metrics", "deltas", "means", "averages", "layers", "evaluations", "pairs"):
+            frame = getattr(self, name)
+            if name == "metrics" and len(self.along):
+                frame = pd.concat([frame, self.along])
+            frame.drop(columns=ends, errors="ignore").to_csv(folder / f"{name}.csv", index=False)
         self.means.head(0).to_csv(folder / "differences.csv", index=False)
         self._said(folder)
         points, rows = pd.DataFrame(self.points), []

@@ -18,9 +18,8 @@ LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0], [-4.0, 1.0, 1.5]])
 
 def test_a_label_s_probability_is_the_sum_over_its_classes():
     labels, groups = torch.tensor([1, 0, 1]), np.array([0, 1, 1])
-    losses, predictions = classification.losses_and_predictions(
-        LOGITS, labels, classification.classes_by_label(groups, "cpu")
-    )
+    scores = classification.label_scores(LOGITS, classification.classes_by_label(groups, "cpu"))
+    losses, predictions = classification.losses_and_predictions(scores, labels)
     probabilities = np.exp(LOGITS.numpy().astype(np.float64))
     probabilities /= probabilities.sum(1, keepdims=True)
     by_label = np.stack([probabilities[:, 0], probabilities[:, 1] + probabilities[:, 2]], 1)
@@ -31,9 +30,8 @@ def test_a_label_s_probability_is_the_sum_over_its_classes():
 
 def test_where_each_class_is_a_label_it_is_plain_cross_entropy():
     labels = torch.tensor([2, 0, 1])
-    losses, predictions = classification.losses_and_predictions(
-        LOGITS, labels, classification.classes_by_label(np.arange(3), "cpu")
-    )
+    scores = classification.label_scores(LOGITS, classification.classes_by_label(np.arange(3), "cpu"))
+    losses, predictions = classification.losses_and_predictions(scores, labels)
     torch.testing.assert_close(losses, cross_entropy(LOGITS.double(), labels, reduction="none"))
     assert predictions.tolist() == LOGITS.argmax(1).tolist()
 

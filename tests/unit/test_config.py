@@ -219,6 +219,26 @@ def test_own_checkpoints_are_paired_by_name():
     assert found.cell_rows(*found.cell_list()[0]) == {3: [1]}
 
 
+def test_a_perturbation_sets_apart_seeds_that_are_the_same_else():
+    training = {"steps": 10, "warmup_steps": 1, "vary": []}
+
+    def load(**changes):
+        return config.load({**BASE, "training": {**training, **changes}}).training
+
+    push = {"at": 4, "scale": 0.01}
+    assert load(perturb=push).shared_steps == 4
+    assert load(perturb=push).recipe()["perturb"] == push
+    assert load(perturb={"at": 0, "scale": 0.01}).shared_steps == 0
+    # Nothing that was trained before there were any trains again.
+    assert "perturb" not in load(vary=["order"]).recipe()
+    with pytest.raises(ConfigError, match=r"vary: found \['order'\] beside `perturb`"):
+        load(perturb=push, vary=["order"])
+    with pytest.raises(ConfigError, match=r"fork_at: found 3 beside `perturb`"):
+        load(perturb=push, fork_at=3)
+    with pytest.raises(ConfigError, match=r"perturb\.at: found 10; allowed: 0 to 9"):
+        load(perturb=push | {"at": 10})
+
+
 def test_a_fork_stands_within_the_schedule():
     training = {"steps": 10, "warmup_steps": 1}
     assert config.load({**BASE, "training": {**training, "fork_at": 10}}).training.fork_at == 10

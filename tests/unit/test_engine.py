@@ -13,7 +13,7 @@ from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.space import anchors
 from isthmus.space.anchors import mapped
 from isthmus.space.geometries import Layers, Line, mean
-from isthmus.space.groups import groups_in
+from isthmus.space.groups import in_order
 from isthmus.space.points import at
 from isthmus.tasks.classification import Classification
 from torch import nn
@@ -155,7 +155,7 @@ def test_layers_over_all_groups_at_once_are_the_line(tmp_path, family):
     ends = [tiny.checkpoint(tmp_path / f"seed{seed}", folder, seed, 0.1) for seed in (1, 2)]
     weights = dict(zip((A, B), (mapped(end / hf_folders.WEIGHTS) for end in ends), strict=True))
     live = LiveModel(classifiers.open_classifier(ends[0], attention="eager"))
-    groups = tuple(groups_in(list(live.moving)))
+    groups = tuple(in_order(live.moving))
     line, whole = Line(A, B).at(0.3), Layers(A, B, groups).at(0.3)
     assert line != whole  # as data; what the model makes of it is the same
     assert bits(live.move(line, weights)) == bits(live.move(whole, weights))
@@ -166,7 +166,7 @@ def test_layers_over_all_groups_at_once_are_the_line(tmp_path, family):
         )
         moved = {name for name in live.moving if found[name] != own[name]}
         assert moved
-        assert moved <= {name for name in live.moving if groups[i] in groups_in([name])}
+        assert moved <= {name for name in live.moving if groups[i] in in_order([name])}
         assert all(found[name] in (own[name], other[name]) for name in live.moving)
 
 

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 from isthmus.experiment import outputs
-from isthmus.showing import drawing, figures, heatmaps
+from isthmus.showing import along_figures, drawing, figures, fork_figures, heatmaps
+from isthmus.statistics import tidy
 
 from tests.unit.synthetic import Results, experiment
 
@@ -81,6 +82,43 @@ def test_forks_of_one_origin_make_a_figure(tmp_path):
     assert outputs.Figure("cg-over-fork") in outputs.figures(chosen)
     assert _draw(Results(chosen), tmp_path) == _promised(chosen)
     assert outputs.fork_panels(experiment()) == []
+
+
+def test_pushes_of_one_origin_make_a_figure(tmp_path):
+    def pushed(at, scale):
+        own = {"perturb": {"at": at, "scale": scale}, "vary": []}
+        return {"pretraining": "mlm", "pretraining_steps": 600, "training": own}
+
+    models = {f"pushed-{at}-{scale}": pushed(at, scale) for at in (10, 0) for scale in (0.1, 0.01)}
+    models["other"] = {"pretraining": "mlm", "pretraining_steps": 600}
+    cells = [[model, "paraphrase"] for model in models]
+    chosen = experiment(checkpoints=(50,), models=models, cells=cells)
+    ordered = ["pushed-0-0.01", "pushed-0-0.1", "pushed-10-0.01", "pushed-10-0.1"]
+    assert outputs.perturbation_panels(chosen) == [("paraphrase", ordered)]
+    assert outputs.fork_panels(chosen) == []
+    assert outputs.Figure("cg-over-perturbation") in outputs.figures(chosen)
+    results = Results(chosen)
+    figure = fork_figures.over_perturbation(chosen, tidy.convexity_gaps(results.metrics), results.pairs)
+    gaps, apart = figure.axes
+    ends = results.metrics[(results.metrics["step"] == 50) & (results.metrics["quantity"] == "loss")]
+    ends = ends[(ends["set"] == "test") & (ends["metric"] == "CG")].groupby("model")["value"].mean()
+    for line, at in zip(gaps.containers, (0, 10), strict=True):
+        assert line.lines[0].get_xdata().tolist() == [0.01, 0.1]
+        assert line.lines[0].get_ydata().tolist() == [ends[f"pushed-{at}-{scale}"] for scale in (0.01, 0.1)]
+    assert apart.containers[0].lines[0].get_ydata().tolist() == [0.5, 0.5]
+    assert _draw(results, tmp_path) == _promised(chosen)
+
+
+def test_lines_along_runs_make_a_figure(tmp_path):
+    chosen = experiment(checkpoints=(50, 100), cells=[["tiny_600", "paraphrase"]], paths={"along": True})
+    assert outputs.Figure("along", "paraphrase") in outputs.figures(chosen)
+    results = Results(chosen)
+    (axis,) = along_figures.lines_along(chosen, results.along, "paraphrase").axes
+    gap, gain = axis.lines[:2]
+    assert gap.get_xdata().tolist() == gain.get_xdata().tolist() == [0, 50]
+    assert gap.get_ydata() == pytest.approx([0.11, 0.06])  # the second of three runs is their mean
+    assert gain.get_ydata() == pytest.approx([-0.011, -0.006])
+    assert _draw(results, tmp_path) == _promised(chosen)
 
 
 def test_a_model_keeps_its_colour():

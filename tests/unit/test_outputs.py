@@ -16,12 +16,18 @@ def test_figures_follow_from_the_settings():
         "cg-over-pretraining",
         "pairs-entailment",
         "pairs-paraphrase",
+        "averages-entailment",
+        "averages-paraphrase",
         "curves-entailment-tiny-0",
         "curves-entailment-tiny_600",
         "curves-paraphrase-tiny_600",
     ]
     apart = experiment(cells=[["tiny-0", "entailment"], ["tiny_600", "paraphrase"]])
     assert "cg-over-pretraining" not in names(apart)
+    asked = experiment(layers={}, planes=[{"seeds": [42, 43, 44]}], map=True, averages={"at": []})
+    further = {"layers-entailment", "planes-entailment", "map-entailment"}
+    assert further < set(names(asked))
+    assert "averages-entailment" not in names(asked)
 
 
 def test_generalisation_is_shown_from_six_runs_on():
@@ -31,8 +37,9 @@ def test_generalisation_is_shown_from_six_runs_on():
 
 
 def test_tables_are_those_of_data_sets_with_a_cell():
-    assert outputs.tables(experiment()) == ["entailment", "paraphrase", "evaluations"]
-    assert outputs.tables(experiment(cells=[["tiny-0", "entailment"]])) == ["entailment", "evaluations"]
+    assert outputs.tables(experiment()) == ["entailment", "paraphrase", "evaluations", "averages"]
+    one = {"cells": [["tiny-0", "entailment"]], "averages": {"at": []}}
+    assert outputs.tables(experiment(**one)) == ["entailment", "evaluations"]
 
 
 def test_training_run_is_the_last_model_and_first_seed_unless_set():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from isthmus.showing import partial
+from isthmus.showing import page, partial
 from isthmus.statistics import connectivity
 
 from tests.unit.synthetic import experiment
@@ -16,7 +16,9 @@ def test_with_several_cells_each_file_is_found_once(tmp_path, monkeypatch):
     (row.parent / "seed99.parquet").touch()
     reduced = []
     monkeypatch.setattr(
-        partial, "_reduce", lambda cell, rows, *_: reduced.append((cell.key, rows)) or [row] * 3
+        partial,
+        "_reduce",
+        lambda cell, rows, *_: reduced.append((cell.key, rows)) or [row] * len(connectivity.CELL_FILES),
     )
     monkeypatch.setattr(partial.connectivity, "collect", lambda *_: None)
     monkeypatch.setattr(partial.tidy, "read", lambda path: partial._empty(path.stem))
@@ -81,3 +83,18 @@ def test_what_the_workflow_made_with_other_settings_is_made_again(tmp_path):
         assert set(frames["metrics"]["k"].dropna()) == {now.paths.intervals}
         assert set(frames["deltas"]["from_step"]) == {now.cell_delta_from("tiny-0", "entailment")}
         assert set(frames["metrics"]["seed_b"]) == set(seeds[1:])
+        assert set(page.FILES) <= frames.keys()
+    # Lines along a run stand apart from those between runs, whether reduced before or now.
+    now = experiment(seeds=(1, 2), checkpoints=(100, 200), **cell, paths={"along": True})
+    path = tmp_path / "along/tiny-0/entailment/seed1.parquet"
+    path.parent.mkdir(parents=True)
+    line = pd.read_parquet(rows[-1]).query("seed_a == 1").assign(seed_b=1, step_a=0, step_b=200)
+    line.to_parquet(path)
+    for _ in range(2):
+        frames = partial.find(now, tmp_path).frames
+        assert set(frames["along"]["metric"]) >= {"CG", "gain"}
+        assert set(frames["along"]["step_a"]) == {0}
+        assert set(frames["metrics"]["path"]) == {"line"}
+        two = [row for row in rows if row.stem == "seed2"]
+        again = connectivity.cell(two, now.paths.intervals, 100, along=[path])
+        again.metrics.to_parquet(folder / "entailment.parquet")

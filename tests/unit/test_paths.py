@@ -13,9 +13,9 @@ from isthmus import cross_fitting, metrics, stored
 from isthmus.errors import Damaged, MismatchedEnds
 from isthmus.measuring import paths
 from isthmus.measuring.distances import distances
-from isthmus.measuring.ends import End
+from isthmus.measuring.ends import End, Reader
 from isthmus.measuring.engine import LiveModel
-from isthmus.measuring.rows import Resampling, Row
+from isthmus.measuring.rows import Resampling
 from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.space import anchors
 from isthmus.space.geometries import Line
@@ -239,10 +239,10 @@ def test_a_job_that_died_goes_on_with_what_remains(shared, monkeypatch, survived
     cell, measured = shared
     original, made = Placed.measure, itertools.count()
 
-    def measure(self, model):
+    def measure(self, model, outputs=False):
         if next(made) == survived:
             raise KeyboardInterrupt
-        return original(self, model)
+        return original(self, model, outputs)
 
     monkeypatch.setattr(Placed, "measure", measure)
     with pytest.raises(KeyboardInterrupt):
@@ -340,7 +340,7 @@ def watched(tmp_path, monkeypatch):
     class Watched(dict):
         __hash__ = object.__hash__
 
-    load, measure, distance = Row.load, Placed.measure, paths.distances
+    load, measure, distance = Reader.weights, Placed.measure, paths.distances
 
     def watched_load(self, end):
         weights = Watched(load(self, end))
@@ -351,8 +351,8 @@ def watched(tmp_path, monkeypatch):
     def count():
         most.append(len(alive) + 1)  # and the live model
 
-    monkeypatch.setattr(Row, "load", watched_load)
-    monkeypatch.setattr(Placed, "measure", lambda self, model: count() or measure(self, model))
+    monkeypatch.setattr(Reader, "weights", watched_load)
+    monkeypatch.setattr(Placed, "measure", lambda self, *a, **k: count() or measure(self, *a, **k))
     monkeypatch.setattr(paths, "distances", lambda *a: count() or distance(*a))
     return cell, read, most
 
@@ -370,20 +370,20 @@ def test_a_row_reads_each_end_once_and_one_ahead(watched):
 def test_the_next_end_is_read_while_this_one_is_measured(watched, monkeypatch):
     cell, _, _ = watched
     started = threading.Event()
-    load, measure = Row.load, Placed.measure
+    load, measure = Reader.weights, Placed.measure
 
     def announced(self, end):
         if end.seed == 2:
             started.set()
         return load(self, end)
 
-    def waiting(self, model):
+    def waiting(self, *arguments, **named):
         assert started.wait(
             10
         )  # the first measurement of the first path lasts until the second end is being read
-        return measure(self, model)
+        return measure(self, *arguments, **named)
 
-    monkeypatch.setattr(Row, "load", announced)
+    monkeypatch.setattr(Reader, "weights", announced)
     monkeypatch.setattr(Placed, "measure", waiting)
     cell.interpolate(sampler=UNIFORM)
 

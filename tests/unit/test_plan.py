@@ -95,6 +95,39 @@ def test_a_row_costs_its_pairs_and_the_ends_that_are_new(costs):
     assert one == pytest.approx(examples * 11.3 * plan.KNOWN_MODELS["bert-base-uncased"].flops(11.3) / 10e12)
 
 
+def test_averages_planes_and_layers_cost_their_points(costs):
+    of = costs(
+        planes=[{"seeds": [1, 2, 3], "resolution": 7, "examples": 10**6}],
+        layers={"pairs": [[1, 2]], "alphas": 11},
+        paths={"grid": "uniform", "points": 11, "along": True},
+    )
+    one = (of.of(job("interpolate", seed=2, step=1000)) - plan.STARTUP) / (9 + 2)  # train and test, alike
+    # The soup of three, and twice the two that a greedy choice adds.
+    assert of.of(job("average", step=3000)) == pytest.approx(plan.STARTUP + 5 * one)
+    # Five of seven rows, of the test part alone.
+    name = "1.3000-2.3000-3.3000"
+    assert of.of(job("plane", plane=name, part=0)) == pytest.approx(plan.STARTUP + 5 * 7 * one / 2)
+    # Each of 14 groups alone, 12 lines of several from the shallow end, 12 from the deep one; from both ends.
+    points = 2 * (14 + 12 + 12) * 10 + 2
+    layers = plan.STARTUP + plan.LAYERS_SHARE * points * one / 2
+    assert of.of(job("layers", step=3000, seed=1, other=2)) == pytest.approx(layers)
+    # Three lines to the last step, nine points within each.
+    assert of.of(job("along", seed=1)) == pytest.approx(plan.STARTUP + 3 * 9 * one)
+
+
+def test_what_is_measured_beside_paths_takes_disk(tmp_path):
+    def stays(**changes):
+        chosen = experiment(averages={"at": []}, **changes)
+        return plan.disk(chosen, plan.Sizes(chosen, tmp_path), 11, "all", "last", 1).stays
+
+    plain, test = stays(), round(8551 * 0.2)
+    plane = {"seeds": [1, 2, 3], "resolution": 7, "examples": 100}
+    assert stays(planes=[plane]) - plain == 7**2 * 100 * (8 + 2)
+    assert stays(layers={"pairs": [[1, 2]]}) - plain == (2 * 38 * 10 + 2) * test * (8 + 2)
+    of_a_point = 100 * 2 * 2 * 4 + 2 * test * (8 + 2)  # both sets
+    assert stays(paths={"along": True}) - plain == 3 * 3 * 9 * of_a_point
+
+
 def test_more_gpus_than_runs_gain_nothing(costs):
     of = costs()
     jobs = [job("finetune", seed=s, step=t) for s in (1, 2, 3) for t in (1000, 2000, 3000)]
@@ -104,7 +137,7 @@ def test_more_gpus_than_runs_gain_nothing(costs):
 
 
 def test_disk_by_hand(tmp_path):
-    chosen = experiment()
+    chosen = experiment(averages={"at": []})
     sizes = plan.Sizes(chosen, tmp_path)
     weights = 4 * plan.KNOWN_MODELS["bert-base-uncased"].parameters
     points = 4 * 3 * 11 * 2  # steps, pairs, alphas, sets

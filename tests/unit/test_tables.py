@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from tests.unit.synthetic import Results, experiment
 
-NAMES = ["entailment", "paraphrase", "evaluations"]
+NAMES = ["entailment", "paraphrase", "evaluations", "averages"]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_one_step_after_zero_has_no_change():
 
 
 def test_files(results, tmp_path):
-    tables.write(NAMES, *_frames(results), tmp_path)
+    tables.write(NAMES, vars(results), tmp_path)
     expected = {f"{name}.{ending}" for name in NAMES for ending in outputs.TABLE_FORMATS}
     assert {path.name for path in tmp_path.iterdir()} == expected
     back = tidy.read(tmp_path / "entailment.csv")
@@ -146,7 +146,7 @@ def test_files(results, tmp_path):
 
 
 def test_latex_is_escaped(results, tmp_path):
-    tables.write(NAMES, *_frames(results), tmp_path)
+    tables.write(NAMES, vars(results), tmp_path)
     text = (tmp_path / "entailment.tex").read_text()
     assert text.isascii()
     assert r"tiny\_600" in text
@@ -179,7 +179,7 @@ HOSTILE = [
 def test_a_value_of_the_user_s_is_shown_as_it_is(results, value, tmp_path):
     """Markdown is read as a program of the field reads it; nothing in a value is mark-up there."""
     scores = results.evaluations.assign(set=results.evaluations["set"].replace("overlap", f"test/{value}"))
-    tables.write(NAMES, results.metrics, results.deltas, scores, tmp_path)
+    tables.write(NAMES, vars(results) | {"evaluations": scores}, tmp_path)
     text = (tmp_path / "evaluations.md").read_text()
     shown = Shown(MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text))
     assert f"set test/{' '.join(value.split())} (100 examples)" in shown.text
@@ -215,7 +215,7 @@ class Shown(HTMLParser):
 
 
 def test_markdown_tables_are_rectangular(results, tmp_path):
-    tables.write(NAMES, *_frames(results), tmp_path)
+    tables.write(NAMES, vars(results), tmp_path)
     for path in tmp_path.glob("*.md"):
         for part in path.read_text().split("\n\n"):
             if part.startswith("|"):
@@ -240,3 +240,26 @@ def test_a_mean_that_is_there_twice_is_no_answer(results):
     twice = pd.concat([results.means, results.means.assign(k=results.means["k"] + 1)])
     with pytest.raises(pd.errors.MergeError):
         tidy.with_intervals(results.metrics.drop(columns=["mean_low", "mean_high"]), twice)
+
+
+def test_averages_show_each_kind_at_its_largest_size(results):
+    table = tables.averages_table(results.averages)
+    mine = table[(table["model"] == "tiny-0") & (table["set"] == "test") & (table["quantity"] == "loss")]
+    assert mine["kind"].tolist() == ["pair", "uniform", "greedy", "ensemble"]
+    assert mine["size"].tolist() == [2, 3, 3, 3]
+    pair = mine.iloc[0]
+    assert (pair["low"], pair["high"]) == pytest.approx((pair["gain"] - 0.01, pair["gain"] + 0.01))
+    assert pair["high_both"] == pytest.approx(pair["gain"] + 0.02)
+    assert np.isnan(mine["low_both"].iloc[1])  # it is one soup
+    blocks = {block.caption.partition(":")[0]: block for block in tables.averages_blocks(table)}
+    row = blocks["entailment, set test, step 400"].rows[1]
+    assert row[:4] == ["tiny-0", "uniform soup", "3", "0.5750"]
+    assert row[4] == "0.0250 [0.0150, 0.0350]"
+    assert row[5:] == ["", "0.0050", "0.5760", "0.1725", "0.0075"]
+    assert blocks["entailment, set test, step 400"].rows[0][5] == "[−0.0100, 0.0300]"
+    greedy = blocks["entailment, set test, step 400"].rows[2]
+    assert greedy[1:3] == ["greedy soup", "42+43+44"]  # of which runs, not of how many candidates
+
+
+def test_nothing_averaged_is_an_empty_table(results):
+    assert tables.averages_blocks(tables.averages_table(results.averages.head(0))) == []

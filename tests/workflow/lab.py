@@ -94,6 +94,11 @@ def planned(output: str) -> dict[str, set[str]]:
     return {rule: set(found) for rule, found in jobs.items() if rule != "all"}
 
 
+def passing(folder: str, names: list[str]) -> set[str]:
+    """What comes and goes in a directory that other processes look at, for `shutil.copytree`."""
+    return set(names) - {"metadata"} if Path(folder).name == ".snakemake" else {"configs"} & set(names)
+
+
 @dataclass(frozen=True)
 class Lab:
     """A working directory, the copy of the workflow that fills it, and its config."""
@@ -132,7 +137,7 @@ class Lab:
 
     def copied(self, directory: Path) -> "Lab":
         """The same in a copy of the directory, with all times kept."""
-        shutil.copytree(self.directory, directory, symlinks=True)
+        shutil.copytree(self.directory, directory, symlinks=True, ignore=passing, dirs_exist_ok=True)
         return Lab(self.repository, directory, self.config)
 
     def elsewhere(self, repository: Path) -> "Lab":

@@ -2,7 +2,7 @@
 
 import pytest
 
-TRAINS = {"pretrain", "initialize", "finetune", "evaluate", "interpolate"}
+TRAINS = {"pretrain", "initialize", "finetune", "evaluate", "interpolate", "average"}
 
 
 def test_one_cell_by_hand_then_all(nano_by_hand):
@@ -11,7 +11,7 @@ def test_one_cell_by_hand_then_all(nano_by_hand):
     assert {"finetune", "interpolate", "connectivity"} <= by_hand
     assert "collect" not in by_hand
     assert {"evaluate", "collect", "report"} <= rest
-    assert not rest & {"pretrain", "initialize", "finetune", "interpolate"}
+    assert not rest & {"pretrain", "initialize", "finetune", "interpolate", "average"}
 
 
 @pytest.mark.parametrize(

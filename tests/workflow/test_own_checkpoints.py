@@ -59,6 +59,7 @@ def test_hub_checkpoints_are_planned_without_the_hub(repository, tmp_path):
         "tokenize": 1,
         "evaluate": 9,
         "interpolate": 6,
+        "average": 1,
         "connectivity": 1,
         "basins": 1,
         "findings": 1,
@@ -153,6 +154,7 @@ def test_tables_figures_and_report_are_there(own):
     assert "the only checkpoint" in report
     assert "were trained elsewhere" in report
     assert {path.name for path in (own.results / "figures").glob("*.png")} == {
+        "averages-toy.png",
         "cg-over-finetuning.png",
         "curves-toy-given.png",
         "pairs-toy.png",

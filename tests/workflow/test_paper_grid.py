@@ -43,6 +43,7 @@ def test_the_paper_s_grid(plan):
         "finetune": 144,
         "evaluate": 162,
         "interpolate": 81,
+        "average": 9,
         "connectivity": 9,
         "basins": 9,
         "collect": 1,
@@ -70,6 +71,8 @@ def test_the_embedded_experiment_with_other_seeds(plan):
         "seed=7",
         "seed=8",
     }
+    assert "plane" not in two  # which takes three
+    assert {part for job in two["layers"] for part in job.split() if "other=" in part} == {"other=8"}
     cells = len(two["connectivity"])
     assert cells == len(embedded["connectivity"]) >= 3
     assert len(two["initialize"]) == 2 * cells

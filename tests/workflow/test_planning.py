@@ -135,6 +135,6 @@ def test_each_rule_has_its_place_on_a_cluster(repository):
     listed = [sys.executable, "-m", "snakemake", "--list-rules"]
     rules = set(subprocess.run(listed, cwd=repository, text=True, capture_output=True).stdout.split())
     local = {"all", "plan", "fetch_dataset", "fetch_model", "adopt"}
-    with_model = {"pretrain", "finetune", "interpolate", "evaluate"}
+    with_model = {"pretrain", "finetune", "interpolate", "evaluate", "average", "layers", "plane", "along"}
     assert local | with_model | set(profile["groups"]) == rules
     assert not (local | with_model) & set(profile["groups"])

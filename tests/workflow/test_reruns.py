@@ -41,6 +41,10 @@ def runs(seeds=(1, 2), model="tiny", dataset="toy"):
     return {f"dataset={dataset} model={model} seed={seed}" for seed in seeds}
 
 
+def averages(*steps, model="tiny", dataset="toy"):
+    return {"average": {f"dataset={dataset} model={model} step={step}" for step in steps or [120]}}
+
+
 def whole_cell(model="tiny", dataset="toy"):
     """All that a cell of its own needs, once data, model and tokens are there."""
     where = {"model": model, "dataset": dataset}
@@ -49,6 +53,7 @@ def whole_cell(model="tiny", dataset="toy"):
         "finetune": cells(steps=(60, 120), **where),
         "evaluate": cells(**where),
         "interpolate": cells([2], **where),
+        **averages(**where),
         "connectivity": {f"dataset={dataset} model={model}"},
         "basins": {f"dataset={dataset} model={model}"},
         **COLLECTED,
@@ -65,6 +70,7 @@ CHANGES = {
             "finetune": cells([3], (60, 120)),
             "evaluate": cells([3]),
             "interpolate": cells([3]),
+            **averages(),
             **REDUCTIONS,
         },
     ),
@@ -74,6 +80,7 @@ CHANGES = {
             "finetune": cells(steps=[150]),
             "evaluate": cells(steps=[150]),
             "interpolate": cells([2], [150]),
+            **averages(150),
             **REDUCTIONS,
         },
     ),
@@ -83,6 +90,7 @@ CHANGES = {
             "finetune": cells(steps=[90, 120]),
             "evaluate": cells(steps=[90, 120]),
             "interpolate": cells([2], [90, 120]),
+            **averages(),
             **REDUCTIONS,
         },
     ),
@@ -115,6 +123,7 @@ CHANGES = {
             "finetune": cells([3], (60, 120)),
             "evaluate": cells([3]),
             "interpolate": cells([3]),
+            **averages(),
             **REDUCTIONS,
         },
     ),
@@ -125,6 +134,7 @@ CHANGES = {
             "finetune": cells(steps=(60, 120)),
             "evaluate": cells(),
             "interpolate": cells([2]),
+            **averages(),
             **REDUCTIONS,
         },
     ),
@@ -142,8 +152,37 @@ CHANGES = {
             "tokenize_further": {"dataset=toy model=tiny set=shifted"},
             "evaluate": cells(),
             "interpolate": cells([2]),
+            **averages(),
             **REDUCTIONS,
         },
+    ),
+    "averages at another step": (
+        {"averages.at": "all"},
+        {**averages(0, 60), "connectivity": REDUCTIONS["connectivity"], **COLLECTED},
+    ),
+    "no greedy soup": (
+        {"averages.greedy": False},
+        {**averages(), "connectivity": REDUCTIONS["connectivity"], **COLLECTED},
+    ),
+    "single layers": (
+        {"layers": {}},
+        {
+            "layers": {"dataset=toy model=tiny other=2 seed=1 step=120"},
+            "connectivity": REDUCTIONS["connectivity"],
+            **COLLECTED,
+        },
+    ),
+    "a plane": (
+        {"planes": [{"through": [[1, 0], [1, 120], [2, 120]], "resolution": 7}]},
+        {
+            "plane": {f"dataset=toy model=tiny part={part} plane=1.0-1.120-2.120" for part in (0, 5)},
+            **SHOWN,
+        },
+    ),
+    "a map": ({"map": True}, {"map": {"dataset=toy model=tiny"}, **SHOWN}),
+    "lines along runs": (
+        {"paths.along": True},
+        {"along": runs(), "connectivity": REDUCTIONS["connectivity"], **COLLECTED},
     ),
     "memory, and which states are kept": (
         {"resources.finetune.mem_mb": 1000, "keep_states": "last"},
@@ -204,6 +243,7 @@ def test_one_model_s_learning_rate_runs_that_model_from_its_segments_on(nano_cop
         "finetune": cells(steps=(60, 120), model="other"),
         "evaluate": cells(steps=(60, 120), model="other"),
         "interpolate": cells([2], (60, 120), model="other"),
+        **averages(model="other"),
         "connectivity": {"dataset=toy model=other"},
         "basins": {"dataset=toy model=other"},
         **COLLECTED,

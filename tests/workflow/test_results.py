@@ -339,6 +339,7 @@ def test_a_cell_of_an_empty_folder_needs_its_own_jobs_only(repository, tmp_path)
         "initialize": 2,
         "finetune": 4,
         "interpolate": 3,
+        "average": 1,
         "connectivity": 1,
     }
     assert not any("tiny" in job for jobs in plan.values() for job in jobs)

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic import ValidationError, create_model
 from tqdm import tqdm
@@ -19,6 +19,15 @@ example:
 A and B are folders in Hugging Face's layout, or ids of its hub (id@revision): two fine-tunings of one
 architecture. The line between their weights is measured on the examples. BH is the barrier height, CG the
 convexity gap, both of the mean cross-entropy in nats: 0 means that no loss barrier lies between the two.
+"""
+
+EXAMPLE_OF_AVERAGE = """\
+example:
+  isthmus average runs/seed1 runs/seed2 runs/seed3 --data dev.tsv --text question1 question2 \\
+    --label is_duplicate --out runs/average
+
+All models are fine-tunings of one architecture. The average is written in Hugging Face's layout, with a card
+of what it and its members scored on the examples. It pays where models are connected: see `isthmus connect`.
 """
 
 # Options that are settings of an experiment, each with its limits: of a data set, of a model, of all.
@@ -41,16 +50,42 @@ def parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     whole = argparse.ArgumentParser(prog="isthmus", description=__doc__.split("\n")[0])
     commands = whole.add_subparsers(dest="command", required=True)
-    connect = commands.add_parser(
-        "connect",
-        help="how linearly connected two fine-tuned models are",
-        description="How linearly connected two fine-tuned models are.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    connect = _command(commands, "connect", "How linearly connected two fine-tuned models are.", EXAMPLE)
     connect.add_argument("a", metavar="A", help="a model folder or hub id")
     connect.add_argument("b", metavar="B", help="another one, of the same architecture")
+    _add_examples(connect)
     add = connect.add_argument
+    defaults = {name: field.default for name, field in config.Paths.model_fields.items()}
+    add("--tolerance", type=float, default=defaults["tolerance"], help="of CG, in nats (%(default)s)")
+    add("--max-alphas", type=int, default=defaults["max_alphas"], metavar="N", help="at most (%(default)s)")
+    add("--out", type=Path, default=Path("curve"), help="the curve goes to OUT.csv and OUT.png (%(default)s)")
+    average = _command(
+        commands, "average", "The mean of the weights of fine-tuned models, as a model.", EXAMPLE_OF_AVERAGE
+    )
+    average.add_argument("models", nargs="+", metavar="MODEL", help="model folders or hub ids, two or more")
+    _add_examples(average)
+    average.add_argument(
+        "--greedy", action="store_true", help="keep only the models that make the average more accurate"
+    )
+    average.add_argument(
+        "--out", type=Path, required=True, help="the folder to write, which is not there yet"
+    )
+    return whole
+
+
+def _command(commands, name: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=description[0].lower() + description[1:].rstrip("."),
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_examples(command: argparse.ArgumentParser) -> None:
+    """The options that say what models are measured on, and how."""
+    add = command.add_argument
     add("--data", required=True, type=Path, help="labelled examples: TSV, CSV, JSON lines or Parquet")
     formats = get_args(get_args(config.FilesSource.model_fields["format"].annotation)[0])
     add("--format", choices=formats, help="how the data are read, where their ending does not say it")
@@ -60,25 +95,53 @@ def parser() -> argparse.ArgumentParser:
     add("--pair-template", metavar="TEXT", help="how two texts are joined, such as '{a} [SEP] {b}'")
     add("--max-length", type=int, default=128, metavar="N", help="tokens an example at most (%(default)s)")
     add("--token-budget", type=int, default=1024, metavar="N", help="tokens a batch at most (%(default)s)")
-    defaults = {name: field.default for name, field in config.Paths.model_fields.items()}
-    add("--tolerance", type=float, default=defaults["tolerance"], help="of CG, in nats (%(default)s)")
-    add("--max-alphas", type=int, default=defaults["max_alphas"], metavar="N", help="at most (%(default)s)")
     add("--replicates", type=int, default=1000, metavar="N", help="bootstrap replicates (%(default)s)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (%(default)s)")
     add("--precision", choices=("float32", "tf32", "bfloat16"), default="float32", help="(%(default)s)")
     add("--threads", type=int, default=os.cpu_count(), metavar="N", help="of the CPU (%(default)s)")
-    add("--out", type=Path, default=Path("curve"), help="the curve goes to OUT.csv and OUT.png (%(default)s)")
-    return whole
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
+    {"connect": _connect, "average": _average}[arguments.command](arguments)
+
+
+def _connect(arguments: argparse.Namespace) -> None:
     # `--help` and a mistyped option must not take the seconds of PyTorch's import.
-    from isthmus.connect import connect, curve_files, default_numerics
-    from isthmus.measuring.rows import Resampling
-    from isthmus.space import sampling
+    from isthmus.connect import connect, curve_files
 
     curve_files(arguments.out)
+    limits = _settings(config.Paths, tolerance=arguments.tolerance, max_alphas=arguments.max_alphas)
+    columns, options = _measuring(arguments)
+    with tqdm(unit=" alphas", disable=not sys.stderr.isatty(), leave=False) as bar:
+        found = connect(
+            (arguments.a, arguments.b),
+            columns,
+            alphas=limits.sampler(),
+            seen=lambda alpha: bar.update(),
+            **options,
+        )
+    print(found.summary())
+    print("the curve:", *found.write(arguments.out))
+
+
+def _average(arguments: argparse.Namespace) -> None:
+    from isthmus.average import average, check_out  # as in `_connect`
+
+    if len(arguments.models) < 2:
+        raise ConfigError(f"MODEL: found one, {arguments.models[0]}; allowed: two or more to average")
+    check_out(arguments.out)
+    columns, options = _measuring(arguments)
+    found = average(arguments.models, columns, arguments.out, greedy=arguments.greedy, **options)
+    print(*found.lines(), sep="\n")
+    print("the average:", arguments.out)
+
+
+def _measuring(arguments: argparse.Namespace) -> tuple[config.Columns, dict[str, Any]]:
+    """The examples, and how models are measured on them, from the options that say so."""
+    from isthmus.given import default_numerics  # as in `_connect`
+    from isthmus.measuring.rows import Resampling
+
     reading = _settings(
         Reading,
         max_length=arguments.max_length,
@@ -88,26 +151,18 @@ def run(arguments: argparse.Namespace) -> None:
     source = {"kind": "files", "paths": [arguments.data], "format": arguments.format}
     named = {key: getattr(arguments, key) for key in ("text", "label", "labels")}
     columns = _settings(config.Columns, source=source, **named)
-    limits = _settings(config.Paths, tolerance=arguments.tolerance, max_alphas=arguments.max_alphas)
     measuring = _settings(
         config.Evaluation, replicates=arguments.replicates, token_budget=arguments.token_budget
     )
     chosen = {"device": arguments.device, "precision": arguments.precision, "threads": reading.threads}
-    with tqdm(unit=" alphas", disable=not sys.stderr.isatty(), leave=False) as bar:
-        found = connect(
-            (arguments.a, arguments.b),
-            columns,
-            labels=columns.labels,
-            template=reading.pair_template,
-            max_length=reading.max_length,
-            budget=measuring.token_budget,
-            sampler=sampling.sampler(limits.sampler()),
-            resampling=Resampling(measuring.replicates, measuring.seed),
-            settings=default_numerics() | chosen,
-            seen=lambda alpha: bar.update(),
-        )
-    print(found.summary())
-    print("the curve:", *found.write(arguments.out))
+    return columns, {
+        "labels": columns.labels,
+        "template": reading.pair_template,
+        "max_length": reading.max_length,
+        "budget": measuring.token_budget,
+        "resampling": Resampling(measuring.replicates, measuring.seed),
+        "settings": default_numerics() | chosen,
+    }
 
 
 def _settings(kind: type[config.Settings], **values) -> config.Settings:

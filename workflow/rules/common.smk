@@ -63,6 +63,9 @@ wildcard_constraints:
     dataset=one_of(EXPERIMENT.datasets),
     set=one_of(sorted({name for dataset in EXPERIMENT.datasets.values() for name in dataset.sets})),
     seed=r"\d+",
+    other=r"\d+",
+    part=r"\d+",
+    plane=r"\d[\d.-]*",
     step=r"\d+",
 
 

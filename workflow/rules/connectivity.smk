@@ -6,10 +6,15 @@ rule connectivity:
     input:
         rows=lambda w: files("interpolate", layout.ROW, [cell(w)]),
         gaps=lambda w: files("interpolate", layout.ROW_GAPS, [cell(w)]),
+        averages=lambda w: files("average", cells=[cell(w)]),
+        layers=lambda w: files("layers", cells=[cell(w)]),
+        along=lambda w: files("along", cells=[cell(w)]),
     output:
         metrics=results(layout.METRICS),
         deltas=results(layout.DELTAS),
         means=results(layout.MEANS),
+        averages=results(layout.CELL_AVERAGES),
+        layers=results(layout.CELL_LAYERS),
     log:
         results(layout.log("connectivity")),
     benchmark:
@@ -22,7 +27,7 @@ rule connectivity:
     params:
         k=EXPERIMENT.paths.intervals,
         delta_from=lambda w: cell(w).delta_from,
-        code=hashing.of_code("statistics.connectivity"),
+        code=hashing.of_code("statistics.connectivity", "statistics.layers"),
     script:
         "../scripts/connectivity.py"
 
@@ -36,6 +41,8 @@ rule collect:
         metrics=files("connectivity", layout.METRICS),
         deltas=files("connectivity", layout.DELTAS),
         means=files("connectivity", layout.MEANS),
+        averages=files("connectivity", layout.CELL_AVERAGES),
+        layers=files("connectivity", layout.CELL_LAYERS),
         pairs=files("interpolate", layout.ROW_PAIRS),
         evaluations=files("evaluate"),
         breakdowns=files("breakdown"),

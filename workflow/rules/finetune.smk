@@ -27,6 +27,7 @@ rule initialize:
     params:
         head=lambda w: parameters.head_seeded(cell(w)),
         model_seed=lambda w: MODELS[w.model].seed,
+        groups=free(lambda w: parameters.own_groups(EXPERIMENT)),
         version=1,
     script:
         "../scripts/initialize.py"

@@ -62,9 +62,165 @@ rule interpolate:
         evaluation=lambda w: parameters.evaluation(EXPERIMENT),
         bootstrap=parameters.bootstrap(EXPERIMENT),
         numerics=parameters.numerics(EXPERIMENT),
-        # 3: losses by unit are kept, and cross-fitted gaps written
-        version=3,
+        # 3: losses by unit are kept, and cross-fitted gaps written; 4: the middle is always measured
+        version=4,
         journal=free(lambda w: results(layout.filled(layout.STEP_JOURNAL, **w))),
         anchors=free(lambda w: EXPERIMENT.anchors),
     script:
         "../scripts/interpolate.py"
+
+
+# The means of the weights of all runs at a step, of some sizes, and their ensembles. One job a step; rows go first,
+# which measure the models and the middles of pairs.
+rule average:
+    input:
+        weights=lambda w: results(dependencies.all_weights(cell(w), w.step)),
+        tokens=lambda w: results(dependencies.tokens(EXPERIMENT, cell(w))),
+    output:
+        results(layout.AVERAGES),
+    log:
+        results(layout.log("average")),
+    benchmark:
+        results(layout.benchmark("average"))
+    priority: -1
+    conda:
+        CONDA
+    threads: EXPERIMENT.threads
+    resources:
+        gpu=resources.gpus(EXPERIMENT, "average"),
+        mem_mb=memory("average"),
+        runtime=resources.runtime(EXPERIMENT, "average"),
+    params:
+        seeds=lambda w: cell(w).seeds,
+        sets=lambda w: dependencies.sets(EXPERIMENT, w.dataset),
+        greedy=EXPERIMENT.averages.greedy,
+        evaluation=lambda w: parameters.evaluation(EXPERIMENT),
+        bootstrap=parameters.bootstrap(EXPERIMENT),
+        numerics=parameters.numerics(EXPERIMENT),
+        version=1,
+        journal=free(lambda w: results(layout.filled(layout.STEP_JOURNAL, **w))),
+        anchors=free(lambda w: EXPERIMENT.anchors),
+    script:
+        "../scripts/average.py"
+
+
+# The lines between two runs in one group of tensors after the other: hundreds of evaluations, of which what comes
+# before the first tensor that moves is computed once a line. One job a pair.
+rule layers:
+    input:
+        weights=lambda w: results([dependencies.weights(cell(w), seed, w.step) for seed in (w.seed, w.other)]),
+        tokens=results(layout.partly(layout.TOKENS, set="test")),
+    output:
+        results(layout.LAYERS),
+    log:
+        results(layout.log("layers")),
+    benchmark:
+        results(layout.benchmark("layers"))
+    priority: -1
+    conda:
+        CONDA
+    threads: EXPERIMENT.threads
+    resources:
+        gpu=resources.gpus(EXPERIMENT, "layers"),
+        mem_mb=memory("layers"),
+        runtime=resources.runtime(EXPERIMENT, "layers"),
+    params:
+        layers=parameters.layers(EXPERIMENT),
+        evaluation=lambda w: parameters.evaluation(EXPERIMENT),
+        bootstrap=parameters.bootstrap(EXPERIMENT),
+        numerics=parameters.numerics(EXPERIMENT),
+        version=1,
+        journal=free(lambda w: results(layout.filled(layout.STEP_JOURNAL, **w))),
+        anchors=free(lambda w: EXPERIMENT.anchors),
+        cache_mb=free(lambda w: EXPERIMENT.layers.cache_mb),
+    script:
+        "../scripts/layers.py"
+
+
+# A few rows of the grid on a plane through three checkpoints.
+rule plane:
+    input:
+        weights=lambda w: results(
+            [dependencies.weights(cell(w), *corner) for corner in cell(w).planes[w.plane][0]]
+        ),
+        tokens=results(layout.partly(layout.TOKENS, set="test")),
+    output:
+        results(layout.PLANE),
+    log:
+        results(layout.log("plane")),
+    benchmark:
+        results(layout.benchmark("plane"))
+    priority: -1
+    conda:
+        CONDA
+    threads: EXPERIMENT.threads
+    resources:
+        gpu=resources.gpus(EXPERIMENT, "plane"),
+        mem_mb=memory("plane"),
+        runtime=resources.runtime(EXPERIMENT, "plane"),
+    params:
+        corners=lambda w: cell(w).planes[w.plane][0],
+        grid=lambda w: cell(w).planes[w.plane][1].model_dump(include={"resolution", "margin", "examples"}),
+        evaluation=lambda w: parameters.evaluation(EXPERIMENT),
+        numerics=parameters.numerics(EXPERIMENT),
+        rows=jobs.PLANE_ROWS,
+        version=1,
+        journal=free(lambda w: results(layout.filled(layout.PLANES_JOURNAL, **w))),
+        anchors=free(lambda w: EXPERIMENT.anchors),
+    script:
+        "../scripts/plane.py"
+
+
+# Reads all checkpoints of a cell, tensor by tensor; no model runs.
+rule map:
+    input:
+        weights=lambda w: results([dependencies.weights(cell(w), *run) for run in cell(w).checkpoints]),
+    output:
+        results(layout.MAP),
+    log:
+        results(layout.log("map")),
+    benchmark:
+        results(layout.benchmark("map"))
+    conda:
+        CONDA
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        checkpoints=lambda w: cell(w).checkpoints,
+        version=1,
+    script:
+        "../scripts/map.py"
+
+
+# The lines from each checkpoint of a run to its last: as many paths as there are steps before it.
+rule along:
+    input:
+        weights=lambda w: results([dependencies.weights(cell(w), w.seed, step) for step in cell(w).steps]),
+        tokens=lambda w: results(dependencies.tokens(EXPERIMENT, cell(w))),
+    output:
+        results(layout.ALONG),
+    log:
+        results(layout.log("along")),
+    benchmark:
+        results(layout.benchmark("along"))
+    priority: -1
+    conda:
+        CONDA
+    threads: EXPERIMENT.threads
+    resources:
+        gpu=resources.gpus(EXPERIMENT, "along"),
+        mem_mb=memory("along"),
+        runtime=resources.runtime(EXPERIMENT, "along"),
+    params:
+        steps=lambda w: cell(w).steps,
+        sets=lambda w: dependencies.sets(EXPERIMENT, w.dataset),
+        sampler=EXPERIMENT.paths.sampler(),
+        evaluation=lambda w: parameters.evaluation(EXPERIMENT),
+        bootstrap=parameters.bootstrap(EXPERIMENT),
+        numerics=parameters.numerics(EXPERIMENT),
+        version=1,
+        journal=free(lambda w: results(layout.filled(layout.CELL_JOURNAL, **w))),
+        anchors=free(lambda w: EXPERIMENT.anchors),
+    script:
+        "../scripts/along.py"

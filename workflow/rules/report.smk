@@ -39,6 +39,8 @@ rule figures:
         **TIDY,
         **STATEMENTS,
         rows=files("interpolate", layout.ROW),
+        planes=files("plane"),
+        maps=files("map"),
         histories=results(dependencies.shown_histories(EXPERIMENT, CELLS)),
     output:
         [reported(path) for path in FIGURES],
@@ -66,6 +68,7 @@ rule report:
         statements=[] if PARTIAL else list(STATEMENTS.values()),
         rows=[] if PARTIAL else files("interpolate", layout.ROW),
         histories=[] if PARTIAL else files("finetune", layout.HISTORY),
+        planes=[] if PARTIAL else files("plane"),
     output:
         page=report(
             results(layout.REPORT),

@@ -12,4 +12,6 @@ with logged(snakemake.log[0]):
         Path(snakemake.output[0]).parent,
         [Path(path) for path in snakemake.input.histories],
         [Path(path) for path in snakemake.input.rows],
+        [Path(path) for path in snakemake.input.planes],
+        [Path(path) for path in snakemake.input.maps],
     )

@@ -3,8 +3,9 @@ from job import logged
 with logged(snakemake.log[0]):
     from pathlib import Path
 
-    from isthmus import stored
+    from isthmus import stored, tensor_header
     from isthmus.models import architectures, classifiers, hf_folders
+    from isthmus.space import groups
     from isthmus.training.schedule import run_seeds
 
     model, dataset, seed = (snakemake.wildcards[key] for key in ("model", "dataset", "seed"))
@@ -15,6 +16,8 @@ with logged(snakemake.log[0]):
     source = Path(snakemake.input.weights).parent
     hf_folders.check_whole(source)
     sha256 = classifiers.initialize(source, labels, snakemake.params.model_seed, head, out)
+    # Said here, before anything is trained: which tensors there are is known from the first checkpoint on.
+    groups.check(snakemake.params.groups, [*tensor_header.read(out / hf_folders.WEIGHTS)[0]])
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": 0, "sha256": sha256}
     record |= architectures.described(out) | {"versions": hf_folders.versions()}
     hf_folders.write_record(out / architectures.RECORD, record)

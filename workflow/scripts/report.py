@@ -16,10 +16,12 @@ with logged(snakemake.log[0]):
             tidy.load(out.parent),
             [Path(path) for path in snakemake.input.rows],
             [Path(path) for path in snakemake.input.histories],
+            [Path(path) for path in snakemake.input.planes],
             lacking=[],
         )
     origins = provenance.read(experiment, out.parent)
-    page.write(experiment, found.frames, out, origins, found.rows, found.histories, found.lacking)
+    files = found.rows, found.histories, found.planes
+    page.write(experiment, found.frames, out, origins, *files, found.lacking)
     shown = (found.frames[name] for name in ("metrics", "deltas", "evaluations"))
     findings = None if snakemake.params.partial else tidy.read(out.with_name("findings.csv"))
     Path(snakemake.output.summary).write_text(report.summary(experiment, *shown, findings))

@@ -7,5 +7,4 @@ with logged(snakemake.log[0]):
     from isthmus.statistics import tidy
 
     frames = tidy.load(Path(snakemake.input.metrics).parent)
-    shown = (frames[name] for name in ("metrics", "deltas", "evaluations"))
-    tables.write(snakemake.params.names, *shown, Path(snakemake.output[0]).parent)
+    tables.write(snakemake.params.names, frames, Path(snakemake.output[0]).parent)

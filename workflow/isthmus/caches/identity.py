@@ -14,7 +14,11 @@ from isthmus import hashing
 from isthmus.machine.numerics import NOT_COUNTED, Numerics
 
 # Of a recipe, what another field of `Run` says.
-OTHER_FIELDS = {"vary": "the seeds themselves are there", "fork_at": "the fork is there"}
+OTHER_FIELDS = {
+    "vary": "the seeds themselves are there",
+    "fork_at": "the fork is there",
+    "perturb": "the push is there",
+}
 
 
 # ---------------------------------------------------------------------------------------------------- the key
@@ -73,6 +77,19 @@ class Fork:
 
     at: int
     trunk: str
+
+
+@dataclass(frozen=True)
+class Push(Fork):
+    """A fork at which a Gaussian step in weight space sets the run apart.
+
+    Attributes:
+        scale: the step's norm over that of the weights, tensor by tensor.
+        seed: of its direction.
+    """
+
+    scale: float
+    seed: int
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from isthmus.experiment.config import Experiment, Training
+from isthmus.experiment.config import Experiment, Plane, Training
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,9 @@ class Cell:
         rows: each run that ends a path, with the runs before it that its paths begin at.
         training: the recipe.
         delta_from: the step that deltas start from.
+        planes: those of the cell by name: the corners as (run, step), and the settings.
+        layered: the steps and pairs of runs (step, run, run) between which single layers are moved.
+        averaged: the steps at which all its runs are averaged, rising.
         adopted: whether others trained its checkpoints.
     """
 
@@ -26,11 +29,19 @@ class Cell:
     rows: dict[int, list[int]]
     training: Training
     delta_from: int
+    averaged: list[int]
+    layered: list[tuple[int, int, int]]
+    planes: dict[str, tuple[list[tuple[int, int]], Plane]]
     adopted: bool
 
     @property
     def key(self) -> tuple[str, str]:
         return self.model, self.dataset
+
+    @property
+    def checkpoints(self) -> list[tuple[int, int]]:
+        """All of them, as (run, step)."""
+        return [(seed, step) for seed in self.seeds for step in self.steps]
 
     def step_before(self, step: int) -> int:
         """The step of the checkpoint before one."""
@@ -51,6 +62,9 @@ def cells(experiment: Experiment) -> dict[tuple[str, str], Cell]:
             rows=experiment.cell_rows(*key),
             training=experiment.cell_training(*key),
             delta_from=experiment.cell_delta_from(*key),
+            averaged=experiment.cell_averaged(*key),
+            layered=experiment.cell_layers(*key),
+            planes=experiment.cell_planes(*key),
             adopted=experiment.models[key[0]].checkpoints is not None,
         )
         for key in experiment.cell_list()

@@ -17,17 +17,18 @@ from isthmus.errors import ConfigError
 from isthmus.experiment import clashes, wording
 from isthmus.experiment.settings.base import Settings
 from isthmus.experiment.settings.data import Columns, Dataset, FilesSource, FurtherSet, HubSource, ToySource
-from isthmus.experiment.settings.measuring import Basins, Evaluation, Paths
+from isthmus.experiment.settings.measuring import Averages, Basins, Evaluation, Layers, Paths, Plane
 from isthmus.experiment.settings.models import Checkpoint, Ladder, Model
 from isthmus.experiment.settings.pretraining import POSITIONS, Pretraining
 from isthmus.experiment.settings.running import Plan, Resources
 from isthmus.experiment.settings.showing import Figures, Negligible
 from isthmus.experiment.settings.training import MOST_CHECKPOINTS, Training, TrainingOverride
-from isthmus.experiment.values import Count, Name, Seed, Step
+from isthmus.experiment.values import Count, Name, Run, Seed, Step
 
 # The door of all settings: their groups stand in `settings`.
 __all__ = [
     "POSITIONS",
+    "Averages",
     "Basins",
     "Checkpoint",
     "Columns",
@@ -39,10 +40,12 @@ __all__ = [
     "FurtherSet",
     "HubSource",
     "Ladder",
+    "Layers",
     "Model",
     "Negligible",
     "Paths",
     "Plan",
+    "Plane",
     "Pretraining",
     "Resources",
     "Settings",
@@ -52,7 +55,7 @@ __all__ = [
     "load",
 ]
 
-Run = Annotated[int, Field(strict=True)] | str
+Pairs = Literal["all", "first"] | list[tuple[Run, Run]]
 # More jobs than Snakemake can hold, and more paths than can be listed.
 MOST_RUNS_AND_STEPS, MOST_PATHS = 100_000, 10_000_000
 
@@ -68,7 +71,7 @@ class Experiment(Settings):
         description="the seeds of the fine-tunings, two or more; append to add runs. Not needed where all "
         "models have `checkpoints`",
     )
-    pairs: Literal["all", "first"] | list[tuple[Run, Run]] = Field(
+    pairs: Pairs = Field(
         "all",
         description="the pairs of runs whose paths are measured: `all`, each with the `first`, or a list "
         "such as `[[42, 43], [42, 44]]` (of seeds, or of the names of own checkpoints)",
@@ -94,6 +97,13 @@ class Experiment(Settings):
     )
     evaluation: Evaluation = Field(Evaluation(), description="how weights are measured")
     paths: Paths = Field(Paths(), description="which points of a path are measured")
+    averages: Averages = Field(Averages(), description="means of the runs' weights")
+    layers: Layers | None = Field(None, description="lines in some tensors alone; by default none")
+    planes: list[Plane] = Field([], description="planes through three checkpoints of each cell")
+    map: bool = Field(
+        False,
+        description="whether all checkpoints of each cell are drawn in two dimensions, by their distances",
+    )
     basins: Basins = Field(Basins(), description="groups of connected runs")
     delta_from: Step | None = Field(
         None, description="the step that deltas start from; by default the first checkpoint after 0"
@@ -173,7 +183,17 @@ class Experiment(Settings):
                     f"delta_from: found {self.delta_from}, which is no checkpoint of {model} on {dataset}; "
                     f"allowed: one of {wording.short(steps)}"
                 )
-        self._check_pairs()
+            for key, group in (("averages", self.averages), ("layers", self.layers)):
+                for step in group.at if group and isinstance(group.at, list) else ():
+                    if step not in steps:
+                        raise ValueError(
+                            f"{key}.at: found {step}, which is no checkpoint of {model} on {dataset}; "
+                            f"allowed: `last`, `all`, or some of {wording.short(steps)}"
+                        )
+        self._check_pairs("pairs", self.pairs)
+        if self.layers:
+            self._check_layers(self.layers)
+        self._check_planes()
         if self.figures.training_model is not None:
             trained = {name: model for name, model in self.models.items() if model.checkpoints is None}
             _known("figures.training_model", self.figures.training_model, trained)
@@ -230,22 +250,55 @@ class Experiment(Settings):
                     f"allowed: {most:,} at most. Take fewer seeds or steps, or `pairs: first`"
                 )
 
-    def _check_pairs(self) -> None:
-        if isinstance(self.pairs, str):
+    def _check_pairs(self, key: str, pairs: Pairs) -> None:
+        if isinstance(pairs, str):
             return
         known = {name for cell in self.cell_list() for name in self.cell_runs(*cell).values()}
-        for pair in self.pairs:
+        for pair in pairs:
             if not {str(end) for end in pair} <= known or pair[0] == pair[1]:
                 allowed = wording.short(sorted(known))
-                raise ValueError(f"pairs: found {list(pair)}; allowed: two different ones of {allowed}")
-        if len({frozenset(map(str, pair)) for pair in self.pairs}) < len(self.pairs):
-            found = wording.short(self.pairs)
-            raise ValueError(f"pairs: found a pair twice in {found}; allowed: each once, in either order")
+                raise ValueError(f"{key}: found {list(pair)}; allowed: two different ones of {allowed}")
+        if len({frozenset(map(str, pair)) for pair in pairs}) < len(pairs):
+            found = wording.short(pairs)
+            raise ValueError(f"{key}: found a pair twice in {found}; allowed: each once, in either order")
         for cell in self.cell_list():
-            if not self.cell_pairs(*cell):
+            if not self._chosen_pairs(*cell, pairs):
                 raise ValueError(
-                    f"pairs: none of them is of {' on '.join(cell)}; allowed: one or more a cell"
+                    f"{key}: none of them is of {' on '.join(cell)}; allowed: one or more a cell"
                 )
+
+    def _check_layers(self, layers: Layers) -> None:
+        self._check_pairs("layers.pairs", layers.pairs)
+        memory = self.resources.layers.mem_mb
+        if self.device == "cpu" and memory and layers.cache_mb >= memory:
+            raise ValueError(
+                f"layers.cache_mb: found {layers.cache_mb}; allowed: less than the {memory} of "
+                "resources.layers.mem_mb"
+            )
+
+    def _check_planes(self) -> None:
+        for number, plane in enumerate(self.planes):
+            for cell in self.cell_list():
+                runs, steps = list(self.cell_runs(*cell).values()), self.cell_steps(*cell)
+                for run, step in plane.corners(runs):
+                    for key, found, known in (
+                        ("run", str(run), runs),
+                        ("step", step, ["last", *steps]),
+                    ):
+                        if found not in known:
+                            raise ValueError(
+                                f"planes.{number}: found the {key} {found}, which is none of "
+                                f"{' on '.join(cell)}; allowed: one of {wording.short(known)}"
+                            )
+        for cell in self.cell_list():
+            known: dict[str, int] = {}
+            for number, plane in enumerate(self.planes):
+                corners = [self._apart(*cell, *corner) for corner in self._corners(*cell, plane)]
+                found = f"found {wording.short([list(corner) for corner in corners])} on {' on '.join(cell)}"
+                if corners and len(set(corners)) < 3:
+                    raise ValueError(f"planes.{number}: {found}; allowed: three different checkpoints")
+                if corners and (first := known.setdefault(str(corners), number)) < number:
+                    raise ValueError(f"planes.{number}: {found}, as planes.{first}; allowed: each once")
 
     def cell_list(self) -> list[tuple[str, str]]:
         """The cells, (model, data set), in the config's order."""
@@ -260,13 +313,16 @@ class Experiment(Settings):
 
     def cell_pairs(self, model: str, dataset: str) -> list[tuple[int, int]]:
         """The pairs of runs of a cell whose paths are measured; of each, the earlier run first."""
+        return self._chosen_pairs(model, dataset, self.pairs)
+
+    def _chosen_pairs(self, model: str, dataset: str, pairs: Pairs) -> list[tuple[int, int]]:
         runs = self.cell_runs(model, dataset)
         every = list(combinations(runs, 2))
-        if self.pairs == "all":
+        if pairs == "all":
             return every
-        if self.pairs == "first":
+        if pairs == "first":
             return every[: len(runs) - 1]
-        named = {frozenset(map(str, pair)) for pair in self.pairs}
+        named = {frozenset(map(str, pair)) for pair in pairs}
         return [pair for pair in every if frozenset(runs[run] for run in pair) in named]
 
     def cell_rows(self, model: str, dataset: str) -> dict[int, list[int]]:
@@ -288,6 +344,49 @@ class Experiment(Settings):
             return self.delta_from
         steps = self.cell_steps(model, dataset)
         return next((step for step in steps if step > 0), steps[0])
+
+    def cell_averaged(self, model: str, dataset: str) -> list[int]:
+        """The steps at which all runs of a cell are averaged, rising."""
+        return self._chosen_steps(model, dataset, self.averages.at)
+
+    def _chosen_steps(self, model: str, dataset: str, at: str | list[int]) -> list[int]:
+        steps = self.cell_steps(model, dataset)
+        return {"last": steps[-1:], "all": steps}[at] if isinstance(at, str) else sorted(set(at))
+
+    def cell_layers(self, model: str, dataset: str) -> list[tuple[int, int, int]]:
+        """The steps and pairs of runs of a cell between which single layers are moved."""
+        if self.layers is None:
+            return []
+        steps = self._chosen_steps(model, dataset, self.layers.at)
+        return [
+            (step, *pair) for step in steps for pair in self._chosen_pairs(model, dataset, self.layers.pairs)
+        ]
+
+    def cell_planes(self, model: str, dataset: str) -> dict[str, tuple[list[tuple[int, int]], Plane]]:
+        """The planes of a cell by their names: the three corners as (run, step), and the settings."""
+        found = {}
+        for plane in self.planes:
+            if not (corners := self._corners(model, dataset, plane)):
+                continue
+            found["-".join(f"{run}.{step}" for run, step in corners)] = corners, plane
+        return found
+
+    def _corners(self, model: str, dataset: str, plane: Plane) -> list[tuple[int, int]]:
+        """The three corners of a plane of a cell, as (run, step)."""
+        last = self.cell_steps(model, dataset)[-1]
+        numbers = {name: run for run, name in self.cell_runs(model, dataset).items()}
+        return [
+            (numbers[str(run)], last if step == "last" else step)
+            for run, step in plane.corners(list(numbers))
+        ]
+
+    def _apart(self, model: str, dataset: str, run: int, step: int) -> tuple[int | str, int]:
+        """A checkpoint as (run, step); the run is `all` where all runs have the same weights."""
+        if self.models[model].checkpoints is not None:
+            return run, step
+        training = self.cell_training(model, dataset)
+        parted = step > training.shared_steps if training.shared_steps else step or "head" in training.vary
+        return run if parted else "all", step
 
     def cell_training(self, model: str, dataset: str) -> Training:
         """The recipe of one cell: that of the experiment, then the data set's, then the model's settings."""

@@ -57,6 +57,11 @@ def other_weights(cell: Cell, seed: int, step: int | str) -> list[str]:
     return [weights(cell, other, step) for other in cell.rows[seed]]
 
 
+def all_weights(cell: Cell, step: int | str) -> list[str]:
+    """The weights of all runs at a step."""
+    return [weights(cell, seed, step) for seed in cell.seeds]
+
+
 def start(cell: Cell, seed: int) -> list[str]:
     """The weights that a run began from; none where they are not known."""
     return [weights(cell, seed, 0)] if 0 in cell.steps else []

@@ -11,6 +11,7 @@ from isthmus.experiment.config import Columns, Experiment
 Wildcards = dict[str, Any]
 # What a data set's own rows are called beside its further sets, whose names begin with no underscore.
 MAIN = "_main"
+PLANE_ROWS = 5  # of a plane's grid, that one job measures
 
 
 class Job(NamedTuple):
@@ -147,6 +148,36 @@ def _rows(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
     ]
 
 
+def _averaged_steps(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [
+        {"model": cell.model, "dataset": cell.dataset, "step": step}
+        for cell in cells
+        for step in cell.averaged
+    ]
+
+
+def _layered_pairs(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [
+        {"model": cell.model, "dataset": cell.dataset, "step": step, "seed": seed, "other": other}
+        for cell in cells
+        for step, seed, other in cell.layered
+    ]
+
+
+def _plane_parts(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [
+        {"model": cell.model, "dataset": cell.dataset, "plane": name, "part": first}
+        for cell in cells
+        for name, (_, plane) in cell.planes.items()
+        for first in range(0, plane.resolution, PLANE_ROWS)
+    ]
+
+
+def _runs_with_several_steps(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    several = [cell for cell in cells if len(cell.steps) > 1]
+    return _runs(experiment, several) if experiment.paths.along else []
+
+
 def _once(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
     return [{}]
 
@@ -166,6 +197,11 @@ RULES: dict[str, tuple[str, Callable[[Experiment, list[Cell]], Iterable[Wildcard
     "finetune": (layout.RECORD, _segments),
     "interpolate": (layout.ROW, _rows),
     "evaluate": (layout.EVALUATION, _checkpoints),
+    "average": (layout.AVERAGES, _averaged_steps),
+    "layers": (layout.LAYERS, _layered_pairs),
+    "plane": (layout.PLANE, _plane_parts),
+    "along": (layout.ALONG, _runs_with_several_steps),
+    "map": (layout.MAP, lambda experiment, cells: _cells(experiment, cells if experiment.map else [])),
     "connectivity": (layout.METRICS, _cells),
     "basins": (layout.BASINS, _cells),
     "collect": (layout.partly(layout.TIDY, name=outputs.TIDY[0]), _once),

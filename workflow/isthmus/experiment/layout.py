@@ -39,9 +39,16 @@ EVALUATION = "evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet"
 ROW = "paths/{model}/{dataset}/step{step}/seed{seed}.parquet"
 ROW_PAIRS = "paths/{model}/{dataset}/step{step}/seed{seed}.pairs.parquet"
 ROW_GAPS = "paths/{model}/{dataset}/step{step}/seed{seed}.gaps.parquet"
+AVERAGES = "averages/{model}/{dataset}/step{step}.parquet"
+LAYERS = "layers/{model}/{dataset}/step{step}/seed{seed}-{other}.parquet"
+PLANE = "planes/{model}/{dataset}/{plane}/rows{part}.parquet"
+MAP = "map/{model}/{dataset}.parquet"
+ALONG = "along/{model}/{dataset}/seed{seed}.parquet"
 METRICS = "connectivity/{model}/{dataset}.parquet"
 DELTAS = "connectivity/{model}/{dataset}.deltas.parquet"
 MEANS = "connectivity/{model}/{dataset}.means.parquet"
+CELL_AVERAGES = "connectivity/{model}/{dataset}.averages.parquet"
+CELL_LAYERS = "connectivity/{model}/{dataset}.layers.parquet"
 BASINS = "connectivity/{model}/{dataset}.basins.parquet"
 
 # What people look at.
@@ -59,6 +66,7 @@ PRETRAINING_STATES = "state/_pretraining/{pretraining}"  # no model's name begin
 JOURNALS = "journal"
 CELL_JOURNAL = "journal/{model}/{dataset}"
 STEP_JOURNAL = f"{CELL_JOURNAL}/step{{step}}"
+PLANES_JOURNAL = f"{CELL_JOURNAL}/planes"
 RUN_JOURNAL = "seed{seed}"  # under that of a step
 JOURNAL = f"{STEP_JOURNAL}/{RUN_JOURNAL}"
 
@@ -77,6 +85,11 @@ JOB = {
     "adopt": "adopt/{model}-{dataset}-seed{seed}-step{step}",
     "evaluate": "evaluate/{model}-{dataset}-seed{seed}-step{step}",
     "interpolate": "interpolate/{model}-{dataset}-step{step}-seed{seed}",
+    "average": "average/{model}-{dataset}-step{step}",
+    "along": "along/{model}-{dataset}-seed{seed}",
+    "map": "map/{model}-{dataset}",
+    "plane": "plane/{model}-{dataset}-{plane}-{part}",
+    "layers": "layers/{model}-{dataset}-step{step}-seed{seed}-{other}",
     "connectivity": "connectivity/{model}-{dataset}",
     "basins": "basins/{model}-{dataset}",
     "collect": "collect",
@@ -87,7 +100,7 @@ JOB = {
     "plan": "plan",
 }
 BENCHMARKS = "benchmarks"
-NUMBERS = ("seed", "step")
+NUMBERS = ("seed", "other", "step", "part")
 
 
 def results(experiment: str) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from isthmus.experiment.config import Experiment
 
 # CSV files: of all numbers, and of what is said of them.
-TIDY = ("metrics", "deltas", "means", "differences", "pairs", "evaluations")
+TIDY = ("metrics", "deltas", "means", "differences", "averages", "layers", "pairs", "evaluations")
 STATEMENTS = ("findings", "basins", "generalisation")
 TABLE_FORMATS = ("csv", "md", "tex")
 FIGURE_FORMATS = ("png", "svg")
@@ -27,13 +27,24 @@ class Figure(NamedTuple):
 
 
 def tables(experiment: Experiment) -> list[str]:
-    """The tables' base names: the data sets that have a cell, then `evaluations`."""
-    return [*datasets(experiment), "evaluations"]
+    """The tables' base names: the data sets that have a cell, then `evaluations`, and `averages`."""
+    return [*datasets(experiment), "evaluations", *(["averages"] if averaged(experiment) else [])]
 
 
 def datasets(experiment: Experiment) -> list[str]:
     """The data sets that have a cell."""
     return list(dict.fromkeys(dataset for _, dataset in experiment.cell_list()))
+
+
+def models_on(experiment: Experiment, dataset: str) -> list[str]:
+    """The models that have a cell on a data set."""
+    return [model for model, name in experiment.cell_list() if name == dataset]
+
+
+def averaged(experiment: Experiment) -> list[str]:
+    """The data sets on which all runs are averaged."""
+    cells = experiment.cell_list()
+    return list(dict.fromkeys(cell[1] for cell in cells if experiment.cell_averaged(*cell)))
 
 
 def figures(experiment: Experiment) -> list[Figure]:
@@ -43,6 +54,7 @@ def figures(experiment: Experiment) -> list[Figure]:
         Figure("cg-over-finetuning"),
         *([Figure("cg-over-pretraining")] if ladder_panels(experiment) else []),
         *([Figure("cg-over-fork")] if fork_panels(experiment) else []),
+        *([Figure("cg-over-perturbation")] if perturbation_panels(experiment) else []),
     ]
     figures += [Figure("pairs", dataset) for dataset in datasets(experiment)]
     figures += [
@@ -50,6 +62,11 @@ def figures(experiment: Experiment) -> list[Figure]:
         for dataset in datasets(experiment)
         if models_with_many_runs(experiment, dataset)
     ]
+    figures += [Figure("averages", dataset) for dataset in averaged(experiment)]
+    figures += [Figure("planes", dataset) for dataset in datasets(experiment) if experiment.planes]
+    figures += [Figure("map", dataset) for dataset in datasets(experiment) if experiment.map]
+    figures += [Figure("along", dataset) for dataset in datasets(experiment) if experiment.paths.along]
+    figures += [Figure("layers", dataset) for dataset in datasets(experiment) if experiment.layers]
     return figures + [Figure("curves", dataset, model) for model, dataset in experiment.cell_list()]
 
 
@@ -91,18 +108,40 @@ def ladder_panels(experiment: Experiment) -> list[tuple[str, str, list[str]]]:
 
 def fork_panels(experiment: Experiment) -> list[tuple[str, list[str]]]:
     """(data set, models by fork) where two or more models of one origin differ in when their seeds part."""
+
+    def fork(training):
+        return None if training.perturb else training.fork_at
+
+    return _differing(experiment, fork)
+
+
+def perturbation_panels(experiment: Experiment) -> list[tuple[str, list[str]]]:
+    """(data set, models by push) where two or more models of one origin differ in what pushes seeds apart."""
+
+    def push(training):
+        return (training.perturb.at, training.perturb.scale) if training.perturb else None
+
+    return _differing(experiment, push)
+
+
+def _differing(experiment, trait):
+    """(data set, models by trait) where models of one origin differ in a trait of their training.
+
+    Args:
+        trait: what is looked at; None for training that has none.
+    """
     alike: dict[tuple, list[str]] = {}
     for model, dataset in experiment.cell_list():
         settings = experiment.models[model]
-        if settings.checkpoints is None:
+        if settings.checkpoints is None and trait(experiment.cell_training(model, dataset)) is not None:
             origin = settings.model_dump_json(exclude={"training", "ladder"})
             alike.setdefault((dataset, origin), []).append(model)
 
-    def fork(model, dataset):
-        return experiment.cell_training(model, dataset).fork_at
+    def of(model, dataset):
+        return trait(experiment.cell_training(model, dataset))
 
-    panels = [(key[0], sorted(models, key=lambda m: fork(m, key[0]))) for key, models in alike.items()]
-    return [(name, models) for name, models in panels if len({fork(m, name) for m in models}) > 1]
+    panels = [(key[0], sorted(models, key=lambda m: of(m, key[0]))) for key, models in alike.items()]
+    return [(name, models) for name, models in panels if len({of(m, name) for m in models}) > 1]
 
 
 def models_with_many_runs(experiment: Experiment, dataset: str) -> list[str]:

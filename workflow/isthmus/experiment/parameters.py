@@ -31,7 +31,13 @@ def with_files(settings: dict[str, Any], files: Iterable[str]) -> dict[str, Any]
 
 def head_seeded(cell: Cell) -> bool:
     """Whether a run's seed draws its head; runs that part later begin with one head."""
-    return "head" in cell.training.vary and not cell.training.fork_at
+    return "head" in cell.training.vary and not cell.training.shared_steps
+
+
+def own_groups(experiment: Experiment) -> dict[str, list[str]]:
+    """The groups of tensors that the user named by patterns."""
+    groups = experiment.layers.groups if experiment.layers else {}
+    return groups if isinstance(groups, dict) else {}
 
 
 def numerics(experiment: Experiment) -> dict[str, Any]:
@@ -42,6 +48,11 @@ def numerics(experiment: Experiment) -> dict[str, Any]:
 def evaluation(experiment: Experiment) -> dict[str, Any]:
     """What a measurement depends on besides weights, tokens and numerics."""
     return experiment.evaluation.model_dump(include={"train_examples", "token_budget", "seed"})
+
+
+def layers(experiment: Experiment) -> dict[str, Any]:
+    """What the lines in single layers depend on."""
+    return experiment.layers.model_dump(include={"groups", "alphas"}) if experiment.layers else {}
 
 
 def bootstrap(experiment: Experiment) -> dict[str, int]:
@@ -68,7 +79,9 @@ def shown(experiment: Experiment) -> dict[str, Any]:
     What nobody set stays open: settings ask whether something was set. So to write a default out makes
     figures and report again, and nothing else.
     """
-    return experiment.model_dump(exclude=FREE, exclude_unset=True)
+    return experiment.model_dump(
+        exclude=dict.fromkeys(FREE, True) | {"layers": {"cache_mb"}}, exclude_unset=True
+    )
 
 
 # ---------------------------------------------------------------------------- where states are kept, and when
@@ -82,7 +95,7 @@ def states(experiment: Experiment, cell: Cell, seed: int) -> dict[str, Any]:
 
 def trunk_states(experiment: Experiment, cell: Cell) -> dict[str, Any]:
     """The same of what all runs of a cell train as one: a state at each checkpoint and where they part."""
-    fork = cell.training.fork_at
+    fork = cell.training.shared_steps
     keep = [*(step for step in cell.steps if step < fork), fork]
     return _states(experiment, layout.TRUNK_STATES, keep, cell.training.save_minutes, **_names(cell))
 

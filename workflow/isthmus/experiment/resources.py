@@ -8,8 +8,22 @@ MEMORY = {
     "finetune": 12000,
     "evaluate": 6000,
     "interpolate": 10000,
+    "average": 8000,
+    "plane": 8000,
+    "along": 10000,
+    "layers": 10000,
 }  # MB
-RUNTIME = {"pretrain": 60, "initialize": 15, "finetune": 720, "evaluate": 60, "interpolate": 240}  # minutes
+RUNTIME = {
+    "pretrain": 60,
+    "initialize": 15,
+    "finetune": 720,
+    "evaluate": 60,
+    "interpolate": 240,
+    "average": 120,
+    "plane": 120,
+    "along": 240,
+    "layers": 240,
+}  # minutes
 
 
 def gpus(experiment: Experiment, rule: str) -> int:

@@ -146,6 +146,7 @@ Real = Annotated[float, BeforeValidator(_real), AfterValidator(_unsigned_zero), 
 Count = Annotated[Whole, Field(ge=1, le=10**9)]
 Seed = Annotated[Whole, Field(ge=0, lt=2**32)]
 Step = Annotated[Whole, Field(ge=0, le=10**12)]
+Run = Annotated[int, Field(strict=True)] | str  # a seed, or the name of own checkpoints
 Fraction = Annotated[Real, Field(gt=0, le=1)]
 # 1 / (1 - p) scales what dropout leaves: of a p near 1 nothing is left, and at 1 it divides by zero.
 Dropout = Annotated[Real, Field(ge=0, lt=0.99)]

@@ -1,11 +1,14 @@
-"""The ends of a path: two checkpoints of one architecture."""
+"""The ends of a path: two checkpoints of one architecture, and their weights as they are read."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from isthmus.caches.identity import Anchor
-from isthmus.errors import MismatchedEnds
-from isthmus.models import architectures
+from isthmus.errors import Damaged, MismatchedEnds
+from isthmus.machine.numerics import Numerics
+from isthmus.models import architectures, hf_folders
+from isthmus.space.anchors import Weights, hold
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,34 @@ class End:
     def sha256(self) -> str:
         """The SHA-256 of the weights."""
         return self.anchor.weights
+
+
+class Reader:
+    """Reads the weights of ends, and notices where a file is written over while they are measured."""
+
+    def __init__(self, numerics: Numerics):
+        self.numerics = numerics
+        self._read: dict[Path, os.stat_result] = {}
+
+    def weights(self, end: End) -> Weights:
+        """An end's weights, checked against the hash under which they are measured."""
+        path = end.folder / hf_folders.WEIGHTS
+        self._read[path] = path.stat()
+        hf_folders.check_weights(end.folder, end.sha256)
+        return hold(path, self.numerics)
+
+    def check_unchanged(self) -> None:
+        """Raise where a file of weights was written over since it was read: what is mapped are its new bytes.
+
+        One that was replaced or deleted is read to the end as it was.
+        """
+        for path, before in self._read.items():
+            now = path.stat() if path.exists() else before
+            same = (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+            if now.st_ino == before.st_ino and not same:
+                raise Damaged(
+                    f"{path} was written over while it was measured; call again, or delete its folder"
+                )
 
 
 def check_same_architecture(a: End, b: End, names: tuple[str, str] | None = None) -> None:

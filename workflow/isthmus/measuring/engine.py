@@ -84,8 +84,11 @@ class Engine:
         return identity.key(Measurement(point, task.identity, examples, self.budget, task.numerics))
 
     def measure(self, name: str, point: Point, weights: Mapping[Anchor, Weights]) -> dict[str, np.ndarray]:
-        """What `Placed.measure` finds of a set at a point; `weights` are those of its anchors."""
+        """What `Placed.measure` finds of a set at a point; `weights` are those of its anchors.
+
+        Of a point that is an anchor the outputs are kept too: ensembles are of checkpoints.
+        """
         if name not in self._placed:
             self._placed[name] = self.task.place(self.sets[name], self.budget)
         self.measured += 1
-        return self._placed[name].measure(self.live.move(point, weights))
+        return self._placed[name].measure(self.live.move(point, weights), outputs=len(point.anchors) == 1)

@@ -89,11 +89,11 @@ def _one_ahead(row: Row, ends: list[End], thread: ThreadPoolExecutor) -> Callabl
     ahead: dict[int, Future] = {}
 
     def load(position: int) -> Weights:
-        future = ahead.pop(position, None) or thread.submit(row.load, ends[position])
+        future = ahead.pop(position, None) or thread.submit(row.reader.weights, ends[position])
         ahead.clear()  # an end that was read ahead and not needed would be kept
         weights = future.result()
         if position + 1 < len(ends):
-            ahead[position + 1] = thread.submit(row.load, ends[position + 1])
+            ahead[position + 1] = thread.submit(row.reader.weights, ends[position + 1])
         return weights
 
     return load

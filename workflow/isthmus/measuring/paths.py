@@ -34,7 +34,7 @@ class MeasuredPath:
 
     def __init__(self, row: Row, other: End, load: Callable[[], Weights] | None = None):
         check_same_architecture(other, row.end)
-        self.row, self.other, self._load = row, other, load or (lambda: row.load(other))
+        self.row, self.other, self._load = row, other, load or (lambda: row.reader.weights(other))
         self.line = Line(other.anchor, row.end.anchor)
 
     @cached_property
@@ -73,7 +73,7 @@ class MeasuredPath:
         if values is None:
             a, b = self.weights[self.line.a], self.weights[self.line.b]
             found = distances(a, b, row.bodies_at_start(start), row.numerics.device)
-            row.check_unchanged()
+            row.reader.check_unchanged()
             values = row.records.put(key, found)
         result = {name: float(values[name]) for name in DISTANCES}
         for name in row.sets:
@@ -94,6 +94,6 @@ class MeasuredPath:
         known = records.get(key)
         if known is None:
             known = row.engine.measure(name, point, self.weights)
-            row.check_unchanged()
+            row.reader.check_unchanged()
             known = records.put(key, known)
         return known

@@ -1,6 +1,5 @@
 """A row: one run and the runs before it, at one step of one cell, and what all its paths share."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,14 +12,13 @@ from isthmus import cross_fitting, metrics
 from isthmus.bootstrap import Bootstrap
 from isthmus.caches.journal import Journal, Origin
 from isthmus.data.tokens import Tokens
-from isthmus.errors import Damaged
 from isthmus.experiment import layout
 from isthmus.machine.numerics import Numerics
 from isthmus.measuring.distances import Start
-from isthmus.measuring.ends import End
+from isthmus.measuring.ends import End, Reader
 from isthmus.measuring.engine import Engine
 from isthmus.models import hf_folders
-from isthmus.space.anchors import Weights, hold, mapped
+from isthmus.space.anchors import Weights, mapped
 from isthmus.tasks.classification import Classification
 from isthmus.tasks.record import Record
 
@@ -35,6 +33,19 @@ class Resampling:
 
     replicates: int
     seed: int
+
+    def bootstraps(self, sets: dict[str, Tokens]) -> dict[str, Bootstrap]:
+        """The drawing of each set's units."""
+        return {name: Bootstrap(len(examples), self.replicates, self.seed) for name, examples in sets.items()}
+
+
+def means(units: Record, bootstrap: Bootstrap) -> dict[str, Any]:
+    """Loss and error of a record, and the same where its units are drawn again."""
+    loss, error = bootstrap.replicate_means(np.stack([units.losses, units.errors]))
+    if (units.counts != 1).any():  # a mean is a ratio, whose both sums are drawn together
+        counts = bootstrap.replicate_means(units.counts)
+        loss, error = loss / counts, error / counts
+    return {"loss": units.loss, "error": units.error, "loss_replicates": loss, "error_replicates": error}
 
 
 class Row:
@@ -62,36 +73,13 @@ class Row:
         self.origin = Origin(numerics.hardware, numerics.torch)
         self.records = Journal(self._folder(end), kind="path", origin=self.origin)
         self.checkpoints: dict[int, Journal] = {}
-        self.bootstraps = {
-            name: Bootstrap(len(examples), resampling.replicates, resampling.seed)
-            for name, examples in sets.items()
-        }
+        self.bootstraps = resampling.bootstraps(sets)
         self.starts_checked: set[Path] = set()
-        self._read: dict[Path, os.stat_result] = {}
+        self.reader = Reader(numerics)
 
     @cached_property
     def weights(self) -> Weights:
-        return self.load(self.end)
-
-    def load(self, end: End) -> Weights:
-        """An end's weights, checked against the hash under which they are measured."""
-        path = end.folder / hf_folders.WEIGHTS
-        self._read[path] = path.stat()
-        hf_folders.check_weights(end.folder, end.sha256)
-        return hold(path, self.numerics)
-
-    def check_unchanged(self) -> None:
-        """Raise where a file of weights was written over since it was read: what is mapped are its new bytes.
-
-        One that was replaced or deleted is read to the end as it was.
-        """
-        for path, before in self._read.items():
-            now = path.stat() if path.exists() else before
-            same = (now.st_size, now.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-            if now.st_ino == before.st_ino and not same:
-                raise Damaged(
-                    f"{path} was written over while it was measured; call again, or delete its folder"
-                )
+        return self.reader.weights(self.end)
 
     def bodies_at_start(self, other: End | None) -> Iterator[Start]:
         """Where the earlier end and this one began: the bodies' tensors by name; names alone where not known.
@@ -133,9 +121,7 @@ class Row:
 
     def means(self, name: str, units: Record) -> dict[str, Any]:
         """Loss and error of a record on a set, and the same where its units are drawn again."""
-        loss, error = self.bootstraps[name].replicate_means(np.stack([units.losses, units.errors]))
-        means = {"loss": units.loss, "error": units.error}
-        return means | {"loss_replicates": loss, "error_replicates": error}
+        return means(units, self.bootstraps[name])
 
     def cross_fitted(self, name: str, curve: dict[float, Record]) -> list[dict[str, Any]]:
         """The cross-fitted gaps of a path on a set, with their replicates: a dict a quantity and metric."""

@@ -18,9 +18,7 @@ from isthmus.experiment import folders
 from isthmus.experiment.config import Checkpoint, Model
 from isthmus.models import fitting, weight_files
 from isthmus.models.hf_folders import WEIGHTS, write_record
-from isthmus.models.tokenizing import PAIR_TEMPLATES
-
-TESTED = ("bert", "roberta", "distilbert", "electra", "deberta-v2", *PAIR_TEMPLATES)
+from isthmus.models.tokenizing import TESTED
 
 
 def fetch(model: Model | Checkpoint, folder: Path) -> None:

@@ -9,6 +9,8 @@ from isthmus.errors import ConfigError
 
 # How two texts are joined where a tokenizer puts nothing between them: decoders know running text only.
 PAIR_TEMPLATES = dict.fromkeys(("gpt2", "gpt_neox", "llama"), "{a}\n{b}")
+# Architectures whose tensors, tokens and losses are checked by tests.
+TESTED = ("bert", "roberta", "distilbert", "electra", "deberta-v2", *PAIR_TEMPLATES)
 
 
 def open_tokenizer(folder: Path):

@@ -8,19 +8,33 @@ import seaborn
 
 from isthmus import stored
 from isthmus.experiment import layout, outputs
-from isthmus.showing import drawing, heatmaps, path_figures
+from isthmus.showing import (
+    along_figures,
+    drawing,
+    fork_figures,
+    heatmaps,
+    layer_figures,
+    map_figures,
+    path_figures,
+    plane_figures,
+    soup_figures,
+)
 from isthmus.showing.drawing import DATASET_COLOURS, GAP, MARKERS, MODEL_COLOURS, STEP
 from isthmus.statistics import tidy
 from isthmus.statistics.pair_statistics import over_pairs
 
 
-def write(experiment, results: Path, folder: Path, histories: list[Path], rows: list[Path]) -> None:
+def write(
+    experiment, results: Path, folder: Path, histories: list[Path], rows: list[Path],
+    planes: list[Path] = (), maps: list[Path] = (),
+) -> None:  # fmt: skip
     """Draw every figure of the experiment, as PNG and SVG, into `folder`.
 
     Args:
         results: the folder of the CSV files, those of the findings among them.
         histories: the `history.parquet` files of the runs of `outputs.training_runs(experiment)`.
         rows: the files of `paths/`.
+        planes, maps: those of `planes/` and `map/`.
     """
     frames = tidy.load(results)
     groups, tests = (tidy.read(results / f"{name}.csv") for name in ("basins", "generalisation"))
@@ -39,11 +53,23 @@ def write(experiment, results: Path, folder: Path, histories: list[Path], rows: 
             elif kind == "cg-over-pretraining":
                 figure = over_pretraining(experiment, gaps)
             elif kind == "cg-over-fork":
-                figure = over_fork(experiment, gaps)
+                figure = fork_figures.over_fork(experiment, gaps)
+            elif kind == "cg-over-perturbation":
+                figure = fork_figures.over_perturbation(experiment, gaps, frames["pairs"])
             elif kind == "pairs":
                 figure = heatmaps.pair_heatmaps(experiment, gaps, groups, dataset)
             elif kind == "generalisation":
                 figure = over_gap(experiment, groups, tests, evaluations, dataset)
+            elif kind == "averages":
+                figure = soup_figures.soups(experiment, frames["averages"], dataset)
+            elif kind == "map":
+                figure = map_figures.maps(experiment, maps, gaps, dataset)
+            elif kind == "planes":
+                figure = plane_figures.planes(experiment, planes, dataset)
+            elif kind == "along":
+                figure = along_figures.lines_along(experiment, frames["along"], dataset)
+            elif kind == "layers":
+                figure = layer_figures.layers(experiment, frames["layers"], gaps, dataset)
             else:
                 figure = path_figures.path_curves(
                     experiment, gaps, curves.get((model, dataset)), model, dataset
@@ -126,27 +152,6 @@ def over_pretraining(experiment, gaps):
         drawing.from_zero(axis)
         drawing.steps(axis, sorted(experiment.models[model].pretraining_steps for model in models))
     drawing.legend(figure, *axes, title=STEP)
-    return figure
-
-
-def over_fork(experiment, gaps):
-    """CG at the last step against the fork: a panel a data set and origin."""
-    stats = over_pairs(gaps, ["dataset", "model", "step"])
-    panels = outputs.fork_panels(experiment)
-    figure, axes = drawing.panels(len(panels))
-    for axis, (dataset, models) in zip(axes, panels, strict=True):
-        ends = {model: drawing.last_step(experiment, model, dataset) for model in models}
-        mine = stats[(stats["dataset"] == dataset) & (stats["step"] == stats["model"].map(ends))]
-        line = mine.set_index("model").reindex([model for model in models if model in set(mine["model"])])
-        forks = [experiment.cell_training(model, dataset).fork_at for model in line.index]
-        low, high = drawing.interval(line)
-        bars = [(line["mean"] - low).clip(lower=0), (high - line["mean"]).clip(lower=0)]
-        axis.errorbar(
-            forks, line["mean"], yerr=bars, **drawing.look(MODEL_COLOURS, 0), capsize=2, elinewidth=0.8
-        )
-        axis.set(title=dataset, xlabel="seeds part at step (updates)", ylabel=GAP)
-        drawing.from_zero(axis)
-        drawing.steps(axis)
     return figure
 
 

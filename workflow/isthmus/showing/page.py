@@ -21,13 +21,28 @@ from isthmus.statistics.thresholds import FLOOR
 
 TEMPLATES = Path(__file__).parent / "templates"
 PUBLISHED = Path(__file__).parents[3] / "experiments" / "paper_published.csv"
-FILES = ("metrics", "deltas", "pairs", "evaluations")
-SCRIPTS = ("page", "course", "explorer", "pairs", "training", "distance", "start")
+FILES = ("metrics", "deltas", "pairs", "averages", "layers", "along", "evaluations")
+SCRIPTS = (
+    "page",
+    "course",
+    "explorer",
+    "pairs",
+    "averages",
+    "layers",
+    "planes",
+    "training",
+    "distance",
+    "start",
+)
 SECTIONS = {
     "answer": "Answer",
     "course": "Over fine-tuning",
     "explorer": "Path explorer",
     "pairs": "Pairs",
+    "averages": "Averages",
+    "layers": "Layers",
+    "planes": "Planes",
+    "along": "Along a run",
     "training": "Training",
     "tables": "Tables",
     "distances": "How far",
@@ -54,7 +69,9 @@ class Copies:
         ]
 
 
-def write(experiment, frames: dict, page: Path, origins: dict, rows=(), histories=(), lacking=()) -> None:
+def write(
+    experiment, frames: dict, page: Path, origins: dict, rows=(), histories=(), planes=(), lacking=()
+) -> None:
     """Write the report to `page`.
 
     Args:
@@ -62,16 +79,25 @@ def write(experiment, frames: dict, page: Path, origins: dict, rows=(), historie
         origins: what was used, by name: versions, hardware, hashes, times. Values may be nested.
         rows: the files of `paths/`.
         histories: `history.parquet` files.
+        planes: the files of `planes/`.
         lacking: what else to name as missing.
     """
-    metrics, deltas, pairs, evaluations = (frames[name] for name in FILES)
+    metrics, deltas, pairs, soups, layers, along, evaluations = (frames[name] for name in FILES)
     found = report.cells(experiment, metrics, deltas, evaluations)
     basins, findings = (_optional(page.parent / f"{name}.csv") for name in ("basins", "findings"))
     shown = views.overview(experiment, frames, histories, basins)
+    shown["planes"] = views.planes(experiment, planes)
     curves = views.curves(experiment, rows, metrics)
     copies = Copies()
+    # Sections that are absent where nothing was asked for.
+    asked = {
+        "averages": tables.averages_blocks(tables.averages_table(soups)),
+        "layers": len(layers) > 0,
+        "planes": len(shown["planes"]) > 0,
+        "along": tables.along_blocks(along),
+    }
     content = {
-        "sections": list(SECTIONS.items()),
+        "sections": [(place, name) for place, name in SECTIONS.items() if asked.get(place, True)],
         "values": report.values_in_words(found),
         "answers": report.answers(experiment, found, findings),
         "colours": {name: look["colour"] for name, look in shown["models"].items()},
@@ -80,6 +106,7 @@ def write(experiment, frames: dict, page: Path, origins: dict, rows=(), historie
         "findings": _findings_block(findings),
         "basins": basins is not None,
         "papers": _papers(experiment, metrics, deltas, evaluations),
+        **asked,
         "evaluations": tables.evaluation_blocks(tables.evaluations_table(evaluations)),
         "distances": distances(experiment, pairs),
         "missing": [*lacking, *missing(experiment, metrics, evaluations)],
@@ -153,6 +180,8 @@ def essentials(experiment) -> Block:
     seeds, varied = (", ".join(map(str, values)) for values in (experiment.seeds, training.vary))
     count = len(experiment.seeds)
     parting = f", from step {training.fork_at:,} on" if training.fork_at else ""
+    if push := training.perturb:
+        varied = f"a Gaussian step of relative size {push.scale:g} at step {push.at:,}"
     pairs = experiment.pairs if isinstance(experiment.pairs, str) else f"{len(experiment.pairs)} listed"
     warmup = f"{training.warmup_steps:,} updates of warm-up, decay of power {training.power:g}"
     numerics = (experiment.device, f"precision {experiment.precision}", f"attention {experiment.attention}")

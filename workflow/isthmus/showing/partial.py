@@ -11,10 +11,7 @@ from isthmus.experiment import jobs, layout, outputs
 from isthmus.experiment.cells import Cell, cells
 from isthmus.experiment.config import Experiment
 from isthmus.showing import status
-from isthmus.statistics import connectivity, pair_means, tidy
-
-# The files of a cell that connectivity reduces its rows to.
-REDUCED = (layout.METRICS, layout.DELTAS, layout.MEANS)
+from isthmus.statistics import averages, connectivity, layers, pair_means, tidy
 
 
 @dataclass(frozen=True)
@@ -24,6 +21,7 @@ class Found:
     frames: dict
     rows: list[Path]
     histories: list[Path]
+    planes: list[Path]
     lacking: list[str]
 
 
@@ -40,14 +38,24 @@ def find(experiment: Experiment, results: Path) -> Found:
     amounts = {name: model.pretraining_steps for name, model in experiment.models.items()}
     with tempfile.TemporaryDirectory() as folder:
         reduced = [
-            _reduce(cell, measured, experiment.paths.intervals, results, Path(folder))
+            _reduce(
+                cell,
+                measured,
+                there("average", among=[cell]),
+                there("layers", among=[cell]),
+                there("along", among=[cell]),
+                experiment.paths.intervals,
+                results,
+                Path(folder),
+            )
             for cell in every
             if (measured := there("interpolate", among=[cell]))
         ]
         inputs = {
-            "metrics": [metrics for metrics, _, _ in reduced],
-            "deltas": [deltas for _, deltas, _ in reduced],
-            "means": [means for _, _, means in reduced],
+            **{
+                name: [files[place] for files in reduced]
+                for place, name in enumerate(connectivity.CELL_FILES)
+            },
             "pairs": [_beside(results, row, layout.ROW_PAIRS) for row in rows],
             "evaluations": there("evaluate"),
         }
@@ -57,10 +65,9 @@ def find(experiment: Experiment, results: Path) -> Found:
         frames = {
             name: tidy.read(Path(csv_files[name])) if name in given else _empty(name) for name in inputs
         }
-    for name in ("metrics", "deltas"):
-        frames[name] = tidy.with_intervals(frames[name], frames["means"])
+    frames = tidy.known(frames)
     histories = there("finetune", layout.HISTORY)
-    return Found(frames, rows, histories, unfinished(experiment, results))
+    return Found(frames, rows, histories, there("plane"), unfinished(experiment, results))
 
 
 def unfinished(experiment: Experiment, results: Path) -> list[str]:
@@ -86,27 +93,35 @@ def _beside(results: Path, row: Path, template: str) -> Path:
     return results / layout.filled(template, **layout.parsed(layout.ROW, row))
 
 
-def _reduce(cell: Cell, rows: list[Path], k: int, results: Path, folder: Path) -> list[Path]:
-    """The metrics, deltas and means of a cell: those of the workflow where they are of just these rows."""
-    names = [layout.filled(template, model=cell.model, dataset=cell.dataset) for template in REDUCED]
+def _reduce(
+    cell: Cell, rows: list[Path], soups: list[Path], lines: list[Path], along: list[Path], k: int,
+    results: Path, folder: Path,
+) -> list[Path]:  # fmt: skip
+    """What a cell's files reduce to: as in the workflow's results where those are of just these files."""
+    names = [
+        layout.filled(template, model=cell.model, dataset=cell.dataset)
+        for template in connectivity.CELL_FILES.values()
+    ]
     known = [results / name for name in names]
-    newest = max(path.stat().st_mtime for path in rows)
+    newest = max(path.stat().st_mtime for path in [*rows, *soups, *lines, *along])
     if all(path.exists() and path.stat().st_mtime >= newest for path in known) and _are_of(
         known, rows, k, cell.delta_from
     ):
         return known
     gaps = filter(Path.exists, (_beside(results, row, layout.ROW_GAPS) for row in rows))
-    reduced = connectivity.cell(rows, k, cell.delta_from, gaps)
+    reduced = connectivity.cell(rows, k, cell.delta_from, gaps, soups, along)
     written = [folder / name for name in names]
     written[0].parent.mkdir(parents=True, exist_ok=True)
-    for frame, path in zip((reduced.metrics, reduced.deltas, reduced.means), written, strict=True):
+    frames = reduced.metrics, reduced.deltas, reduced.means, reduced.averages, layers.cell(lines)
+    for frame, path in zip(frames, written, strict=True):
         stored.write_frame(path, frame)
     return written
 
 
 def _are_of(reduced: list[Path], rows: list[Path], k: int, start: int) -> bool:
     """Whether metrics and deltas are of these rows, with this K and start: any may be another now."""
-    metrics = pd.read_parquet(reduced[0], columns=["step", "seed_b", "k"])
+    metrics = pd.read_parquet(reduced[0], columns=["step", "seed_b", "k", "path"])
+    metrics = metrics[metrics["path"] == connectivity.LINE]
     ends = {(row["step"], row["seed"]) for row in (layout.parsed(layout.ROW, path) for path in rows)}
     starts = set(pd.read_parquet(reduced[1], columns=["from_step"])["from_step"])
     same = set(zip(metrics["step"], metrics["seed_b"], strict=True)) == ends
@@ -120,6 +135,8 @@ def _empty(name: str) -> pd.DataFrame:
         "metrics": connectivity.METRIC_COLUMNS,
         "deltas": connectivity.DELTA_COLUMNS,
         "means": pair_means.MEAN_COLUMNS,
+        "averages": averages.COLUMNS,
+        "layers": layers.COLUMNS,
         "pairs": ["step", "seed_a", "seed_b", "distance", "distance_a", "distance_b", "cosine"],
         "evaluations": ["seed", "step", "set", *connectivity.EVALUATION_COLUMNS],
     }

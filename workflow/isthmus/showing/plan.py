@@ -18,13 +18,16 @@ from typing import NamedTuple
 from isthmus import stored
 from isthmus.experiment import dependencies, folders, layout
 from isthmus.experiment.config import Columns, Dataset, Experiment, HubSource
-from isthmus.experiment.jobs import Job
+from isthmus.experiment.jobs import PLANE_ROWS, Job
 from isthmus.models import hf_folders
+from isthmus.space import soups
 
 # Effective rates of one device in TFLOP/s, where nothing is measured yet: what an A100 may reach in training,
 # and one core of a processor.
 RATES = {"float32": 12.0, "tf32": 45.0, "bfloat16": 90.0}
 CPU_RATE = 0.03
+MODEL_RULES = ("finetune", "evaluate", "interpolate", "average", "layers", "plane", "along")
+LAYERS_SHARE = 0.6  # of a whole evaluation: what comes before the first tensor that moves is computed once
 STARTUP = 20.0  # seconds of a job that runs a model before and after its work
 ALPHAS = 25  # of an adaptive path: 15 to 40 are usual
 REPLICATE_BYTES = 2 * 4  # of loss and error, for each replicate, set and alpha: in the rows
@@ -234,10 +237,10 @@ class Costs:
     def _update(self, model: str, dataset: str) -> float:
         return self.measured.get((model, dataset)) or self._work(model, dataset) / self.rate
 
-    def _measure(self, model: str, dataset: str) -> float:
-        """One set of weights on all evaluation sets."""
+    def _measure(self, model: str, dataset: str, sets: list[str] | None = None) -> float:
+        """One set of weights on all evaluation sets, or some."""
         length = self.sizes.length(model, dataset)
-        sets = dependencies.sets(self.experiment, dataset)
+        sets = sets or dependencies.sets(self.experiment, dataset)
         examples = sum(self.sizes.rows(dataset, part) for part in sets)
         return examples * length * self.sizes.shape(model).flops(length) / self.rate
 
@@ -250,7 +253,7 @@ class Costs:
         w = job.wildcards
         if job.rule == "pretrain":
             return STARTUP + self._pretraining(w["model"])
-        if job.rule not in ("finetune", "evaluate", "interpolate"):
+        if job.rule not in MODEL_RULES:
             return 0.0
         cell = w["model"], w["dataset"]
         if job.rule == "finetune":
@@ -259,16 +262,56 @@ class Costs:
             return STARTUP + (step - max(s for s in steps if s < step)) * self.updates(*cell)
         if job.rule == "evaluate":  # from the journal, where the row has measured it
             return STARTUP
+        if job.rule == "average":
+            return STARTUP + soup_points(self.experiment, *cell) * self._measure(*cell)
+        if job.rule == "plane":
+            return STARTUP + self._plane(*cell, w["plane"])
+        if job.rule == "layers":
+            points = layer_points(self.experiment, self.sizes, cell[0])
+            return STARTUP + LAYERS_SHARE * points * self._measure(*cell, ["test"])
+        if job.rule == "along":
+            return STARTUP + along_points(self.experiment, *cell, self.alphas()) * self._measure(*cell)
         rows = self.experiment.cell_rows(*cell)
         # The row's own end is measured once, and that of the first seed by the first row.
         pairs, ends = len(rows[int(w["seed"])]), 2 if int(w["seed"]) == next(iter(rows)) else 1
         return STARTUP + (pairs * (self.alphas() - 2) + ends) * self._measure(*cell)
+
+    def _plane(self, model: str, dataset: str, name: str) -> float:
+        """Some rows of a plane's grid."""
+        _, plane = self.experiment.cell_planes(model, dataset)[name]
+        test = self.sizes.rows(dataset, "test")
+        share = min(1.0, plane.examples / test)
+        points = min(PLANE_ROWS, plane.resolution) * plane.resolution
+        return points * share * self._measure(model, dataset, ["test"])
 
     def _pretraining(self, name: str) -> float:
         rung = self.experiment.models[name]
         settings = self.experiment.pretraining[rung.pretraining]
         tokens = settings.training.batch_size * 2 * TOY_TOKENS["paraphrase"] / 2
         return rung.pretraining_steps * 3 * tokens * self.sizes.shape(name).flops(18) / self.rate
+
+
+def soup_points(experiment: Experiment, model: str, dataset: str) -> int:
+    """Soups of a step that no path has measured: of three or more, and what a greedy choice tries."""
+    runs = list(experiment.cell_runs(model, dataset))
+    uniform = sum(len(soups.subsets(runs, size, 0)) for size in soups.sizes(len(runs)) if size > 2)
+    return uniform + 2 * (len(runs) - 1) * experiment.averages.greedy
+
+
+def layer_points(experiment: Experiment, sizes: Sizes, model: str) -> int:
+    """Points of all lines of a pair in some of its layers, from both ends."""
+    layers, groups = experiment.layers, sizes.shape(model).layers + 2
+    if isinstance(layers.groups, dict):
+        lines = len(layers.groups)
+    else:
+        groups += (layers.groups == "halves") * sizes.shape(model).layers
+        lines = 3 * groups - 4  # a single group is alone and also the first, or the last, of several
+    return 2 * lines * (layers.alphas - 1) + 2
+
+
+def along_points(experiment: Experiment, model: str, dataset: str, alphas: int) -> int:
+    """Points within the lines of one run; their ends are evaluated."""
+    return (len(experiment.cell_steps(model, dataset)) - 1) * (alphas - 2)
 
 
 def wall_time(costs: Costs, jobs: Iterable[Job], gpus: int) -> float:
@@ -318,10 +361,23 @@ def disk(experiment: Experiment, sizes: Sizes, alphas: int, keep: str, keep_stat
         sets = ("train", "test", *experiment.datasets[dataset].sets)
         points = len(steps) * len(experiment.cell_pairs(model, dataset)) * alphas
         units = sum(sizes.rows(dataset, part) for part in sets)
+        points += len(experiment.cell_averaged(model, dataset)) * soup_points(experiment, model, dataset)
+        points += experiment.paths.along * seeds * along_points(experiment, model, dataset, alphas)
         replicates = REPLICATE_BYTES * experiment.evaluation.replicates * len(sets)
         kept_bytes += points * (replicates + UNIT_BYTES * units)
+        kept_bytes += UNIT_BYTES * _test_units(experiment, sizes, model, dataset)
     kept_bytes += sum(4.0 * sizes.shape(model).parameters for model in dict(experiment.cell_list()))
     return Disk(kept_bytes, kept_bytes + temporary + gpus * saving)
+
+
+def _test_units(experiment: Experiment, sizes: Sizes, model: str, dataset: str) -> float:
+    """Test examples that are recorded for planes and for lines in layers, over all of their points."""
+    test = sizes.rows(dataset, "test")
+    planes = [plane for _, plane in experiment.cell_planes(model, dataset).values()]
+    units = sum(plane.resolution**2 * min(plane.examples, test) for plane in planes)
+    if lines := len(experiment.cell_layers(model, dataset)):
+        units += lines * layer_points(experiment, sizes, model) * test
+    return units
 
 
 # ------------------------------------------------------------------------------------------------------ text

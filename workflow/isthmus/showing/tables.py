@@ -2,23 +2,27 @@
 
 from pathlib import Path
 
-from isthmus.showing.formatting import Block, latex, markdown, number
+from isthmus.showing.formatting import Block, interval, latex, markdown, number
 from isthmus.showing.paper_tables import paper_blocks, paper_table
 from isthmus.statistics.thresholds import learnt
 
 
-def write(names: list[str], metrics, deltas, evaluations, folder: Path) -> None:
+def write(names: list[str], frames: dict, folder: Path) -> None:
     """Write tables in every format of `outputs.TABLE_FORMATS` into `folder`.
 
     Args:
-        names: as in `outputs.tables`: those of data sets, and `evaluations`.
-        metrics, deltas, evaluations: from `load`.
+        names: as in `outputs.tables`: those of data sets, `evaluations` and `averages`.
+        frames: from `tidy.load`.
     """
+    metrics, deltas, evaluations = (frames[key] for key in ("metrics", "deltas", "evaluations"))
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         if name == "evaluations":
             frame = evaluations_table(evaluations)
             blocks = evaluation_blocks(frame)
+        elif name == "averages":
+            frame = averages_table(frames["averages"])
+            blocks = averages_blocks(frame)
         else:
             frame = paper_table(metrics, deltas, evaluations, name)
             blocks = paper_blocks(frame, name)
@@ -51,4 +55,83 @@ def evaluation_blocks(table) -> list[Block]:
         )
         notes = ("† Not above the majority baseline.",) if any("†" in row[4] for row in rows) else ()
         blocks.append(Block(caption, header, rows, notes))
+    return blocks
+
+
+# What stands in the table of averages: each kind at its largest size.
+AVERAGES = {
+    "pair": "two models",
+    "uniform": "uniform soup",
+    "greedy": "greedy soup",
+    "ensemble": "ensemble",
+}
+
+
+def averages_table(averages):
+    """The averages of all models of a cell, and of two: a row a data set, model, set, step, quantity, kind.
+
+    Of several averages of a kind and size their mean, as in `averages.csv`.
+    """
+    keys = ["dataset", "model", "set", "step", "quantity", "kind"]
+    whole = averages[averages["seeds"].isna() | ~averages.duplicated([*keys, "size"], keep=False)]
+    averaged = averages[averages["kind"] == "uniform"][["dataset", "model", "step"]].drop_duplicates()
+    largest = whole.sort_values("size").groupby(keys, sort=False).tail(1)
+    shown = largest.merge(averaged, on=["dataset", "model", "step"])
+    columns = ["size", "seeds", "value", "mean_of_members", "best_member", "gain", "low", "high"]
+    columns += ["low_both", "high_both", "gain_over_best", "low_best", "high_best", "predicted"]
+    order = {"group": shown.groupby(keys[:-1], sort=False).ngroup()}
+    order["kind_order"] = shown["kind"].map(list(AVERAGES).index)
+    table = shown[[*keys, *columns]].assign(**order).sort_values([*order])
+    return table.drop(columns=[*order])
+
+
+def along_blocks(along) -> list[Block]:
+    """The lines along runs as blocks of text: one a data set.
+
+    Args:
+        along: the frame of `metrics.csv`, its lines along one run.
+    """
+    header = ["model", "from step", "to step", "runs", "CG", "gain of the middle"]
+    blocks = []
+    for dataset, group in along[(along["set"] == "test") & (along["quantity"] == "loss")].groupby(
+        "dataset", sort=False
+    ):
+        rows = []
+        for (model, start, end), lines in group.groupby(["model", "step_a", "step_b"], sort=False):
+            values = {metric: lines.loc[lines["metric"] == metric, "value"] for metric in ("CG", "gain")}
+            ranges = [
+                f"{number(each.mean())} ({number(each.min())} to {number(each.max())})"
+                for each in values.values()
+            ]
+            rows.append([model, f"{int(start):,}", f"{int(end):,}", str(len(values["CG"])), *ranges])
+        caption = (
+            f"{dataset}: the lines from the checkpoints of a run to its last, test loss (nats). "
+            "Mean over runs (range)."
+        )
+        blocks.append(Block(caption, header, rows))
+    return blocks
+
+
+def averages_blocks(table) -> list[Block]:
+    """The averages as blocks of text: one a data set, set and step."""
+    header = ["model", "average", "of", "loss", "gain over the mean [95 %, over units]", "[and seeds]"]
+    header += ["over the best [units]", "if quadratic", "error", "gain"]
+    blocks = []
+    for (dataset, part, step), group in table.groupby(["dataset", "set", "step"], sort=False):
+        rows = []
+        for (model, kind), both in group.groupby(["model", "kind"], sort=False):
+            loss, error = (both[both["quantity"] == q].iloc[0] for q in ("loss", "error"))
+            gain, best = (
+                f"{number(loss[name])} {interval(loss[low], loss[high])}".rstrip()
+                for name, low, high in (("gain", "low", "high"), ("gain_over_best", "low_best", "high_best"))
+            )
+            of = loss["seeds"] if kind == "greedy" else str(loss["size"])
+            row = [model, AVERAGES[kind], of, number(loss["value"]), gain]
+            row += [interval(loss["low_both"], loss["high_both"]), best, number(loss["predicted"])]
+            rows.append([*row, number(error["value"]), number(error["gain"])])
+        caption = (
+            f"{dataset}, set {part}, step {step:,}: averages of the runs. Gain: the mean of the runs' own "
+            "loss (nats) or error rate less the average's; positive where averaging helps."
+        )
+        blocks.append(Block(caption, header, rows))
     return blocks

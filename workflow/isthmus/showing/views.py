@@ -20,8 +20,9 @@ import pandas as pd
 from isthmus import stored
 from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout, outputs
-from isthmus.showing import drawing
+from isthmus.showing import drawing, plane_figures
 from isthmus.statistics import pair_statistics, thresholds, tidy
+from isthmus.statistics.averages import by_size
 
 QUANTITIES = ("loss", "error")
 METRICS = {
@@ -59,7 +60,7 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
     """Everything but the curves: what there is, statistics over pairs, gaps and distances, training.
 
     Args:
-        frames: `metrics`, `pairs` and `evaluations`.
+        frames: `metrics`, `pairs`, `averages`, `layers` and `evaluations`.
         histories: `history.parquet` files of any runs.
         basins: a frame that says which `basin` a `seed` of a `model` and `dataset` is in, or None.
     """
@@ -80,6 +81,8 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
                 "ends": _ends(experiment, ends, steps),
                 "runs": _runs(experiment, scores, steps, runs.get((model, dataset), {})),
                 "order": _order(experiment, basins, model, dataset),
+                "averages": _averages(tidy.of_cell(frames["averages"], model, dataset)),
+                "layers": _layers(tidy.of_cell(frames["layers"], model, dataset)),
                 "turned": _turned(experiment, model, dataset),
             }
         )
@@ -94,6 +97,75 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
         "training": {"model": shown[0], "seed": shown[1]},
         "cells": cells,
     }
+
+
+def _averages(averages) -> dict[str, Any]:
+    """What averaging gains, of all kinds: {step: {set: {quantity: {kind: rows by size}}}}."""
+    found: dict[str, Any] = {}
+    averages = averages[averages["kind"] != "pair"]
+    for (step, name, quantity, kind), rows in averages.groupby(
+        ["step", "set", "quantity", "kind"], sort=False
+    ):
+        shown = [
+            {
+                "size": int(row.size),
+                "value": _digits(row.value),
+                "mean": _digits(row.mean_of_members),
+                "best": _digits(row.best_member),
+                "gain": _digits(row.gain),
+                **{end: _digits(getattr(row, end)) for end in ("low", "high", "low_both", "high_both")},
+                "predicted": _digits(row.predicted),
+                "seeds": row.seeds if kind == "greedy" else None,
+            }
+            for row in by_size(rows).itertuples()
+        ]
+        found.setdefault(str(step), {}).setdefault(name, {}).setdefault(quantity, {})[kind] = shown
+    return found
+
+
+def _layers(layers) -> dict[str, Any]:
+    """Lines in some tensors: {step: {quantity: {metric: {order: [groups, means, lowest, highest]}}}}.
+
+    Over pairs and both ends.
+    """
+    found: dict[str, Any] = {}
+    by = ["step", "quantity", "metric", "order"]
+    for (step, quantity, metric, order), rows in layers.groupby(by, sort=False):
+        stats = rows.groupby("group", sort=False)["value"].agg(["mean", "min", "max"])
+        shown = [list(stats.index), *([_digits(v) for v in stats[name]] for name in stats)]
+        found.setdefault(str(step), {}).setdefault(quantity, {}).setdefault(metric, {})[order] = shown
+    return found
+
+
+def planes(experiment, files: Iterable[Path]) -> list[dict[str, Any]]:
+    """Each plane's grid and corners, in the config's order."""
+    found = []
+    for model, dataset in experiment.cell_list():
+        for name in experiment.cell_planes(model, dataset):
+            frame = plane_figures.read(files, model, dataset, name)
+            if not {"a", "b", "c"} <= set(frame.get("place", ())):  # the part that has them is not there yet
+                continue
+            found.append(
+                {
+                    "model": model,
+                    "dataset": dataset,
+                    "name": name,
+                    "corners": plane_figures.corners_in_words(name),
+                    **_plane(frame),
+                }
+            )
+    return found
+
+
+def _plane(frame) -> dict[str, Any]:
+    """The grid of a plane, and where its corners and their mean are: x, y, loss, error."""
+    grid, places = frame[frame["place"] == "grid"], frame[frame["place"] != "grid"].set_index("place")
+    values = {quantity: grid.pivot(index="y", columns="x", values=quantity) for quantity in QUANTITIES}
+    x, y = values["loss"].columns, values["loss"].index
+    shown = {"x": [_digits(v) for v in x], "y": [_digits(v) for v in y]}
+    shown |= {name: [[_digits(v) for v in row] for row in own.to_numpy()] for name, own in values.items()}
+    rows = places[["x", "y", *QUANTITIES]].itertuples()
+    return shown | {"places": {place: [_digits(v) for v in row] for place, *row in rows}}
 
 
 def curves(experiment, rows: Iterable[Path], metrics) -> dict[int, dict]:

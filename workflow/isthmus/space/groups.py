@@ -1,16 +1,22 @@
 """The groups of tensors that move together: the embeddings, each block, its two halves, the head."""
 
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import cache
+
+from isthmus.errors import ConfigError
 
 ALL, EMBEDDINGS, HEAD = "all", "embeddings", "head"
 ATTENTION, FEED_FORWARD = "attention", "feed-forward"
+MATCH = "match "  # begins the name of a group of tensors whose names match a pattern
 
 # `bert.encoder.layer.3.output.dense.weight`: the block's number, and the rest of the name.
 _BLOCK = re.compile(r"(?:^|\.)(?:layer|layers|h|block|blocks)\.(\d+)\.(.+)")
 # How the names of a block's attention begin, its normalisation included; all else is feed-forward.
 _ATTENTION = ("attention", "attn", "self_attn", "sa_layer_norm", "ln_1", "input_layernorm")
-_EMBEDDINGS = re.compile(r"(?:^|\.)(?:\w*emb\w*|wte|wpe)\.|^\w+\.encoder\.(?:LayerNorm|conv)\.")
+# The first word of a name is the model's (`rembert.`).
+_EMBEDDINGS = re.compile(r"\.(?:\w*emb\w*|wte|wpe)\.|^\w+\.encoder\.(?:LayerNorm|conv)\.")
 
 
 def block(number: int, half: str | None = None) -> str:
@@ -38,6 +44,42 @@ def groups_of(tensor: str) -> tuple[str, ...]:
     return ALL, EMBEDDINGS if _EMBEDDINGS.search(tensor) else HEAD
 
 
-def groups_in(tensors: list[str]) -> list[str]:
-    """The largest groups below the whole of these tensors, in the order in which they are first met."""
-    return list(dict.fromkeys(groups_of(tensor)[1] for tensor in tensors))
+def matching(patterns: Sequence[str]) -> str:
+    """The name of a group of tensors whose names match one of some patterns, such as `*.query.*`."""
+    return MATCH + " | ".join(sorted(patterns))
+
+
+def holds(group: str, tensor: str) -> bool:
+    """Whether a tensor is in a group."""
+    if group.startswith(MATCH):
+        return any(fnmatchcase(tensor, pattern) for pattern in group.removeprefix(MATCH).split(" | "))
+    return group in groups_of(tensor)
+
+
+def in_order(tensors: Iterable[str], halves: bool = False) -> list[str]:
+    """The groups of a model from its input to its output: embeddings, blocks (or their halves), head."""
+    places = {}
+    for tensor in tensors:
+        group = groups_of(tensor)[2 if halves and len(groups_of(tensor)) > 2 else 1]
+        # Attention comes before feed-forward, as in their names' order.
+        places[group] = (block_of(tensor, 10**6), group)
+    return sorted(places, key=places.get)
+
+
+def block_of(tensor: str, blocks: int) -> int:
+    """The block that a tensor is in: -1 for the embeddings, the number of blocks for the head."""
+    inside = _BLOCK.search(tensor)
+    if inside:
+        return int(inside[1])
+    return -1 if groups_of(tensor)[1] == EMBEDDINGS else blocks
+
+
+def check(groups: Mapping[str, list[str]], tensors: Sequence[str]) -> None:
+    """Raise a ConfigError where a group of patterns has no tensor, or leaves none over."""
+    for name, patterns in groups.items():
+        inside = [t for t in tensors if holds(matching(patterns), t)]
+        if not inside or len(inside) == len(tensors):
+            raise ConfigError(
+                f"layers.groups.{name}: found {patterns}, which match {'all' if inside else 'none'} of "
+                f"{len(tensors)} tensors; allowed: patterns that match some, such as '{next(iter(tensors))}'"
+            )

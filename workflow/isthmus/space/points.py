@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isclose
 
 from isthmus.caches.identity import Anchor
-from isthmus.space.groups import ALL, groups_of, larger_groups
+from isthmus.space.groups import ALL, MATCH, groups_of, holds, larger_groups
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Point:
         if len(self.coefficients) == 1:
             return self.coefficients[0][1]
         named = dict(self.coefficients)
+        for group, own in self.coefficients:
+            if group.startswith(MATCH) and holds(group, tensor):
+                return own
         return next(named[group] for group in reversed(groups_of(tensor)) if group in named)
 
 

@@ -43,6 +43,7 @@ class Adaptive:
 
 
 Sampler = Uniform | Adaptive
+MIDDLE = 0.5  # always measured: the mean of the two ends
 
 
 def sampler(settings: Mapping[str, Any]) -> Sampler:
@@ -61,9 +62,11 @@ def replay(at: Callable[[float], float], sampler: Sampler) -> list[float]:
     Returns:
         All alphas, rising.
     """
-    if isinstance(sampler, Uniform):
-        return sorted({alpha: at(alpha) for alpha in uniform(sampler.points)})
-    curve = {alpha: at(alpha) for alpha in start_grid(sampler.intervals)}
+    uniformly = isinstance(sampler, Uniform)
+    grid = uniform(sampler.points) if uniformly else start_grid(sampler.intervals)
+    curve = {alpha: at(alpha) for alpha in sorted({*grid, MIDDLE})}
+    if uniformly:
+        return sorted(curve)
     limits = {"tolerance": sampler.tolerance, "max_alphas": sampler.max_alphas}
     while True:
         alphas = sorted(curve)

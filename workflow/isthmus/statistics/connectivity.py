@@ -1,7 +1,7 @@
 """From curves to tidy frames: the metrics of each path, their deltas, what a whole experiment collects."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from isthmus import metrics, stored
 from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout
 from isthmus.space import sampling
+from isthmus.statistics.averages import Averages
 from isthmus.statistics.pair_means import (
     CROSS_FITTED,
     INTERVAL,
@@ -35,8 +36,18 @@ NESTED_REPLICATES = 200
 NESTED = ("BH_nested", "CG_nested", "ICG_nested")
 KEYS = ["step", "seed_a", "seed_b", "set", "quantity", "metric", "k"]
 # The files of a cell whose rows its folders name.
-CELL_FILES = {"metrics": layout.METRICS, "deltas": layout.DELTAS, "means": layout.MEANS}
+CELL_FILES = {
+    "metrics": layout.METRICS,
+    "deltas": layout.DELTAS,
+    "means": layout.MEANS,
+    "averages": layout.CELL_AVERAGES,
+    "layers": layout.CELL_LAYERS,
+}
+LINE, ALONG = "line", "along"
+# Of a line along one run, where it begins and ends.
+STEPS_ALONG = ["step_a", "step_b"]
 METRIC_COLUMNS = [*KEYS, *INTERVAL, "error", "alpha", "chord_low", "chord_high", "alphas", *CROSS_FITTED]
+METRIC_COLUMNS += ["path", *STEPS_ALONG]
 GAP_KEYS = ["step", "seed_a", "seed_b", "set", "quantity", "metric"]
 DELTA_KEYS = ["seed_a", "seed_b", "set", "quantity", "metric", "k"]
 DELTA_COLUMNS = ["from_step", "to_step", *DELTA_KEYS, *INTERVAL]
@@ -98,19 +109,24 @@ class Reduced:
     """A cell's metrics, as computed and not floored.
 
     Attributes:
-        metrics: a row a path, set, quantity and metric, as in `metrics.csv`.
+        metrics: a row a path, set, quantity and metric, as in `metrics.csv`; lines along runs come last.
         deltas: the last step minus the first of interest, signed, as in `deltas.csv`.
         means: both of these as means over pairs, as in `means.csv`, with `samples`: the same mean of each
             bootstrap replicate, float32, and `pair_a, pair_b, values`: each pair's own. Replicates of all
             cells of a data set are paired.
+        averages: as in `averages.csv`.
     """
 
     metrics: pd.DataFrame
     deltas: pd.DataFrame
     means: pd.DataFrame
+    averages: pd.DataFrame
 
 
-def cell(files: list[Path], k: int, delta_from: int, gaps: Iterable[Path] = ()) -> Reduced:
+def cell(
+    files: list[Path], k: int, delta_from: int, gaps: Iterable[Path] = (), soups: Iterable[Path] = (),
+    along: Iterable[Path] = (),
+) -> Reduced:  # fmt: skip
     """Reduce all paths of a cell.
 
     Args:
@@ -118,11 +134,13 @@ def cell(files: list[Path], k: int, delta_from: int, gaps: Iterable[Path] = ()) 
         k: intervals a level of the nested estimators.
         delta_from: the step that deltas start from; they end at the last step.
         gaps: the files of the rows' cross-fitted gaps; of a row without one these are empty.
+        soups: the files of the cell's averages.
+        along: the files of the lines along its runs.
     """
     rows_at = {path: _row_of(path) for path in files}
     gaps_at = {_row_of(path): path for path in gaps}
     last = max(step for step, _ in rows_at.values())
-    rows, starts, deltas = [], {}, []
+    rows, starts, deltas, averages = [], {}, [], Averages()
     means: dict[tuple, OverPairs] = defaultdict(OverPairs)
 
     def add(
@@ -132,10 +150,10 @@ def cell(files: list[Path], k: int, delta_from: int, gaps: Iterable[Path] = ()) 
         means[(*at, *(row[key] for key in MEAN_KEYS[2:]))].add(pair, value, samples, gap)
 
     ordered = {path: gaps_at.get(at) for path, at in sorted(rows_at.items(), key=lambda item: item[1][0])}
-    for row in _measured(ordered, k):
+    for row in _measured(ordered, k, averages.add_pairs):
         samples, gap = row.pop("samples"), row.pop("gap")
         key = tuple(row[name] for name in DELTA_KEYS)
-        rows.append(row)
+        rows.append(row | {"path": LINE})
         add((None, row["step"]), row, row["value"], samples, gap)
         if row["step"] == delta_from:
             starts[key] = row["value"], samples
@@ -146,9 +164,30 @@ def cell(files: list[Path], k: int, delta_from: int, gaps: Iterable[Path] = ()) 
             ends = {"from_step": delta_from, "to_step": last, "value": value, "low": low, "high": high}
             deltas.append({**dict(zip(DELTA_KEYS, key, strict=True)), **ends})
     mean_rows = [dict(zip(MEAN_KEYS, key, strict=True)) | mean.row() for key, mean in means.items()]
+    for path in soups:
+        averages.add_soups(stored.read_frame(path))
     return Reduced(
-        frame_of(rows, METRIC_COLUMNS), frame_of(deltas, DELTA_COLUMNS), frame_of(mean_rows, MEAN_COLUMNS)
+        frame_of([*rows, *_along(along, k)], METRIC_COLUMNS),
+        frame_of(deltas, DELTA_COLUMNS),
+        frame_of(mean_rows, MEAN_COLUMNS),
+        averages.frame(),
     )
+
+
+def _along(files: Iterable[Path], k: int) -> Iterator[dict[str, Any]]:
+    """The rows of `metrics.csv` of the lines along runs: BH, CG and the others, and the middle's gain."""
+    for path in files:
+        points = stored.read_frame(path)
+        for steps, line in points.groupby(STEPS_ALONG, sort=False):
+            own = {"path": ALONG, **dict(zip(STEPS_ALONG, map(int, steps), strict=True))}
+            yield from (row | own for row in curve_metrics(line, k))
+            middles = Averages()
+            middles.add_pairs(line)
+            for gain in middles.frame().itertuples():
+                keys = {"step": gain.step, "set": gain.set, "quantity": gain.quantity, "metric": "gain"}
+                seed = int(line["seed_a"].iloc[0])
+                keys |= {"seed_a": seed, "seed_b": seed, "alpha": 0.5, **own}
+                yield keys | {"value": gain.gain, "low": gain.low, "high": gain.high}
 
 
 def _row_of(path: Path) -> tuple[int, int]:
@@ -157,12 +196,14 @@ def _row_of(path: Path) -> tuple[int, int]:
     return int(first["step"]), int(first["seed_b"])
 
 
-def _measured(files: Mapping[Path, Path | None], k: int) -> Iterator[dict[str, Any]]:
-    """The rows of all files, each with that of its cross-fitted gaps; one in memory at a time."""
+def _measured(
+    files: Mapping[Path, Path | None], k: int, seen: Callable[[pd.DataFrame], Any]
+) -> Iterator[dict[str, Any]]:
+    """The rows of all files, each with its cross-fitted gap; one file in memory, and `seen`, at a time."""
     for path, gaps in files.items():
-        yield from curve_metrics(
-            stored.read_frame(path), k, None if gaps is None else stored.read_frame(gaps)
-        )
+        points = stored.read_frame(path)
+        seen(points)
+        yield from curve_metrics(points, k, None if gaps is None else stored.read_frame(gaps))
 
 
 def curve_metrics(points: pd.DataFrame, k: int, gaps: pd.DataFrame | None = None) -> Iterator[dict[str, Any]]:
@@ -224,13 +265,14 @@ def collect(
     outputs: dict[str, str],
     breakdowns: Iterable[Path] = (),
 ) -> None:
-    """Write `metrics.csv`, `deltas.csv`, `means.csv`, `differences.csv`, `pairs.csv` and `evaluations.csv`.
+    """Write `metrics.csv`, `deltas.csv`, `means.csv`, `differences.csv`, `averages.csv`, `pairs.csv` and
+    `evaluations.csv`.
 
     Args:
         experiment: its name.
         pretraining_steps: of each model; None where not known.
         inputs: the Parquet files of all but `differences`, whose folders name the cell (and run and step).
-        outputs: for each of the six names the CSV file. Every digit is written; what is empty stays empty.
+        outputs: for each of the seven names the CSV file. Every digit is written; what is empty stays empty.
         breakdowns: from `data.breakdowns.write`, in a folder of the data set's.
     """
     parts = _breakdowns(breakdowns)

@@ -29,10 +29,10 @@ class OverPairs:
     """A metric of each pair, and sums over pairs: of its replicates, of the cross-fitted gap and its own."""
 
     def __init__(self) -> None:
-        self.values: dict[seeds.Pair, float] = {}
+        self.values: dict[seeds.Members, float] = {}
         self.samples, self.gap = 0.0, (0.0, 0.0)
 
-    def add(self, pair: seeds.Pair, value: float, samples: np.ndarray, gap: CrossFitted) -> None:
+    def add(self, pair: seeds.Members, value: float, samples: np.ndarray, gap: CrossFitted) -> None:
         self.values[tuple(sorted(pair))] = value
         self.samples = self.samples + samples
         self.gap = tuple(total + own for total, own in zip(self.gap, gap, strict=True))

@@ -16,17 +16,17 @@ from scipy import stats
 
 from isthmus.bootstrap import percentile_interval
 
-Pair = tuple[int, int]
+Members = tuple[int, ...]  # of what is averaged over; most often a pair
 LEVEL = 0.95
 FEWEST = 3  # with two seeds there is one pair, and nothing to leave out
 
 
-def seeds_of(pairs: Sequence[Pair]) -> list[int]:
+def seeds_of(pairs: Sequence[Members]) -> list[int]:
     """The seeds that the pairs join, rising."""
     return sorted({seed for pair in pairs for seed in pair})
 
 
-def untested(pairs: Sequence[Pair]) -> str:
+def untested(pairs: Sequence[Members]) -> str:
     """Why there is no interval over seeds; empty where there is one."""
     seeds = seeds_of(pairs)
     if len(seeds) < FEWEST:
@@ -35,11 +35,12 @@ def untested(pairs: Sequence[Pair]) -> str:
     if hubs:
         return f"all pairs share seed {hubs[0]}, which cannot be left out"
     # With one seed in nearly all pairs, leaving it out leaves next to nothing: intervals are too narrow.
-    every = len(seeds) * (len(seeds) - 1) // 2
+    # Of larger groups some at random will do: each seed is in about as many.
+    every = len(seeds) * (len(seeds) - 1) // 2 if len(pairs[0]) == 2 else len(pairs)
     return "" if len(pairs) == every else f"{len(pairs)} of {every} pairs of these seeds are measured"
 
 
-def variance(pairs: Sequence[Pair], values) -> np.ndarray:
+def variance(pairs: Sequence[Members], values) -> np.ndarray:
     """The jackknife's variance, over seeds, of a mean over pairs.
 
     Args:
@@ -69,7 +70,7 @@ class Mean:
         samples: the mean over pairs in each bootstrap replicate of the evaluation units, shape (replicates,).
     """
 
-    pairs: tuple[Pair, ...]
+    pairs: tuple[Members, ...]
     values: np.ndarray
     samples: np.ndarray
 
@@ -158,7 +159,7 @@ def combined(means: Sequence[Mean], weights: Sequence[float]) -> Estimate:
     weighted = list(zip(weights, means, strict=True))
     value = sum(weight * float(np.mean(mean.values)) for weight, mean in weighted)
     samples = sum(weight * np.asarray(mean.samples, np.float64) for weight, mean in weighted)
-    together: dict[tuple[Pair, ...], np.ndarray] = {}
+    together: dict[tuple[Members, ...], np.ndarray] = {}
     for weight, mean in weighted:
         together[mean.pairs] = together.get(mean.pairs, 0.0) + weight * np.asarray(mean.values, np.float64)
     reason = next(filter(None, [*map(untested, together), _shared(together)]), "")
@@ -170,7 +171,7 @@ def combined(means: Sequence[Mean], weights: Sequence[float]) -> Estimate:
     return Estimate(value, samples, count, parts, reason)
 
 
-def _shared(groups: Iterable[Sequence[Pair]]) -> str:
+def _shared(groups: Iterable[Sequence[Members]]) -> str:
     """Why groups of pairs are neither of the same seeds nor independent; empty where they are."""
     seeds = [set(seeds_of(pairs)) for pairs in groups]
     if any(a & b for a, b in combinations(seeds, 2)):

@@ -18,6 +18,10 @@ TEXT = (
     "metric",
     "subject",
     "note",
+    "path",
+    "kind",
+    "group",
+    "order",
 )
 
 
@@ -36,11 +40,22 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def load(results: Path) -> dict[str, pd.DataFrame]:
-    """The tidy files of an experiment by name; metrics and deltas know their mean's interval."""
-    frames = {name: read(results / f"{name}.csv") for name in outputs.TIDY}
-    for name in ("metrics", "deltas"):
-        frames[name] = with_intervals(frames[name], frames["means"])
-    return frames
+    """The tidy files of an experiment by name; metrics and deltas know their mean's interval.
+
+    `metrics` has the lines between seeds, `along` those along one run.
+    """
+    return known({name: read(results / f"{name}.csv") for name in outputs.TIDY})
+
+
+def known(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tidy files' frames as `load` gives them."""
+    between = frames["metrics"]["path"] == "line"
+    parted = {"along": frames["metrics"][~between], "metrics": frames["metrics"][between]}
+    own = {
+        name: with_intervals(frame, frames["means"])
+        for name, frame in (("metrics", parted["metrics"]), ("deltas", frames["deltas"]))
+    }
+    return frames | parted | own
 
 
 def with_intervals(frame: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:

@@ -1,10 +1,12 @@
 """Classification: the cross-entropy of an example's label, where several classes may count as one label."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -13,7 +15,7 @@ from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics, autocast
 from isthmus.tasks.record import Record
-from isthmus.tasks.task import MicroBatch, on_device
+from isthmus.tasks.task import OUTPUTS, MicroBatch, on_device
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,13 @@ class Classification:
         wrong = measured["predictions"] != examples.labels
         return Record(measured["losses"], wrong.astype(np.int64), np.ones(len(examples), np.int64))
 
+    def ensemble(self, measured: Sequence[dict[str, np.ndarray]], examples: Tokens) -> Record:
+        """The record of the mean of several models' probabilities, each measured with its `outputs`."""
+        each = np.stack([own[OUTPUTS].astype(np.float64) for own in measured])
+        together = logsumexp(each, axis=0) - np.log(len(each))
+        losses = -together[np.arange(len(examples)), examples.labels]
+        return self.record({"losses": losses, "predictions": together.argmax(axis=1)}, examples)
+
 
 class Placed:
     """A set of examples placed on the device once, in length-sorted batches, for any number of weights.
@@ -96,18 +105,22 @@ class Placed:
         self.position = on_device(np.argsort(np.concatenate(order)), numerics.device)
         self.labels = on_device(examples.labels, numerics.device)
 
-    def measure(self, model: nn.Module) -> dict[str, np.ndarray]:
+    def measure(self, model: nn.Module, outputs: bool = False) -> dict[str, np.ndarray]:
         """Evaluate a model that is in evaluation mode.
 
         Returns:
             `losses`: cross-entropy of each example in nats, float64, shape (n,); `predictions`: label ids,
-            int16, shape (n,). A label's probability is the sum over the model's classes that count as it.
+            int16, shape (n,); with `outputs` also these: each label's log-probability, float32, shape
+            (n, labels). A label's probability is the sum over the model's classes that count as it.
         """
         with torch.inference_mode():
             with autocast(self.numerics):
                 logits = torch.cat([model(**inputs).logits for inputs in self.batches])
-            losses, predictions = losses_and_predictions(logits[self.position], self.labels, self.classes)
-            return {"losses": losses.cpu().numpy(), "predictions": predictions.short().cpu().numpy()}
+            scores = label_scores(logits[self.position], self.classes)
+            losses, predictions = losses_and_predictions(scores, self.labels)
+            found = {"losses": losses, "predictions": predictions.short()}
+            found |= {OUTPUTS: scores.float()} if outputs else {}
+            return {name: tensor.cpu().numpy() for name, tensor in found.items()}
 
 
 def classes_by_label(groups: np.ndarray, device: str) -> list[Tensor]:
@@ -124,19 +137,28 @@ def classes_by_label(groups: np.ndarray, device: str) -> list[Tensor]:
     return [on_device(np.flatnonzero(groups == label), device) for label in range(groups.max() + 1)]
 
 
-def losses_and_predictions(logits: Tensor, labels: Tensor, classes: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """The cross-entropy of each example's label, and the most probable label.
-
-    A label's probability is the sum over the classes that count as it.
+def label_scores(logits: Tensor, classes: list[Tensor]) -> Tensor:
+    """The log-probability of each label: of all classes that count as it together.
 
     Args:
         logits: shape (n, classes).
-        labels: int64, shape (n,).
         classes: from `classes_by_label`.
+
+    Returns:
+        float64, shape (n, labels), on the device.
+    """
+    log_probabilities = logits.double().log_softmax(-1)
+    return torch.stack([log_probabilities[:, own].logsumexp(-1) for own in classes], dim=1)
+
+
+def losses_and_predictions(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The cross-entropy of each example's label, and the most probable label.
+
+    Args:
+        scores: from `label_scores`.
+        labels: int64, shape (n,).
 
     Returns:
         Losses in nats, float64, and label ids, int64; each of shape (n,), on the device.
     """
-    log_probabilities = logits.double().log_softmax(-1)
-    scores = torch.stack([log_probabilities[:, own].logsumexp(-1) for own in classes], dim=1)
     return -scores.gather(1, labels[:, None])[:, 0], scores.argmax(-1)

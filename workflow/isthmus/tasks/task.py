@@ -4,6 +4,7 @@ Fine-tuning and pre-training minimise it. A task whose models are measured also 
 examples on the device, and says what was measured of each unit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,8 @@ from isthmus.caches import identity
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics
 from isthmus.tasks.record import Record
+
+OUTPUTS = "outputs"  # in what is measured: what a model says of each unit, of which ensembles are made
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,12 @@ class Task(Protocol):
 class Placed(Protocol):
     """A set of examples on the device, for any number of weights."""
 
-    def measure(self, model: nn.Module) -> dict[str, np.ndarray]:
-        """What the journal keeps of a model in evaluation mode: arrays by name, each of shape (units,)."""
+    def measure(self, model: nn.Module, outputs: bool = False) -> dict[str, np.ndarray]:
+        """What the journal keeps of a model in evaluation mode: arrays by name, each of shape (units, ...).
+
+        Args:
+            outputs: whether to keep what the model says of each unit too (`OUTPUTS`).
+        """
 
 
 class MeasuredTask(Task, Protocol):
@@ -77,6 +84,9 @@ class MeasuredTask(Task, Protocol):
 
     def record(self, measured: dict[str, np.ndarray], examples: Tokens) -> Record:
         """What `Placed.measure` found on `examples`, as losses, errors and counts by unit."""
+
+    def ensemble(self, measured: Sequence[dict[str, np.ndarray]], examples: Tokens) -> Record:
+        """The same of several models that are asked together, each measured with its outputs."""
 
 
 def on_device(array: np.ndarray, device: str) -> Tensor:

@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from isthmus import stored
+from isthmus import hashing, stored
 from isthmus.caches import attempts, identity, states
-from isthmus.caches.identity import Anchor, Fork
+from isthmus.caches.identity import Anchor, Fork, Push
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics
@@ -54,7 +54,7 @@ def finetune(
 ) -> None:  # fmt: skip
     """One job: bring a run from wherever its cache stands to `step`, and publish that checkpoint.
 
-    Up to `recipe.fork_at` all seeds are one run, the trunk, whose states any of them makes for all.
+    Up to `recipe.shared_steps` all seeds are one run, the trunk, whose states any of them makes for all.
 
     Args:
         start: the folder of the run's step-0 checkpoint.
@@ -74,9 +74,9 @@ def finetune(
     """
     begin, config = hf_folders.read_record(start), (start / "config.json").read_text(encoding="utf-8")
     cell = _Cell(start, architectures.anchor(start), tokens.read(examples), recipe, numerics)
-    fork = recipe.fork_at
+    fork = recipe.shared_steps
     shared = cell.run(seed, [])
-    own = cell.run(seed, recipe.vary, Fork(fork, shared.key) if fork else None)
+    own = cell.run(seed, recipe.vary, _fork(recipe, seed, shared.key))
 
     def forked() -> tuple[int, Path]:
         with segment(shared, fork, trunk) as state:
@@ -92,6 +92,14 @@ def finetune(
     if fork:
         record["trunk"] = _cost(shared, trunk)
     hf_folders.write_record(out / architectures.RECORD, record | {"versions": hf_folders.versions()})
+
+
+def _fork(recipe: Recipe, seed: int, trunk: str) -> Fork | None:
+    """Where a seed's run leaves the trunk, and how."""
+    if recipe.perturb:
+        push = hashing.seed("perturb", seed)
+        return Push(recipe.perturb["at"], trunk, recipe.perturb["scale"], push)
+    return Fork(recipe.fork_at, trunk) if recipe.fork_at else None
 
 
 def _described(run: Run, cache: Cache) -> dict[str, Any]:

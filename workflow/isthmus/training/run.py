@@ -16,6 +16,7 @@ from torch import nn
 
 from isthmus.caches import attempts, identity, locks, states
 from isthmus.caches.attempts import Attempt
+from isthmus.caches.identity import Push
 from isthmus.caches.locks import Lock
 from isthmus.caches.states import Platforms
 from isthmus.errors import ConfigError, Damaged, Interrupted, TrainingFailed
@@ -24,6 +25,7 @@ from isthmus.machine.numerics import Numerics
 from isthmus.training import history, snapshot
 from isthmus.training.embeddings import prepare
 from isthmus.training.history import History
+from isthmus.training.perturbation import perturb
 from isthmus.training.progress import Progress
 from isthmus.training.saving import Cache, Saver
 from isthmus.training.signals import Signals
@@ -105,6 +107,8 @@ def _train(
     if state is not None:
         past = snapshot.restore(model, optimizer, state, attempt.start)
         platforms = states.platforms(state)
+    if isinstance(fork := run.identity.fork, Push) and attempt.start == fork.at:
+        perturb(model, fork.scale, fork.seed)
     losses = History(past, objective)
     progress = Progress(attempt.start, attempt.end, recipe, losses)
 

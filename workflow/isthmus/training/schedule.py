@@ -1,5 +1,6 @@
 """What each update of a run is made with: examples and learning rate, as functions of seed and step."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -22,6 +23,7 @@ class Recipe:
         dropout, attention_dropout: probabilities.
         vary: what a seed varies, of head, order and dropout.
         fork_at: updates that all seeds make as one.
+        perturb: the Gaussian step that sets seeds apart, as `at` and `scale`; None for none.
         token_budget: tokens a micro-batch, padding included.
     """
 
@@ -38,6 +40,12 @@ class Recipe:
     vary: list[str]
     fork_at: int
     token_budget: int
+    perturb: Mapping[str, float] | None = None
+
+    @property
+    def shared_steps(self) -> int:
+        """The updates that all seeds make as one."""
+        return self.perturb["at"] if self.perturb else self.fork_at
 
     def rate_at(self, t: int) -> float:
         """The learning rate of the update from step t to t + 1."""

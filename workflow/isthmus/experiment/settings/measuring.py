@@ -2,10 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from isthmus.experiment import wording
 from isthmus.experiment.settings.base import Settings
-from isthmus.experiment.values import Count, Real, Seed, Whole
+from isthmus.experiment.values import Count, Name, Real, Run, Seed, Step, Whole
+
+Corner = tuple[Run, Literal["last"] | Step]  # of a plane
 
 
 class Evaluation(Settings):
@@ -40,6 +43,9 @@ class Paths(Settings):
         1e-3, description="adaptive: stop when the estimated error of CG is under this, in nats"
     )
     max_alphas: Annotated[Whole, Field(ge=3, le=10_001)] = Field(41, description="adaptive: alphas at most")
+    along: bool = Field(
+        False, description="whether the lines between each checkpoint of a run and its last are measured too"
+    )
 
     @model_validator(mode="after")
     def _grids(self):
@@ -60,7 +66,102 @@ class Paths(Settings):
         """What the choice of alphas depends on, and nothing else."""
         if self.grid == "uniform":
             return {"grid": "uniform", "points": self.points}
-        return self.model_dump(exclude={"points"})
+        return self.model_dump(exclude={"points", "along"})
+
+
+class Averages(Settings):
+    """Where runs of a cell are averaged: all of them, and choices of fewer."""
+
+    at: Literal["last", "all"] | list[Step] = Field(
+        "last", description="the steps: the `last` one, `all`, or a list; `[]` for none"
+    )
+    greedy: bool = Field(
+        True,
+        description="whether to make the greedy soup too: of N runs it costs 2 (N - 1) evaluations at most",
+    )
+
+
+class Layers(Settings):
+    """Lines between two runs in some of their tensors: embeddings, each block, the head."""
+
+    pairs: Literal["all", "first"] | list[tuple[Run, Run]] = Field(
+        "first", description="the pairs of runs, as `pairs` of the experiment"
+    )
+    at: Literal["last", "all"] | list[Step] = Field("last", description="the steps, as in `averages`")
+    groups: Literal["blocks", "halves"] | dict[Name, list[str]] = Field(
+        "blocks",
+        description="`blocks`, or `halves`: attention and feed-forward of each apart; or groups of your own, "
+        "each with patterns of tensors' names, such as `{queries: ['*.query.*']}`",
+    )
+    alphas: Annotated[Whole, Field(ge=3, le=1001)] = Field(11, description="equally spaced ones of a line")
+    cache_mb: Annotated[Whole, Field(ge=0, le=10**6)] = Field(
+        2000,
+        description="memory for activations that are computed before the first tensor that moves; changes "
+        "no bits",
+    )
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _lists(cls, groups):
+        if isinstance(groups, dict):
+            for name, patterns in groups.items():
+                if isinstance(patterns, str):
+                    raise ValueError(
+                        f"{name}: found {patterns!r}; allowed: a list of patterns of tensors' names"
+                    )
+        return groups
+
+    @model_validator(mode="after")
+    def _patterns(self):
+        if isinstance(self.groups, dict):
+            if not self.groups:
+                raise ValueError("groups: found {}; allowed: one or more groups, or `blocks`, or `halves`")
+            known: dict[tuple, str] = {}
+            for name, patterns in self.groups.items():
+                if (other := known.setdefault(tuple(sorted(patterns)), name)) != name:
+                    raise ValueError(
+                        f"groups.{name}: found the patterns of {other}; allowed: groups that differ"
+                    )
+                if not patterns or not all(patterns) or "|" in "".join(patterns):
+                    raise ValueError(
+                        f"groups.{name}: found {wording.short(patterns)}; allowed: one or more patterns of "
+                        "tensors' names, such as '*.query.*'"
+                    )
+        return self
+
+
+class Plane(Settings):
+    """The plane through three checkpoints of a cell."""
+
+    seeds: Literal["first"] | tuple[Run, Run, Run] | None = Field(
+        None,
+        description="three runs, at one step, or the `first` three of each cell that has three; or `through`",
+    )
+    step: Literal["last"] | Step = Field("last", description="that of the three runs")
+    through: tuple[Corner, Corner, Corner] | None = Field(
+        None,
+        description="in the place of `seeds`: three `[run, step]`, where `last` is a step too",
+    )
+    resolution: Annotated[Whole, Field(ge=3, le=501)] = Field(15, description="points along each axis")
+    margin: Annotated[Real, Field(ge=0, le=10)] = Field(
+        0.2, description="around the three, as a share of their span"
+    )
+    examples: Count = Field(1000, description="of the test part, at most")
+
+    @model_validator(mode="after")
+    def _three(self):
+        if (self.seeds is None) == (self.through is None):
+            raise ValueError("allowed: one of `seeds` (three runs) and `through` (three [run, step])")
+        if self.through is not None and "step" in self.model_fields_set:
+            raise ValueError("step: found beside `through`, whose checkpoints have steps of their own")
+        return self
+
+    def corners(self, runs: list[str]) -> list[Corner]:
+        """The three as (run, step), in a cell that has these runs; none where it has too few."""
+        if self.through:
+            return list(self.through)
+        seeds = runs[:3] if self.seeds == "first" else self.seeds
+        return [(seed, self.step) for seed in seeds] if len(seeds) == 3 else []
 
 
 class Basins(Settings):

@@ -28,8 +28,9 @@ class Pretraining(Settings):
 
     @model_validator(mode="after")
     def _divides(self):
-        if self.training.fork_at:
-            raise ValueError("training.fork_at: only a fine-tuning has seeds that can part")
+        for key in ("fork_at", "perturb"):
+            if getattr(self.training, key):
+                raise ValueError(f"training.{key}: only a fine-tuning has seeds that can part")
         if given := {"every", "checkpoints"} & self.training.model_fields_set:
             raise ValueError(
                 f"training.{min(given)}: only a fine-tuning has checkpoints; allowed: rungs, by the "

@@ -29,6 +29,10 @@ class Resources(Settings):
     finetune: RuleResources = Field(RuleResources(), description="one segment")
     evaluate: RuleResources = Field(RuleResources(), description="one checkpoint")
     interpolate: RuleResources = Field(RuleResources(), description="one row")
+    layers: RuleResources = Field(RuleResources(), description="all layers of a pair of runs")
+    along: RuleResources = Field(RuleResources(), description="the lines along one run")
+    plane: RuleResources = Field(RuleResources(), description="five rows of a plane's grid")
+    average: RuleResources = Field(RuleResources(), description="all averages of a cell at a step")
 
 
 class Plan(Settings):

@@ -15,6 +15,15 @@ Beta = Annotated[Real, Field(ge=0, le=0.999999)]
 MOST_CHECKPOINTS = 10_000
 
 
+class Perturbation(Settings):
+    """A Gaussian step in weight space that sets apart seeds that are one run up to there."""
+
+    at: Step = Field(description="updates that all seeds make as one before it")
+    scale: Annotated[Real, Field(ge=1e-7, le=10)] = Field(
+        description="the step's norm over that of the weights, tensor by tensor"
+    )
+
+
 class Training(Settings):
     """The fine-tuning recipe; its defaults are the source paper's (those of fairseq's RoBERTa)."""
 
@@ -45,6 +54,11 @@ class Training(Settings):
         0,
         description="updates that all seeds make as one, from one head, before what `vary` names sets them "
         "apart (the instability analysis of Frankle et al. 2020)",
+    )
+    perturb: Perturbation | None = Field(
+        None,
+        description="instead of `fork_at`: seeds that are the same but for a Gaussian step in weight space "
+        "(Altintas et al. 2025); it wants `vary: []`",
     )
     token_budget: Annotated[Count, Field(le=10**7)] = Field(
         512, description="tokens a micro-batch at most, padding included; bounds memory. Part of the recipe"
@@ -81,6 +95,11 @@ class Training(Settings):
             raise ValueError(
                 f"fork_at: found {self.fork_at}; allowed: 0 to {self.steps}, the schedule's end (`steps`)"
             )
+        if self.perturb and self.perturb.at >= self.steps:
+            raise ValueError(
+                f"perturb.at: found {self.perturb.at}; allowed: 0 to {self.steps - 1}, before the schedule's "
+                "end (`steps`)"
+            )
         if self.warmup_steps >= self.steps:
             raise ValueError(
                 f"warmup_steps: found {self.warmup_steps}; "
@@ -98,10 +117,16 @@ class Training(Settings):
             )
         if len(set(self.vary)) < len(self.vary):
             raise ValueError(f"vary: found {self.vary}; allowed: each once")
+        if self.perturb and (self.vary or self.fork_at):
+            found = f"vary: found {self.vary}" if self.vary else f"fork_at: found {self.fork_at}"
+            raise ValueError(
+                f"{found} beside `perturb`, whose seeds are the same up to its step and but for its step; "
+                "allowed: `vary: []`, and no `fork_at`"
+            )
         alike = {"head"} if self.fork_at else set()
         if not self.dropout and not self.attention_dropout:
             alike.add("dropout")
-        if not set(self.vary) - alike:
+        if not set(self.vary) - alike and not self.perturb:
             raise ValueError(
                 f"vary: found {self.vary}, with which all seeds would make one and the same run; "
                 f"allowed: one or more of {', '.join(kind for kind in VARY if kind not in alike)}"
@@ -114,9 +139,18 @@ class Training(Settings):
             return sorted({0, *self.checkpoints})
         return [*range(0, self.steps, self.every or self.steps), self.steps]
 
+    @property
+    def shared_steps(self) -> int:
+        """The updates that all seeds make as one."""
+        return self.perturb.at if self.perturb else self.fork_at
+
     def recipe(self) -> dict[str, Any]:
-        """What the bits of a fine-tuned model depend on: everything but when it is looked at or saved."""
-        return self.model_dump(exclude={"every", "checkpoints", "save_minutes"})
+        """What the bits of a fine-tuned model depend on: everything but when it is looked at or saved.
+
+        Without a perturbation its key is absent, as it was before there were any: nothing trains again.
+        """
+        unseen = {"every", "checkpoints", "save_minutes"} | ({"perturb"} if self.perturb is None else set())
+        return self.model_dump(exclude=unseen)
 
 
 TrainingOverride = create_model(

@@ -1,0 +1,154 @@
+"""Models and examples as the command line is given them: local copies, and tokens that all read alike."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from isthmus import stored
+from isthmus.data import labelled, tokens
+from isthmus.data.rows import Rows
+from isthmus.errors import ConfigError, MismatchedEnds
+from isthmus.experiment import config, folders, parameters, wording
+from isthmus.experiment.labels import check_names
+from isthmus.models import architectures, class_labels, classifiers, hf_folders, origins, tokenizing
+
+
+def origin(side: str, name: str) -> config.Checkpoint:
+    """Where a model comes from: a folder, or an id of the hub, with `@revision` where one is meant.
+
+    Args:
+        side: `A` or `B`, for messages.
+        name: as the user gave it.
+
+    Raises:
+        ConfigError: a folder that is no model, or a name that can be neither.
+    """
+    folder = Path(name).expanduser()
+    if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        folders.check(side, folder)
+        return config.Checkpoint(folder=folder)
+    hub, _, revision = name.partition("@")
+    try:
+        return config.Checkpoint(hub=hub, revision=revision or None)
+    except ValidationError as error:
+        said = "; ".join(wording.messages(error, config.Checkpoint))
+        raise ConfigError(f"{side}: found no folder {name}, and no id of the hub can be so: {said}") from None
+
+
+def copies(names: Sequence[str], folder: Path) -> list[Path]:
+    """Local copies of models, adopted as checkpoints: in each, `checkpoint` has the weights as measured."""
+    sides = [chr(ord("A") + place) if place < 26 else f"model {place + 1}" for place in range(len(names))]
+    origins = [origin(side, name) for side, name in zip(sides, names, strict=True)]
+    return [
+        _adopted(name, found, folder / side) for name, found, side in zip(names, origins, sides, strict=True)
+    ]
+
+
+def examples(
+    copies: list[Path],
+    names: Sequence[str],
+    columns: config.Columns,
+    labels: list[str] | None,
+    template: str | None,
+    max_length: int,
+) -> tuple[tokens.Tokens, list[str]]:
+    """The examples as all models read them, and what a reader of the numbers must know of them."""
+    classes = _class_names(copies, names, labels)
+    rows, counts = _labelled_rows(columns, classes, named=labels is not None)
+    made = _read_alike(copies, names, rows, template, max_length)
+    notes, own = [], class_labels.class_names(copies[0])
+    renamed = [(mine, name) for mine, name in zip(own, classes, strict=True) if mine != name]
+    if named := ", ".join(f"{mine!r} is the data's {name!r}" for mine, name in renamed):
+        notes.append(f"the models' class {named}")
+    dropped = counts["unlabelled_dropped"], counts["empty_dropped"]
+    if any(dropped):
+        notes.append("left out: {} rows without a label, {} without a text".format(*dropped))
+    if made.truncated:
+        notes.append(f"{made.truncated} examples are longer than {max_length} tokens and were truncated")
+    return made, notes
+
+
+def default_numerics() -> dict[str, Any]:
+    """The numerics of an experiment that sets none."""
+    return {name: config.Experiment.model_fields[name].default for name in parameters.NUMERICS}
+
+
+def check_template(template: str | None, columns: config.Columns) -> None:
+    """Raise a ConfigError where a template would be ignored, since there is one text only."""
+    if template is not None and len(columns.text or []) == 1:
+        raise ConfigError(
+            f"--pair-template: found {template!r} for one text, {columns.text[0]!r}; "
+            "allowed: with two columns of --text"
+        )
+
+
+def _adopted(name: str, found: config.Checkpoint, folder: Path) -> Path:
+    """A folder with a model's local copy, and under `checkpoint` its weights as they are measured."""
+    try:
+        origins.fetch(found, folder)
+    except ConfigError as error:
+        if not found.hub or "could not be fetched" not in str(error):
+            raise
+        raise ConfigError(f"{error}. There is no folder {name} either") from error
+    sha256 = classifiers.adopt(folder, name, folder / "checkpoint")
+    described = architectures.described(folder / "checkpoint")
+    hf_folders.write_record(
+        folder / "checkpoint" / architectures.RECORD, {"origin": name, "sha256": sha256, **described}
+    )
+    return folder
+
+
+def _class_names(copies: list[Path], names: Sequence[str], labels: list[str] | None) -> list[str]:
+    """The label of each class: as given, else the models' own, which must agree."""
+    own = [class_labels.class_names(copy) for copy in copies]
+    for name, classes in zip(names[1:], own[1:], strict=True):
+        if labels is not None and {len(labels)} != {len(own[0]), len(classes)}:
+            raise ConfigError(
+                f"--labels: found {len(labels)} names; allowed: one for each class of {names[0]}, "
+                f"which are {len(own[0])}, and of {name}, which are {len(classes)}"
+            )
+        if labels is None and own[0] != classes:
+            raise ConfigError(
+                f"the classes of {names[0]} are {own[0]}, those of {name} {classes}; allowed: the same "
+                "names in one order, or --labels, which names the classes of both"
+            )
+    for name, classes in zip(names, own, strict=True):
+        check_names("--labels", name, classes, labels or classes)
+    return labels or own[0]
+
+
+def _labelled_rows(columns: config.Columns, classes: list[str], named: bool) -> tuple[Rows, dict[str, int]]:
+    """The examples; numbers are positions only where the caller has not `named` the data's labels."""
+    hint = "; or any names, where --labels gives them in the order of the models' classes"
+    if named:
+        hint = "; or numbers from 0 without --labels, where they are the models' own"
+    return labelled.read_known("--data", columns, classes, numbered=not named, hint=hint)
+
+
+def _read_alike(
+    copies: list[Path], names: Sequence[str], rows: Rows, template: str | None, max_length: int
+) -> tokens.Tokens:
+    """The examples as all models read them."""
+    groups = list(range(len(class_labels.class_names(copies[0]))))
+    first, *others = (
+        tokens.tokenize(
+            tokenizing.open_tokenizer(copy),
+            rows,
+            groups,
+            max_length,
+            template or tokenizing.pair_template(copy),
+        )
+        for copy in copies
+    )
+    for name, other in zip(names[1:], others, strict=True):
+        if first.digest != other.digest:
+            raise MismatchedEnds(
+                f"{names[0]} and {name} turn the same texts into different tokens; allowed: two models with "
+                "one tokenizer"
+            )
+    limit = folders.positions(stored.read_json(copies[0] / "config.json"))
+    if limit is not None and first.lengths.max() > limit:
+        folders.check_max_length("--max-length", max_length, names[0], limit)
+    return first

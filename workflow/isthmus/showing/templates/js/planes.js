@@ -1,0 +1,23 @@
+// The loss on planes through three checkpoints.
+
+function drawPlanes() {
+  const plane = data.planes[Number($("planes-plane").value)], quantity = $("planes-quantity").value;
+  const column = quantity === "loss" ? 2 : 3, corners = ["a", "b", "c"].filter((name) => plane.places[name]);
+  const mean = plane.places.mean, title = `test ${QUANTITY[quantity]}`, ring = [...corners, corners[0]];
+  const place = (name) => `${name}: ${number(plane.places[name][column])}`;
+  const names = plane.name.split("-").map((corner) => corner.replace(/\.(\d+)$/, ", step $1"));
+  draw("planes-chart", [
+    { type: "contour", x: plane.x, y: plane.y, z: plane[quantity], colorscale: "Cividis", ncontours: 16, colorbar: { title: { text: title, side: "right" } }, hovertemplate: `${title} %{z:.4f}<extra></extra>` },
+    { x: ring.map((n) => plane.places[n][0]), y: ring.map((n) => plane.places[n][1]), mode: "lines+markers+text", text: ring.map((n, i) => (i < 3 ? n : "")), textposition: "top center", textfont: { color: "#fff" }, line: { color: "#fff", width: 1.2 }, marker: { size: 9, color: "#fff", line: { color: "#000", width: 1 } }, hovertext: ring.map((n) => `seed ${names[corners.indexOf(n)]}<br>${place(n)}`), hoverinfo: "text", showlegend: false },
+    ...(mean ? [{ x: [mean[0]], y: [mean[1]], mode: "markers", marker: { symbol: "star", size: 14, color: "#EE6677", line: { color: "#000", width: 1 } }, hovertext: [`mean of the three<br>${place("mean")}`], hoverinfo: "text", showlegend: false }] : []),
+  ], { xaxis: axis("distance from a towards b (L2)"), yaxis: axis("distance across (L2)", { scaleanchor: "x" }), hovermode: "closest" },
+    `${title} on the plane through ${names.map((n, i) => `${"abc"[i]} (seed ${n})`).join(", ")} of ${plane.model} on ${plane.dataset}: ${corners.map(place).join(", ")}${mean ? `, their mean ${number(mean[column])}` : ""}; on the grid from ${number(Math.min(...plane[quantity].flat()))} to ${number(Math.max(...plane[quantity].flat()))}.`);
+}
+
+function startPlanes() {
+  if (!data.planes.length) return;
+  fill($("planes-plane"), data.planes.map((plane, i) => [i, `${plane.model} on ${plane.dataset}: ${plane.corners}`]));
+  fill($("planes-quantity"), Object.entries(QUANTITY), "loss");
+  onChange(["planes-plane", "planes-quantity"], drawPlanes);
+  views.set("planes", drawPlanes);
+}
