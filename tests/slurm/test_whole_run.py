@@ -54,6 +54,7 @@ def test_every_job_went_through_slurm_with_what_its_rule_declares(there):
         "finetune": 2,
         "evaluate": 4,
         "interpolate": 2,
+        "average": 1,
         "end": 1,
     }
     for rule in ("pretrain", "finetune", "evaluate", "interpolate"):
