@@ -113,3 +113,8 @@ def test_a_folder_that_is_there_is_not_written_over(call, tmp_path):
     (tmp_path / "average").mkdir()
     assert "is there already" in call("a", "b")
     assert not any((tmp_path / "average").iterdir())
+
+
+def test_a_refusal_leaves_no_folder(call, tmp_path):
+    assert "nowhere" in call("a", "nowhere/at/all", out="new/average")
+    assert not (tmp_path / "new").exists()

@@ -126,11 +126,10 @@ def _connect(arguments: argparse.Namespace) -> None:
 
 
 def _average(arguments: argparse.Namespace) -> None:
-    from isthmus.average import average, check_out  # as in `_connect`
+    from isthmus.average import average  # as in `_connect`
 
     if len(arguments.models) < 2:
         raise ConfigError(f"MODEL: found one, {arguments.models[0]}; allowed: two or more to average")
-    check_out(arguments.out)
     columns, options = _measuring(arguments)
     found = average(arguments.models, columns, arguments.out, greedy=arguments.greedy, **options)
     print(*found.lines(), sep="\n")

@@ -69,14 +69,16 @@ class Averaged:
         )
 
 
-def check_out(out: Path) -> None:
+def _check_out(out: Path) -> None:
     """Raise a ConfigError where the average's folder is there already, or cannot be made."""
     allowed = "a folder that is not there yet, such as results/average"
     if out.exists():
         raise ConfigError(f"--out: found {out}, which is there already; allowed: {allowed}")
+    tried = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         out.mkdir(parents=True)
-        out.rmdir()
+        for folder in tried:
+            folder.rmdir()
     except OSError as error:
         raise ConfigError(
             f"--out: found {out}, which cannot be made ({error.strerror}); allowed: {allowed}"
@@ -112,7 +114,7 @@ def average(
     """
     resampling = resampling or Resampling(replicates=1000, seed=0)
     computing = numerics.setup(settings or given.default_numerics())
-    check_out(out)
+    _check_out(out)
     data_files.check("--data", columns)
     given.check_template(template, columns)
     with tempfile.TemporaryDirectory() as temporary:
