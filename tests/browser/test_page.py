@@ -90,6 +90,29 @@ def test_explorer_shows_the_curve_and_its_gap(open_page, path, metrics, results)
     page.tab.wait_for_function(DRAWN, arg="overlap")
 
 
+def test_the_map_joins_the_ends_of_runs(open_page, tmp_path):
+    results = Results(experiment(map=True))
+    page = open_page(write(results, tmp_path))
+    page.look_at("map")
+    page.choose(map_cell=1)
+    page.wait_for_words("map-chart", "tiny_600 on entailment")
+    ends = results.metrics.query("model == 'tiny_600' and step == 400 and set == 'test'")
+    ends = ends.query("dataset == 'entailment' and metric == 'CG' and quantity == 'loss'")
+    best, worst = (ends.loc[ends["value"].idxmin()], ends.loc[ends["value"].idxmax()])
+    said = page.words("map-chart")
+    assert "3 runs" in said
+    assert "75 % of the squared distances" in said
+    for row, word in ((best, "from"), (worst, "to")):
+        assert f"{word} {written(row['value'])} (seeds {row['seed_a']:.0f} and {row['seed_b']:.0f})" in said
+    # Three lines between ends, three runs, and the dots of the lines; the first line is drawn last.
+    drawn = page.tab.evaluate("() => document.getElementById('map-chart').data.map((t) => [t.x, t.y])")
+    places = {seed: [4, line] for line, seed in enumerate((42, 43, 44))}
+    nearest = [places[int(best[name])] for name in ("seed_a", "seed_b")]
+    assert [list(point) for point in zip(*drawn[2], strict=True)] == nearest
+    assert drawn[3] == [[0, 1, 2, 4], [0, 0, 0, 0]]
+    assert len(drawn) == 7
+
+
 def test_slider_by_keyboard_and_play(open_page, path, metrics):
     page = open_page(path)
     page.look_at("explorer")
@@ -203,7 +226,7 @@ CONTRAST = """() => {
 @pytest.mark.parametrize("width", [390, 820, 1280])
 def test_every_width_and_scheme(open_page, shown, width, scheme):
     page = open_page(shown, viewport={"width": width, "height": 900}, color_scheme=scheme)
-    asked = ("averages", "layers", "planes")  # which a page may lack
+    asked = ("averages", "layers", "planes", "map")  # which a page may lack
     for section in ("course", "explorer", "pairs", *asked, "training", "distances"):
         if section not in asked or page.tab.query_selector(f"#{section}"):
             page.look_at(section)

@@ -243,6 +243,21 @@ class Results:
                 stored.write_frame(paths[-1], frame)
         return paths
 
+    def maps(self, folder: Path):
+        """Write the files of maps on which each run goes right, as far as its step, on a line of its own."""
+        paths = []
+        for model, dataset in self.experiment.cell_list() if self.experiment.map else ():
+            steps = self.experiment.cell_steps(model, dataset)
+            rows = [
+                {"seed": seed, "step": step, "x": step / 100, "y": float(line), "share": 0.75}
+                for line, seed in enumerate(self.experiment.cell_runs(model, dataset))
+                for step in steps[::-1]
+            ]
+            paths.append(folder / "map" / model / f"{dataset}.parquet")
+            paths[-1].parent.mkdir(parents=True, exist_ok=True)
+            stored.write_frame(paths[-1], pd.DataFrame(rows).assign(model=model, dataset=dataset))
+        return paths
+
     def _deltas(self):
         rows = []
         keys = [key for key in KEYS if key != "step"]

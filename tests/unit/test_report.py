@@ -74,7 +74,7 @@ def page(results, tmp_path_factory):
 
 
 def test_one_file_in_order(page):
-    asked = [name for name in pages.SECTIONS if name not in ("layers", "planes", "along")]
+    asked = [name for name in pages.SECTIONS if name not in ("layers", "planes", "map", "along")]
     assert [name for name in page.ids if name in pages.SECTIONS] == asked
     assert all(link.startswith("#") for link in page.links)
     assert {link[1:] for link in page.links} == set(asked)
@@ -609,17 +609,18 @@ def test_what_is_said_of_the_claims_follows_from_the_files(tmp_path):
 
 
 def test_sections_are_there_where_something_was_asked_for(tmp_path, page):
-    assert {"layers", "planes", "along"}.isdisjoint(page.ids)
+    assert {"layers", "planes", "map", "along"}.isdisjoint(page.ids)
     assert "averages" in page.ids
     planes = [{"seeds": [42, 43, 44], "resolution": 5}, {"through": [[42, 0], [42, "last"], [43, 400]]}]
     asked = {"layers": {"pairs": "all"}, "planes": planes, "averages": {"at": []}, "paths": {"along": True}}
+    asked["map"] = True
     results = Results(experiment(**asked))
     histories, rows = results.save(tmp_path)
     frames = {name: getattr(results, name) for name in pages.FILES}
-    files = rows, histories, results.planes(tmp_path)
+    files = rows, histories, results.planes(tmp_path), results.maps(tmp_path)
     pages.write(results.experiment, frames, tmp_path / "report.html", PROVENANCE, *files)
     other = Page((tmp_path / "report.html").read_text())
-    assert {"layers", "planes", "along"} <= set(other.ids)
+    assert {"layers", "planes", "map", "along"} <= set(other.ids)
     # Of three runs from step 100 of 400: CG from 0.075 to 0.095, and a tenth of it lost by the middle.
     assert "0.0850 (0.0750 to 0.0950) -0.0085 (-0.0095 to -0.0075)" in other.text.replace("−", "-")
     assert "averages" not in other.ids
@@ -627,6 +628,11 @@ def test_sections_are_there_where_something_was_asked_for(tmp_path, page):
     assert [plane["name"] for plane in data["planes"]][:2] == ["42.400-43.400-44.400", "42.0-42.400-43.400"]
     assert data["planes"][0]["places"]["b"][:2] == [2.0, 0.0]
     assert np.shape(data["planes"][0]["loss"]) == (5, 5)
+    map_of_runs = next(m for m in data["maps"] if (m["model"], m["dataset"]) == ("tiny-0", "entailment"))
+    assert map_of_runs["share"] == 0.75
+    assert map_of_runs["runs"][1] == {
+        "seed": 43, "steps": [0, 100, 200, 400], "x": [0, 1, 2, 4], "y": [1, 1, 1, 1],
+    }  # fmt: skip
     groups, means, lowest, highest = data["cells"][0]["layers"]["400"]["loss"]["CG"]["shallow"]
     assert groups == ["embeddings", "block 0"]
     assert (means, lowest, highest) == ([0.0105, 0.0205], [0.01, 0.02], [0.011, 0.021])

@@ -69,6 +69,7 @@ rule report:
         rows=[] if PARTIAL else files("interpolate", layout.ROW),
         histories=[] if PARTIAL else files("finetune", layout.HISTORY),
         planes=[] if PARTIAL else files("plane"),
+        maps=[] if PARTIAL else files("map"),
     output:
         page=report(
             results(layout.REPORT),

@@ -30,6 +30,7 @@ SCRIPTS = (
     "averages",
     "layers",
     "planes",
+    "maps",
     "training",
     "distance",
     "start",
@@ -42,6 +43,7 @@ SECTIONS = {
     "averages": "Averages",
     "layers": "Layers",
     "planes": "Planes",
+    "map": "Map of runs",
     "along": "Along a run",
     "training": "Training",
     "tables": "Tables",
@@ -70,7 +72,7 @@ class Copies:
 
 
 def write(
-    experiment, frames: dict, page: Path, origins: dict, rows=(), histories=(), planes=(), lacking=()
+    experiment, frames: dict, page: Path, origins: dict, rows=(), histories=(), planes=(), maps=(), lacking=()
 ) -> None:
     """Write the report to `page`.
 
@@ -80,6 +82,7 @@ def write(
         rows: the files of `paths/`.
         histories: `history.parquet` files.
         planes: the files of `planes/`.
+        maps: the files of `map/`.
         lacking: what else to name as missing.
     """
     metrics, deltas, pairs, soups, layers, along, evaluations = (frames[name] for name in FILES)
@@ -87,6 +90,7 @@ def write(
     basins, findings = (_optional(page.parent / f"{name}.csv") for name in ("basins", "findings"))
     shown = views.overview(experiment, frames, histories, basins)
     shown["planes"] = views.planes(experiment, planes)
+    shown["maps"] = views.maps(experiment, maps)
     curves = views.curves(experiment, rows, metrics)
     copies = Copies()
     # Sections that are absent where nothing was asked for.
@@ -94,6 +98,7 @@ def write(
         "averages": tables.averages_blocks(tables.averages_table(soups)),
         "layers": len(layers) > 0,
         "planes": len(shown["planes"]) > 0,
+        "map": len(shown["maps"]) > 0,
         "along": tables.along_blocks(along),
     }
     content = {

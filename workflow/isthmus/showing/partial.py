@@ -22,6 +22,7 @@ class Found:
     rows: list[Path]
     histories: list[Path]
     planes: list[Path]
+    maps: list[Path]
     lacking: list[str]
 
 
@@ -67,7 +68,7 @@ def find(experiment: Experiment, results: Path) -> Found:
         }
     frames = tidy.known(frames)
     histories = there("finetune", layout.HISTORY)
-    return Found(frames, rows, histories, there("plane"), unfinished(experiment, results))
+    return Found(frames, rows, histories, there("plane"), there("map"), unfinished(experiment, results))
 
 
 def unfinished(experiment: Experiment, results: Path) -> list[str]:

@@ -168,6 +168,27 @@ def _plane(frame) -> dict[str, Any]:
     return shown | {"places": {place: [_digits(v) for v in row] for place, *row in rows}}
 
 
+def maps(experiment, files: Iterable[Path]) -> list[dict[str, Any]]:
+    """Each cell's runs in two dimensions, in the config's order, each run from its first step on."""
+    found = {}
+    for path in files:
+        frame = stored.read_frame(path).sort_values("step")
+        runs = [
+            {
+                "seed": int(seed),
+                "steps": run["step"].tolist(),
+                **{axis: [_digits(v) for v in run[axis]] for axis in "xy"},
+            }
+            for seed, run in frame.groupby("seed")
+        ]
+        cell = layout.parsed(layout.MAP, path)
+        found[cell["model"], cell["dataset"]] = cell | {
+            "share": _digits(frame["share"].iloc[0]),
+            "runs": runs,
+        }
+    return [found[cell] for cell in experiment.cell_list() if cell in found]
+
+
 def curves(experiment, rows: Iterable[Path], metrics) -> dict[int, dict]:
     """The curves of each cell that has paths, by its place in the config: {step: {pair: path}}.
 

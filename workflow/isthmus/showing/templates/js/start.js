@@ -63,7 +63,7 @@ async function start() {
   library.textContent = await unpack($("library").textContent);
   document.head.append(library);
   if (!data.cells.length) return;
-  for (const begin of [startCourse, startExplorer, startPairs, startAverages, startLayers, startPlanes, startTraining, startFar]) begin();
+  for (const begin of [startCourse, startExplorer, startPairs, startAverages, startLayers, startPlanes, startMap, startTraining, startFar]) begin();
   startScheme();
   redraw();
 }
