@@ -1,0 +1,111 @@
+"""Running text as blocks of tokens: what a language model reads at once, and the unit of its evaluation.
+
+Blocks are `Tokens` whose `labels` say how many tokens at a block's beginning are read and not counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from isthmus.data.tokens import Tokens
+from isthmus.errors import ConfigError
+
+
+def joined(tokenizer, documents: Sequence[str], rows: np.ndarray, size: int, where: str) -> Tokens:
+    """Documents joined, with the end of text after each, and cut into blocks of one size.
+
+    What is left over at the end is dropped: a shorter block would be another kind of unit.
+
+    Args:
+        tokenizer: a Transformers tokenizer.
+        documents: the texts.
+        rows: their ids, int64, shape (documents,); a block has that of the document in which it begins.
+        size: tokens a block.
+        where: begins every message.
+
+    Raises:
+        ConfigError: the tokenizer has no end of text, or all the text is shorter than a block.
+    """
+    end = end_of_text(tokenizer, where)
+    each = [[*ids, end] for ids in _ids(tokenizer, documents)]
+    stream = np.concatenate([np.asarray(ids, np.int32) for ids in each])
+    count = len(stream) // size
+    if not count:
+        raise ConfigError(
+            f"{where}.block_size: found {size}; allowed: {len(stream)} at most, the tokens of all of the text"
+        )
+    starts = np.cumsum([0, *map(len, each)])
+    begins = np.searchsorted(starts, np.arange(count) * size, side="right") - 1
+    return _blocks(stream[: count * size], np.full(count, size), np.asarray(rows)[begins])
+
+
+def apart(tokenizer, documents: Sequence[str], rows: np.ndarray, size: int, where: str) -> Tokens:
+    """Documents kept apart, each with its end of text, and cut off after a block's size.
+
+    Args and errors as of `joined`, but for a document that is shorter than a block, which is a shorter unit.
+    """
+    end = end_of_text(tokenizer, where)
+    each = [[*ids, end] for ids in _ids(tokenizer, documents)]
+    kept = [np.asarray(ids[:size], np.int32) for ids in each]
+    found = _blocks(np.concatenate(kept), np.array([len(ids) for ids in kept]), np.asarray(rows))
+    return replace(found, truncated=sum(len(ids) > size for ids in each))
+
+
+def answers(
+    tokenizer, prompts: Sequence[str], texts: Sequence[str], rows: np.ndarray, size: int, where: str
+) -> Tokens:
+    """Prompts, each with the answer that is asked for: the tokens of a prompt are read and not counted.
+
+    Args:
+        prompts, texts: of equal number.
+        tokenizer, rows, size, where: as of `joined`.
+
+    Raises:
+        ConfigError: the tokenizer has no end of text, or a prompt leaves no room for an answer.
+    """
+    end, starts = end_of_text(tokenizer, where), _ids(tokenizer, prompts)
+    for row, start in zip(rows, starts, strict=True):
+        if len(start) >= size:
+            raise ConfigError(
+                f"{where}.block_size: found {size}, which the prompt of row {row} fills ({len(start)} "
+                "tokens); allowed: more than each prompt has"
+            )
+    each = [[*start, *ids, end] for start, ids in zip(starts, _ids(tokenizer, texts), strict=True)]
+    kept = [np.asarray(ids[:size], np.int32) for ids in each]
+    found = _blocks(np.concatenate(kept), np.array([len(ids) for ids in kept]), np.asarray(rows))
+    return replace(
+        found,
+        labels=np.array([len(start) for start in starts], np.int64),
+        truncated=sum(len(ids) > size for ids in each),
+    )
+
+
+def end_of_text(tokenizer, where: str) -> int:
+    """The token that ends a text: the tokenizer's own, or what an encoder puts between two.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    for token in (tokenizer.eos_token_id, tokenizer.sep_token_id):
+        if token is not None:
+            return int(token)
+    raise ConfigError(
+        f"{where}: found a tokenizer without an end of text (`eos_token`, `sep_token`); allowed: one that "
+        "has it"
+    )
+
+
+def _ids(tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    return tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)["input_ids"]
+
+
+def _blocks(ids: np.ndarray, lengths: np.ndarray, rows: np.ndarray) -> Tokens:
+    return Tokens(
+        ids=ids,
+        types=np.zeros(0, np.uint8),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        labels=np.zeros(len(lengths), np.int64),
+        rows=rows.astype(np.int64),
+        groups=np.zeros(1, np.int64),
+    )
