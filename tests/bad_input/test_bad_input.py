@@ -11,11 +11,13 @@ from tests.bad_input import (
     damaged_files,
     experiment_files,
     model_folders,
+    running_text,
     settings,
     sources,
 )
 
-TABLES = (settings, experiment_files, sources, model_folders, connecting, architectures, damaged_files)
+TABLES = (settings, experiment_files, sources, running_text, model_folders, connecting, architectures)
+TABLES += (damaged_files,)
 CASES = {
     f"{table.__name__.rpartition('.')[2]}: {case.name}": case for table in TABLES for case in table.CASES
 }

@@ -55,7 +55,8 @@ def toy_model(folder: Path) -> Path:
     from transformers import BertForMaskedLM
 
     torch.manual_seed(0)
-    config = pretraining.architecture(width=64, layers=2, heads=4, attention="eager")
+    size = pretraining.Pretraining(layers=2, width=64, heads=4, rows=0, seed=0, masked=0.15)
+    config = pretraining.architecture(size, attention="eager")
     BertForMaskedLM(config).save_pretrained(folder)
     pretraining.toy_tokenizer().save_pretrained(folder)
     return folder

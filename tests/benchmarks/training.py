@@ -85,7 +85,8 @@ def toy_subject(folder: Path) -> Subject:
     rows = Rows(np.arange(len(pairs)), [a for a, _, _ in pairs], [b for _, b, _ in pairs], labels)
     tokenizer = pretraining.toy_tokenizer()
     longest = pretraining.MAX_LENGTH
-    config = pretraining.architecture(width=64, layers=2, heads=4, attention="eager")
+    size = pretraining.Pretraining(layers=2, width=64, heads=4, rows=0, seed=0, masked=0.15)
+    config = pretraining.architecture(size, attention="eager")
     config.num_labels, config.architectures = 3, ["BertForSequenceClassification"]
     torch.manual_seed(SEED)
     folder.mkdir()

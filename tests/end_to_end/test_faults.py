@@ -159,7 +159,7 @@ class Job:
 def made(tmp_path_factory):
     """Start and examples of a very small run, and the weights at its end where nothing goes wrong."""
     # Not at the top: what publishing imports is looked at from here.
-    from isthmus.training.pretraining import architecture, toy_tokenizer
+    from isthmus.training.pretraining import Pretraining, architecture, toy_tokenizer
     from transformers import BertForSequenceClassification
 
     folder = tmp_path_factory.mktemp("made")
@@ -168,7 +168,8 @@ def made(tmp_path_factory):
     rows = Rows(np.arange(50), [a for a, _, _ in pairs], [b for _, b, _ in pairs], labels)
     tokens.write(tokens.tokenize(toy_tokenizer(), rows, [0, 1], 64), folder / "train.safetensors")
     torch.manual_seed(0)
-    model = BertForSequenceClassification(architecture(width=16, layers=1, heads=2, attention="eager"))
+    size = Pretraining(layers=1, width=16, heads=2, rows=0, seed=0, masked=0.15)
+    model = BertForSequenceClassification(architecture(size, attention="eager"))
     start = folder / "start"
     start.mkdir()
     model.config.architectures = ["BertForSequenceClassification"]

@@ -14,7 +14,7 @@ from isthmus.experiment.config import Training
 from isthmus.machine import numerics
 from isthmus.models import hf_folders, weight_files
 from isthmus.training.finetuning import finetune
-from isthmus.training.pretraining import architecture, toy_tokenizer
+from isthmus.training.pretraining import Pretraining, architecture, toy_tokenizer
 from isthmus.training.saving import Cache
 from isthmus.training.schedule import Recipe
 from pyarrow import parquet
@@ -49,7 +49,8 @@ def write_start(folder: Path, seed=0) -> Path:
     from transformers import BertForSequenceClassification
 
     torch.manual_seed(seed)
-    config = architecture(width=16, layers=1, heads=2, attention="eager")
+    size = Pretraining(layers=1, width=16, heads=2, rows=0, seed=0, masked=0.15)
+    config = architecture(size, attention="eager")
     config.num_labels = 2
     model = BertForSequenceClassification(config)
     with torch.no_grad():  # zeros would hide what weight decay does to biases

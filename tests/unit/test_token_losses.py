@@ -36,9 +36,9 @@ def test_they_are_those_of_the_whole_model(model, batch, monkeypatch, at_once):
     with torch.no_grad():
         found = token_losses.states(model, inputs, where)
         torch.testing.assert_close(token_losses.logits(model, found), plain, atol=1e-5, rtol=1e-5)
-        losses, wrong = token_losses.each(model, found, targets)
+        losses, predictions = token_losses.each(model, found, targets)
     torch.testing.assert_close(losses.float(), expected, atol=1e-5, rtol=1e-5)
-    assert wrong.tolist() == (plain.argmax(-1) != targets).tolist()
+    assert predictions.tolist() == plain.argmax(-1).tolist()
     assert torch.equal(model(**inputs).logits[where], plain)  # the body answers for itself again
 
 

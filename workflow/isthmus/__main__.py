@@ -10,7 +10,7 @@ from pydantic import ValidationError, create_model
 from tqdm import tqdm
 
 from isthmus.errors import ConfigError, UserError
-from isthmus.experiment import config, wording
+from isthmus.experiment import config, parameters, wording
 
 EXAMPLE = """\
 example:
@@ -19,6 +19,9 @@ example:
 A and B are folders in Hugging Face's layout, or ids of its hub (id@revision): two fine-tunings of one
 architecture. The line between their weights is measured on the examples. BH is the barrier height, CG the
 convexity gap, both of the mean cross-entropy in nats: 0 means that no loss barrier lies between the two.
+
+Two language models with the heads that they were pre-trained with, on running text:
+  isthmus connect pythia-seed1 pythia-seed2 --task causal_lm --data text.txt
 """
 
 EXAMPLE_OF_AVERAGE = """\
@@ -44,6 +47,10 @@ Reading = create_model(
         for field in [group.model_fields[name]]
     },
 )
+
+
+# Options of language models, as a data set has them.
+LANGUAGE = ("prompt", "answer", "block_size", "documents", "masked")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -86,14 +93,20 @@ def _command(commands, name: str, description: str, epilog: str) -> argparse.Arg
 def _add_examples(command: argparse.ArgumentParser) -> None:
     """The options that say what models are measured on, and how."""
     add = command.add_argument
-    add("--data", required=True, type=Path, help="labelled examples: TSV, CSV, JSON lines or Parquet")
+    add("--data", required=True, type=Path, help="examples: TSV, CSV, JSON lines, Parquet or plain text")
+    tasks = get_args(config.Dataset.model_fields["task"].annotation)
+    add("--task", choices=tasks, default=tasks[0], help="what the models are asked for (%(default)s)")
     formats = get_args(get_args(config.FilesSource.model_fields["format"].annotation)[0])
     add("--format", choices=formats, help="how the data are read, where their ending does not say it")
-    add("--text", required=True, nargs="+", metavar="COLUMN", help="the column of the text, or of both texts")
-    add("--label", required=True, metavar="COLUMN", help="the label's column: names or numbers of classes")
+    add("--text", nargs="+", metavar="COLUMN", help="the column of the text, or of both texts")
+    add("--label", metavar="COLUMN", help="the label's column: names or numbers of classes")
     add("--labels", nargs="+", metavar="NAME", help="the data's names of the models' classes, in their order")
     add("--pair-template", metavar="TEXT", help="how two texts are joined, such as '{a} [SEP] {b}'")
     add("--max-length", type=int, default=128, metavar="N", help="tokens an example at most (%(default)s)")
+    for name in LANGUAGE:
+        kind = {"block_size": int, "masked": float}.get(name, str)
+        said = config.Dataset.model_fields[name].description.replace("`", "")
+        add(f"--{name.replace('_', '-')}", type=kind, help=said)
     add("--token-budget", type=int, default=1024, metavar="N", help="tokens a batch at most (%(default)s)")
     add("--replicates", type=int, default=1000, metavar="N", help="bootstrap replicates (%(default)s)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute (%(default)s)")
@@ -138,7 +151,8 @@ def _average(arguments: argparse.Namespace) -> None:
 
 def _measuring(arguments: argparse.Namespace) -> tuple[config.Columns, dict[str, Any]]:
     """The examples, and how models are measured on them, from the options that say so."""
-    from isthmus.given import default_numerics  # as in `_connect`
+    from isthmus.data.blocks import Blocks  # as in `_connect`
+    from isthmus.given import default_numerics
     from isthmus.measuring.rows import Resampling
 
     reading = _settings(
@@ -147,9 +161,14 @@ def _measuring(arguments: argparse.Namespace) -> tuple[config.Columns, dict[str,
         pair_template=arguments.pair_template,
         threads=arguments.threads,
     )
+    if arguments.task == "classification":
+        for key, what in (("text", "column of the text"), ("label", "label's column")):
+            if getattr(arguments, key) is None:
+                raise ConfigError(f"--{key}: missing; allowed: the {what}")
     source = {"kind": "files", "paths": [arguments.data], "format": arguments.format}
-    named = {key: getattr(arguments, key) for key in ("text", "label", "labels")}
-    columns = _settings(config.Columns, source=source, **named)
+    given = {key: getattr(arguments, key) for key in ("text", "label", "labels", *LANGUAGE)}
+    given = {key: value for key, value in given.items() if value is not None}
+    columns = _settings(config.Dataset, source=source, task=arguments.task, **given)
     measuring = _settings(
         config.Evaluation, replicates=arguments.replicates, token_budget=arguments.token_budget
     )
@@ -158,6 +177,7 @@ def _measuring(arguments: argparse.Namespace) -> tuple[config.Columns, dict[str,
         "labels": columns.labels,
         "template": reading.pair_template,
         "max_length": reading.max_length,
+        "blocks": Blocks(**parameters.blocks(columns)) if columns.language else None,
         "budget": measuring.token_budget,
         "resampling": Resampling(measuring.replicates, measuring.seed),
         "settings": default_numerics() | chosen,
@@ -186,6 +206,7 @@ def main() -> None:
             f"error: {error}".replace("--data.source.paths", "--data")
             .replace("--data.source.", "--")
             .replace("--data.", "--")
+            .replace("--block_size", "--block-size")
         )
     except KeyboardInterrupt:
         sys.exit(130)  # the shell's number for it

@@ -11,13 +11,14 @@ import numpy as np
 
 from isthmus import cross_fitting, given, hashing, stored
 from isthmus.bootstrap import Bootstrap, percentile_interval
+from isthmus.data.blocks import Blocks
 from isthmus.errors import ConfigError
-from isthmus.experiment import config, data_files
+from isthmus.experiment import config
 from isthmus.machine import numerics
 from isthmus.measuring.averaging import Averages
 from isthmus.measuring.ends import End
 from isthmus.measuring.paths import SAMPLER_SET
-from isthmus.measuring.rows import Resampling
+from isthmus.measuring.rows import Resampling, ratios
 from isthmus.models import architectures, hf_folders, weight_files
 from isthmus.showing.formatting import interval, number
 from isthmus.space import geometries, soups
@@ -94,11 +95,12 @@ def average(
     labels: list[str] | None = None,
     template: str | None = None,
     max_length: int = 128,
+    blocks: Blocks | None = None,
     budget: int = 1024,
     resampling: Resampling | None = None,
     settings: dict[str, Any] | None = None,
 ) -> Averaged:
-    """Write the mean of some classifiers as a checkpoint folder, with a card of what it scored.
+    """Write the mean of some models as a checkpoint folder, with a card of what it scored.
 
     Args:
         names: two or more folders or hub ids, as for `given.origin`.
@@ -106,7 +108,7 @@ def average(
         out: the folder to make, in Hugging Face's layout.
         greedy: whether to keep only those models that make the average better on the examples. Its card
             then has the score of choices that other examples made, too.
-        labels, template, max_length, budget, resampling, settings: as of `connect.connect`.
+        labels, template, max_length, blocks, budget, resampling, settings: as of `connect.connect`.
 
     Raises:
         ConfigError: a model, the data, a label or the folder cannot be used.
@@ -115,11 +117,9 @@ def average(
     resampling = resampling or Resampling(replicates=1000, seed=0)
     computing = numerics.setup(settings or given.default_numerics())
     _check_out(out)
-    data_files.check("--data", columns)
-    given.check_template(template, columns)
     with tempfile.TemporaryDirectory() as temporary:
-        copies = given.copies(names, Path(temporary))
-        examples, notes = given.examples(copies, names, columns, labels, template, max_length)
+        reading = given.Reading(columns, labels, template, max_length, blocks)
+        copies, examples, notes = given.read(names, Path(temporary), reading)
         ends = [End.read(place, copy / "checkpoint") for place, copy in enumerate(copies)]
         sets = {SAMPLER_SET: examples}
         _check(ends, names, len(examples), greedy)
@@ -172,9 +172,10 @@ def _records(
 def _gain(averages: Averages, members: Members, bootstrap: Bootstrap) -> tuple[float, float, float]:
     """The gain in loss over the members' mean, and its interval."""
     alone = np.mean([averages.soup(SAMPLER_SET, (place,)).losses for place in members], axis=0)
-    gains = alone - averages.soup(SAMPLER_SET, members).losses
-    low, high = percentile_interval(bootstrap.replicate_means(gains))
-    return float(gains.mean()), float(low), float(high)
+    soup = averages.soup(SAMPLER_SET, members)
+    gains = alone - soup.losses
+    low, high = percentile_interval(ratios(bootstrap, gains, soup.counts))
+    return float(gains.sum() / soup.counts.sum()), float(low), float(high)
 
 
 def _write(averages: Averages, copy: Path, averaged: Averaged, data: Path, out: Path) -> None:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from isthmus import given
 from isthmus.bootstrap import percentile_interval
+from isthmus.data.blocks import Blocks
 from isthmus.errors import ConfigError
-from isthmus.experiment import config, data_files
+from isthmus.experiment import config
 from isthmus.machine import numerics
 from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.paths import SAMPLER_SET, MeasuredPath
@@ -21,7 +22,7 @@ from isthmus.showing import path_figures
 from isthmus.showing.formatting import NO_SKILL, interval, number
 from isthmus.space import sampling
 from isthmus.statistics import connectivity, pair_means
-from isthmus.statistics.thresholds import accuracy_interval, learnt
+from isthmus.statistics.thresholds import learnt
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,14 @@ class Connection:
         points: a row an alpha: `alpha, loss, error, n` and, with replicates, `loss_low, loss_high`.
         metrics: rows BH and CG of the loss: `metric, value, low, high, error, alpha, chord_low, chord_high,
             cross_fitted, cross_fitted_low, cross_fitted_high`.
-        accuracies: of the two ends.
-        majority: the accuracy of always naming the most frequent class.
+        scores: of the two ends, as of `connectivity.scores`.
         averaging: what the mean of the two is worth, a line.
         notes: what a reader of the numbers must know besides.
     """
 
     points: pd.DataFrame
     metrics: pd.DataFrame
-    accuracies: tuple[float, float]
-    majority: float
+    scores: tuple[dict[str, float], dict[str, float]]
     averaging: str
     notes: list[str] = field(default_factory=list)
 
@@ -49,9 +48,11 @@ class Connection:
         """The numbers that are asked for first."""
         rows = self.metrics.set_index("metric")
         losses = self.points["loss"].iloc[[0, -1]].tolist()
+        language = "perplexity" in self.scores[0]
         ends = (
-            f"{name}: loss {number(loss)}, accuracy {number(accuracy)}"
-            for name, loss, accuracy in zip("AB", losses, self.accuracies, strict=True)
+            f"{name}: loss {number(loss)}, {'token ' * language}accuracy {number(own['accuracy'])}"
+            + (f", perplexity {own['perplexity']:.2f}" if language else "")
+            for name, loss, own in zip("AB", losses, self.scores, strict=True)
         )
         gaps = (
             f"{name} {number(rows.loc[name, 'value'])} {interval(*rows.loc[name, ['low', 'high']])}".rstrip()
@@ -60,12 +61,17 @@ class Connection:
             for name in ("BH", "CG")
         )
         n = self.points["n"].iloc[0]
-        last = f"{len(self.points)} evaluations of {n} examples; nats, [95 % interval over examples]"
-        lowest = [accuracy_interval(own, n)[0] for own in self.accuracies]
-        failed = [name for name, low in zip("AB", lowest, strict=True) if not learnt(low, self.majority)]
+        units, nats = ("blocks", "nats a token") if language else ("examples", "nats")
+        last = f"{len(self.points)} evaluations of {n} {units}; {nats}, [95 % interval over {units}]"
+        majority = self.scores[0]["majority"]
+        failed = [
+            name
+            for name, own in zip("AB", self.scores, strict=True)
+            if not learnt(own["accuracy_low"], majority)
+        ]
         bar = (
-            f"is not clearly above the majority class, which has an accuracy of {number(self.majority)}; "
-            f"{NO_SKILL}"
+            f"is not clearly above the {'commonest token' if language else 'majority class'}, which has an "
+            f"accuracy of {number(majority)}; {NO_SKILL}"
         )
         warnings = (f"! {name} {bar}" for name in failed)
         return "\n".join([*ends, *gaps, self.averaging, *warnings, last, *self.notes])
@@ -115,13 +121,14 @@ def connect(
     labels: list[str] | None = None,
     template: str | None = None,
     max_length: int = 128,
+    blocks: Blocks | None = None,
     budget: int = 1024,
     alphas: dict[str, Any] | None = None,
     resampling: Resampling | None = None,
     settings: dict[str, Any] | None = None,
     seen: Callable[[float], Any] = lambda alpha: None,
 ) -> Connection:
-    """Measure the path between two classifiers.
+    """Measure the path between two classifiers, or two language models.
 
     Args:
         names: two folders or hub ids, as for `given.origin`.
@@ -129,6 +136,7 @@ def connect(
         labels: the data's names of the models' classes, in their order; by default the models' own.
         template: how two texts are joined, as in `tokens.tokenize`; by default as the architecture does.
         max_length, budget: tokens an example, and tokens a batch, at most.
+        blocks: of language models: how running text becomes blocks.
         alphas, resampling, settings: how to measure; those of `sampling.sampler` and `numerics.setup`.
         seen: told each alpha once it is measured.
 
@@ -138,29 +146,30 @@ def connect(
     """
     resampling = resampling or Resampling(replicates=1000, seed=0)
     computing = numerics.setup(settings or given.default_numerics())
-    data_files.check("--data", columns)
-    given.check_template(template, columns)
     with tempfile.TemporaryDirectory() as temporary:
-        copies = given.copies(names, Path(temporary))
-        examples, notes = given.examples(copies, names, columns, labels, template, max_length)
+        reading = given.Reading(columns, labels, template, max_length, blocks)
+        copies, examples, notes = given.read(names, Path(temporary), reading)
         ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
         check_same_architecture(*ends, names)
         sets, journal = {SAMPLER_SET: examples}, Path(temporary, "journal")
         row = Row(ends[1], None, sets, budget, computing, resampling, journal)
         sampler = sampling.sampler(alphas or config.Paths().sampler())
-        curve = MeasuredPath(row, ends[0]).curve(sampler, seen)
+        path = MeasuredPath(row, ends[0])
+        curve = path.curve(sampler, seen)
         curve = {alpha: at[SAMPLER_SET] for alpha, at in curve.items()}
         points = pd.DataFrame([{"alpha": alpha, **row.means(SAMPLER_SET, at)} for alpha, at in curve.items()])
         gaps = pd.DataFrame(row.cross_fitted(SAMPLER_SET, curve))
+        scores = tuple(
+            connectivity.scores(pd.DataFrame(path.scored(SAMPLER_SET, alpha))) for alpha in (0.0, 1.0)
+        )
     if ends[0].sha256 == ends[1].sha256:
         notes.append("A and B have the same weights: a gap of 0 by construction")
     notes.append("two models: nothing is said of other seeds")
-    return _connection(points.assign(n=len(examples)), gaps, examples.labels, notes)
+    return _connection(points.assign(n=len(examples)), gaps, scores, notes)
 
 
-def _connection(points: pd.DataFrame, gaps: pd.DataFrame, labels: np.ndarray, notes: list[str]) -> Connection:
+def _connection(points: pd.DataFrame, gaps: pd.DataFrame, scores: tuple, notes: list[str]) -> Connection:
     """The metrics of the measured points, their replicates replaced by intervals."""
-    majority = float(np.bincount(labels).max() / len(labels))
     points = points.astype({"loss": float, "error": float})
     path = {"step": 0, "seed_a": 0, "seed_b": 1, "set": SAMPLER_SET}
     rows = connectivity.curve_metrics(points.assign(**path), config.Paths().intervals, gaps.assign(**path))
@@ -168,11 +177,10 @@ def _connection(points: pd.DataFrame, gaps: pd.DataFrame, labels: np.ndarray, no
     loss = metrics[(metrics["quantity"] == "loss") & metrics["metric"].isin(["BH", "CG"])]
     low, high = zip(*map(percentile_interval, points["loss_replicates"]), strict=True)
     kept = points[["alpha", "loss", "error", "n"]].assign(loss_low=low, loss_high=high).dropna(axis="columns")
-    accuracies = tuple(1 - kept["error"].iloc[[0, -1]])
     columns = ["metric", "value", "low", "high", "error", "alpha", "chord_low", "chord_high"]
     columns += pair_means.CROSS_FITTED
     averaging = averaging_in_words(points)
-    return Connection(kept, loss[columns].reset_index(drop=True), accuracies, majority, averaging, notes)
+    return Connection(kept, loss[columns].reset_index(drop=True), scores, averaging, notes)
 
 
 def averaging_in_words(points: pd.DataFrame) -> str:

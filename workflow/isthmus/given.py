@@ -1,18 +1,29 @@
 """Models and examples as the command line is given them: local copies, and tokens that all read alike."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from isthmus import stored
-from isthmus.data import labelled, tokens
+from isthmus.caches.identity import CLASSIFICATION
+from isthmus.data import labelled, running_text, tokens
+from isthmus.data.blocks import Blocks
 from isthmus.data.rows import Rows
 from isthmus.errors import ConfigError, MismatchedEnds
-from isthmus.experiment import config, folders, parameters, wording
+from isthmus.experiment import config, data_files, folders, parameters, wording
 from isthmus.experiment.labels import check_names
-from isthmus.models import architectures, class_labels, classifiers, hf_folders, origins, tokenizing
+from isthmus.models import (
+    architectures,
+    class_labels,
+    classifiers,
+    hf_folders,
+    language_models,
+    origins,
+    tokenizing,
+)
 
 
 def origin(side: str, name: str) -> config.Checkpoint:
@@ -37,27 +48,61 @@ def origin(side: str, name: str) -> config.Checkpoint:
         raise ConfigError(f"{side}: found no folder {name}, and no id of the hub can be so: {said}") from None
 
 
-def copies(names: Sequence[str], folder: Path) -> list[Path]:
-    """Local copies of models, adopted as checkpoints: in each, `checkpoint` has the weights as measured."""
+@dataclass(frozen=True)
+class Reading:
+    """The examples, and how models read them.
+
+    Attributes:
+        columns: the examples' files and columns.
+        labels: the data's names of the models' classes, in their order; by default the models' own.
+        template: how two texts are joined, as in `tokens.tokenize`; by default as the architecture does.
+        max_length: tokens an example at most.
+        blocks: of language models: how running text becomes blocks, instead of the three above.
+    """
+
+    columns: config.Columns
+    labels: list[str] | None = None
+    template: str | None = None
+    max_length: int = 128
+    blocks: Blocks | None = None
+
+    @property
+    def task(self) -> str:
+        return self.blocks.task if self.blocks else CLASSIFICATION.name
+
+
+def read(names: Sequence[str], folder: Path, reading: Reading) -> tuple[list[Path], tokens.Tokens, list[str]]:
+    """Local copies of models, the examples as all of them read them, and what to know of these.
+
+    Args:
+        names: folders or ids, as of `origin`.
+        folder: where the copies go; in each, `checkpoint` has the weights as they are measured.
+        reading: the examples.
+
+    Raises:
+        ConfigError: a model, the data or a label cannot be used.
+        errors.MismatchedEnds: the models read texts differently.
+    """
+    data_files.check("--data", reading.columns)
+    if reading.template is not None and len(reading.columns.text or []) == 1:
+        raise ConfigError(
+            f"--pair-template: found {reading.template!r} for one text, {reading.columns.text[0]!r}; "
+            "allowed: with two columns of --text"
+        )
     sides = [chr(ord("A") + place) if place < 26 else f"model {place + 1}" for place in range(len(names))]
     origins = [origin(side, name) for side, name in zip(sides, names, strict=True)]
-    return [
-        _adopted(name, found, folder / side) for name, found, side in zip(names, origins, sides, strict=True)
+    copies = [
+        _adopted(name, found, folder / side, reading.task)
+        for name, found, side in zip(names, origins, sides, strict=True)
     ]
+    return copies, *(_blocks if reading.blocks else _examples)(copies, names, reading)
 
 
-def examples(
-    copies: list[Path],
-    names: Sequence[str],
-    columns: config.Columns,
-    labels: list[str] | None,
-    template: str | None,
-    max_length: int,
-) -> tuple[tokens.Tokens, list[str]]:
-    """The examples as all models read them, and what a reader of the numbers must know of them."""
-    classes = _class_names(copies, names, labels)
-    rows, counts = _labelled_rows(columns, classes, named=labels is not None)
-    made = _read_alike(copies, names, rows, template, max_length)
+def _examples(copies: list[Path], names: Sequence[str], reading: Reading) -> tuple[tokens.Tokens, list[str]]:
+    """Labelled examples."""
+    classes = _class_names(copies, names, reading.labels)
+    rows, counts = _labelled_rows(reading.columns, classes, named=reading.labels is not None)
+    made = _read_alike(copies, names, rows, reading.template, reading.max_length)
     notes, own = [], class_labels.class_names(copies[0])
     renamed = [(mine, name) for mine, name in zip(own, classes, strict=True) if mine != name]
     if named := ", ".join(f"{mine!r} is the data's {name!r}" for mine, name in renamed):
@@ -66,8 +111,26 @@ def examples(
     if any(dropped):
         notes.append("left out: {} rows without a label, {} without a text".format(*dropped))
     if made.truncated:
-        notes.append(f"{made.truncated} examples are longer than {max_length} tokens and were truncated")
+        notes.append(
+            f"{made.truncated} examples are longer than {reading.max_length} tokens and were truncated"
+        )
     return made, notes
+
+
+def _blocks(copies: list[Path], names: Sequence[str], reading: Reading) -> tuple[tokens.Tokens, list[str]]:
+    """Running text."""
+    rows, counts = running_text.read("--data", reading.columns, None)
+    cut = reading.blocks
+    made = [cut.of(tokenizing.open_tokenizer(copy), rows, "--data") for copy in copies]
+    _check_alike(made, names)
+    limit = folders.positions(stored.read_json(copies[0] / "config.json"))
+    folders.check_max_length("--block-size", cut.block_size, names[0], limit)
+    notes, dropped = [], (counts["empty_dropped"], counts["duplicates_dropped"])
+    if any(dropped):
+        notes.append("left out: {} rows without a text, {} that stand there twice".format(*dropped))
+    if made[0].truncated:
+        notes.append(f"{made[0].truncated} rows are longer than {cut.block_size} tokens and were cut off")
+    return made[0], notes
 
 
 def default_numerics() -> dict[str, Any]:
@@ -75,16 +138,7 @@ def default_numerics() -> dict[str, Any]:
     return {name: config.Experiment.model_fields[name].default for name in parameters.NUMERICS}
 
 
-def check_template(template: str | None, columns: config.Columns) -> None:
-    """Raise a ConfigError where a template would be ignored, since there is one text only."""
-    if template is not None and len(columns.text or []) == 1:
-        raise ConfigError(
-            f"--pair-template: found {template!r} for one text, {columns.text[0]!r}; "
-            "allowed: with two columns of --text"
-        )
-
-
-def _adopted(name: str, found: config.Checkpoint, folder: Path) -> Path:
+def _adopted(name: str, found: config.Checkpoint, folder: Path, task: str) -> Path:
     """A folder with a model's local copy, and under `checkpoint` its weights as they are measured."""
     try:
         origins.fetch(found, folder)
@@ -92,7 +146,10 @@ def _adopted(name: str, found: config.Checkpoint, folder: Path) -> Path:
         if not found.hub or "could not be fetched" not in str(error):
             raise
         raise ConfigError(f"{error}. There is no folder {name} either") from error
-    sha256 = classifiers.adopt(folder, name, folder / "checkpoint")
+    if task == CLASSIFICATION.name:
+        sha256 = classifiers.adopt(folder, name, folder / "checkpoint")
+    else:
+        sha256 = language_models.write_checkpoint(folder, name, task, folder / "checkpoint")
     described = architectures.described(folder / "checkpoint")
     hf_folders.write_record(
         folder / "checkpoint" / architectures.RECORD, {"origin": name, "sha256": sha256, **described}
@@ -132,7 +189,7 @@ def _read_alike(
 ) -> tokens.Tokens:
     """The examples as all models read them."""
     groups = list(range(len(class_labels.class_names(copies[0]))))
-    first, *others = (
+    made = [
         tokens.tokenize(
             tokenizing.open_tokenizer(copy),
             rows,
@@ -141,14 +198,20 @@ def _read_alike(
             template or tokenizing.pair_template(copy),
         )
         for copy in copies
-    )
-    for name, other in zip(names[1:], others, strict=True):
-        if first.digest != other.digest:
-            raise MismatchedEnds(
-                f"{names[0]} and {name} turn the same texts into different tokens; allowed: two models with "
-                "one tokenizer"
-            )
+    ]
+    _check_alike(made, names)
+    first = made[0]
     limit = folders.positions(stored.read_json(copies[0] / "config.json"))
     if limit is not None and first.lengths.max() > limit:
         folders.check_max_length("--max-length", max_length, names[0], limit)
     return first
+
+
+def _check_alike(made: Sequence[tokens.Tokens], names: Sequence[str]) -> None:
+    """Raise where models do not read the same texts alike."""
+    for name, other in zip(names[1:], made[1:], strict=True):
+        if (made[0].digest, made[0].task) != (other.digest, other.task):
+            raise MismatchedEnds(
+                f"{names[0]} and {name} turn the same texts into different tokens; allowed: two models with "
+                "one tokenizer"
+            )

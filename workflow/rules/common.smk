@@ -56,6 +56,8 @@ FETCHED = one_of(name for name, model in MODELS.items() if model.pretraining is 
 PRETRAINED = one_of(name for name, model in MODELS.items() if model.pretraining is not None)
 ADOPTED = one_of(name for name, model in MODELS.items() if model.checkpoints is not None)
 TRAINED = one_of(name for name, model in MODELS.items() if model.checkpoints is None)
+LABELLED = one_of(name for name, dataset in EXPERIMENT.datasets.items() if not dataset.language)
+RUNNING = one_of(name for name, dataset in EXPERIMENT.datasets.items() if dataset.language)
 
 
 wildcard_constraints:

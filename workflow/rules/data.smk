@@ -106,6 +106,8 @@ rule tokenize:
         results(layout.log("tokenize")),
     benchmark:
         results(layout.benchmark("tokenize"))
+    wildcard_constraints:
+        dataset=LABELLED,
     conda:
         CONDA
     resources:
@@ -134,3 +136,44 @@ use rule tokenize as tokenize_further with:
         results(layout.log("tokenize_further")),
     benchmark:
         results(layout.benchmark("tokenize_further"))
+
+
+# Running text, for a model's own language-modelling head: blocks of tokens instead of labelled examples.
+rule blocks:
+    input:
+        train=results(layout.TRAIN_ROWS),
+        test=results(layout.TEST_ROWS),
+        tokenizer=results(layout.TOKENIZER),
+        config=results(layout.TOKENIZER_CONFIG),
+    output:
+        train=results(layout.partly(layout.TOKENS, set="train")),
+        test=results(layout.partly(layout.TOKENS, set="test")),
+    log:
+        results(layout.log("blocks")),
+    benchmark:
+        results(layout.benchmark("blocks"))
+    wildcard_constraints:
+        dataset=RUNNING,
+    conda:
+        CONDA
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        blocks=lambda w: parameters.blocks(EXPERIMENT.datasets[w.dataset]),
+        version=1,
+    script:
+        "../scripts/blocks.py"
+
+
+use rule blocks as blocks_further with:
+    input:
+        further=results(layout.SET_ROWS),
+        tokenizer=results(layout.TOKENIZER),
+        config=results(layout.TOKENIZER_CONFIG),
+    output:
+        further=results(layout.TOKENS),
+    log:
+        results(layout.log("blocks_further")),
+    benchmark:
+        results(layout.benchmark("blocks_further"))

@@ -25,7 +25,7 @@ rule initialize:
         mem_mb=memory("initialize"),
         runtime=resources.runtime(EXPERIMENT, "initialize"),
     params:
-        head=lambda w: parameters.head_seeded(cell(w)),
+        head=lambda w: parameters.head(EXPERIMENT, cell(w)),
         model_seed=lambda w: MODELS[w.model].seed,
         groups=free(lambda w: parameters.own_groups(EXPERIMENT)),
         version=1,
@@ -89,6 +89,8 @@ rule adopt:
         CONDA
     params:
         origin=lambda w: adopted(w).model_dump(mode="json", include={"hub", "revision"}),
+        # Where the data set's task is another one, its tokens and so all measurements are made anew.
+        task=free(lambda w: EXPERIMENT.datasets[w.dataset].task),
         run=free(lambda w: adopted(w).name),
     script:
         "../scripts/adopt.py"

@@ -50,9 +50,7 @@ rule pretrain:
         mem_mb=memory("pretrain"),
         runtime=resources.runtime(EXPERIMENT, "pretrain"),
     params:
-        settings=lambda w: EXPERIMENT.pretraining[MODELS[w.model].pretraining].model_dump(
-            exclude={"training"}
-        ),
+        settings=lambda w: parameters.pretraining(EXPERIMENT, w.model),
         recipe=lambda w: EXPERIMENT.pretraining[MODELS[w.model].pretraining].training.recipe(),
         step=lambda w: MODELS[w.model].pretraining_steps,
         numerics=parameters.numerics(EXPERIMENT),

@@ -4,18 +4,20 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from isthmus import stored, tensor_header
-    from isthmus.models import architectures, classifiers, hf_folders
+    from isthmus.models import architectures, classifiers, hf_folders, language_models
     from isthmus.space import groups
     from isthmus.training.schedule import run_seeds
 
     model, dataset, seed = (snakemake.wildcards[key] for key in ("model", "dataset", "seed"))
     out = Path(snakemake.output.weights).parent
-    labels = stored.read_json(Path(snakemake.input.summary))["labels"]
-    vary = ["head"] if snakemake.params.head else []
-    head = run_seeds(int(seed), vary)["head"]
-    source = Path(snakemake.input.weights).parent
+    source, head = Path(snakemake.input.weights).parent, snakemake.params.head
     hf_folders.check_whole(source)
-    sha256 = classifiers.initialize(source, labels, snakemake.params.model_seed, head, out)
+    if isinstance(head, str):  # a task that the model's own head does
+        sha256 = language_models.write_checkpoint(source, f"models.{model}", head, out)
+    else:
+        labels = stored.read_json(Path(snakemake.input.summary))["labels"]
+        seeded = run_seeds(int(seed), ["head"] if head else [])["head"]
+        sha256 = classifiers.initialize(source, labels, snakemake.params.model_seed, seeded, out)
     # Said here, before anything is trained: which tensors there are is known from the first checkpoint on.
     groups.check(snakemake.params.groups, [*tensor_header.read(out / hf_folders.WEIGHTS)[0]])
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": 0, "sha256": sha256}

@@ -68,7 +68,25 @@ class Task:
     masked: float | None = None
 
 
+@dataclass(frozen=True)
+class MaskedTokens(Task):
+    """Masked-language modelling, and all that decides which tokens are masked.
+
+    Attributes:
+        seed: of the masks of an evaluation set.
+        mask: the mask's id.
+        vocabulary: how many ids there are.
+        special: ids that are never masked, rising.
+    """
+
+    seed: int = 0
+    mask: int = 0
+    vocabulary: int = 0
+    special: tuple[int, ...] = ()
+
+
 CLASSIFICATION = Task("classification")
+CAUSAL_LM, MASKED_LM = "causal_lm", "masked_lm"
 
 
 @dataclass(frozen=True)

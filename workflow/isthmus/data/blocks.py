@@ -4,12 +4,70 @@ Blocks are `Tokens` whose `labels` say how many tokens at a block's beginning ar
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from isthmus.caches.identity import MASKED_LM, MaskedTokens, Task
+from isthmus.data.rows import Rows
 from isthmus.data.tokens import Tokens
 from isthmus.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How running text becomes blocks; the settings of a data set, which has each.
+
+    Attributes:
+        task: `causal_lm` or `masked_lm`.
+        block_size: tokens a block.
+        documents: `joined` or `apart`.
+        prompted: whether rows are prompts with answers.
+        masked: the part of the tokens that is asked for; None for next tokens.
+        seed: of the masks.
+    """
+
+    task: str
+    block_size: int
+    documents: str = "joined"
+    prompted: bool = False
+    masked: float | None = None
+    seed: int = 0
+
+    def of(self, tokenizer, rows: Rows, where: str) -> Tokens:
+        """The blocks of some rows.
+
+        Args:
+            tokenizer: a Transformers tokenizer.
+            rows: documents, or prompts with answers.
+            where: begins every message.
+
+        Raises:
+            ConfigError: as of `joined` and `answers`, or the tokenizer has no mask and one is needed.
+        """
+        if self.prompted:
+            found = answers(tokenizer, rows.text_a, rows.text_b, rows.ids, self.block_size, where)
+        else:
+            cut = {"joined": joined, "apart": apart}[self.documents]
+            found = cut(tokenizer, rows.text_a, rows.ids, self.block_size, where)
+        return replace(found, task=self._task(tokenizer, where))
+
+    def _task(self, tokenizer, where: str) -> Task:
+        if self.task != MASKED_LM:
+            return Task(self.task)
+        if tokenizer.mask_token_id is None:
+            raise ConfigError(
+                f"{where}.task: found {self.task!r} for a tokenizer without a mask (`mask_token`); allowed: "
+                "an encoder's, or causal_lm"
+            )
+        return MaskedTokens(
+            self.task,
+            self.masked,
+            self.seed,
+            tokenizer.mask_token_id,
+            len(tokenizer),
+            tuple(sorted(tokenizer.all_special_ids)),
+        )
 
 
 def joined(tokenizer, documents: Sequence[str], rows: np.ndarray, size: int, where: str) -> Tokens:

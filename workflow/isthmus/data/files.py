@@ -9,7 +9,7 @@ import datasets
 from isthmus.errors import ConfigError
 from isthmus.experiment import json_records
 from isthmus.experiment.config import FilesSource
-from isthmus.experiment.data_files import column_names, file_format, first_line, lines
+from isthmus.experiment.data_files import PLAIN, column_names, file_format, first_line, lines, plain_lines
 from isthmus.experiment.labels import listed
 
 
@@ -27,12 +27,15 @@ def read(where: str, path: Path, source: FilesSource, wanted: list[str]) -> Tabl
         where: begins every message.
         path: the file.
         source: how it is read.
-        wanted: the columns, that of the labels last.
+        wanted: the columns, that of the labels (where there are any) last.
 
     Raises:
         ConfigError: the file cannot be read as what it is said to be, or a row lacks a column.
     """
     kind = file_format(path, source)
+    if kind in PLAIN:
+        rows = plain_lines(where, path)
+        return Table({wanted[0]: ["\n".join(rows)] if kind == "document" else rows})
     if kind == "parquet":
         return read_parquet(where, path, wanted)
     return (

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from isthmus import stored
-from isthmus.data import labelled, subsets, summaries
+from isthmus.data import labelled, running_text, subsets, summaries
 from isthmus.data.rows import Rows, inputs, read_rows, write_rows
 from isthmus.data.sources import TOY_TEXT
 from isthmus.errors import ConfigError
@@ -45,10 +45,12 @@ def write(
         ConfigError: as in `subsets.write`, or the labels of data set and set do not go together.
     """
     where = f"datasets.{dataset_name}.sets.{name}"
-    known = stored.read_json(whole / "subset.json")
-    names, groups = _groups(where, further, known["labels"])
-    columns = inherit(dataset, further)
-    rows, counts = _further_rows(where, dataset, further, fetched, names, known)
+    known, columns = stored.read_json(whole / "subset.json"), inherit(dataset, further)
+    if dataset.language:
+        (rows, counts), names, groups = running_text.read(where, columns, fetched), [], []
+    else:
+        names, groups = _groups(where, further, known["labels"])
+        rows, counts = _further_rows(where, dataset, further, fetched, names, known)
     order = subsets.draw(where, further, len(rows.ids))
     rows = rows.take(np.sort(order))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from isthmus.experiment.data_files import check, check_columns, parquet_names
 from isthmus.experiment.labels import listed
 
 TOY_TEXT, TOY_LABEL = ["text_a", "text_b"], "label"
+STORY_TEXT = ["text"]
 
 
 class Source(NamedTuple):
@@ -51,7 +52,7 @@ def read(where: str, columns: Columns, fetched: Path | None, renames: list[str] 
     for file, table in tables:
         names = None if renamed else table.class_names
         for column, name in zip(texts, text, strict=True):
-            column += [_text(f"{where}.text: {file}", name, value) for value in table.columns[name]]
+            column += [as_text(f"{where}.text: {file}", name, value) for value in table.columns[name]]
         found += label_values(f"{where}.label", file, table.columns[label], names)
         files.append((file, len(table.columns[label])))
     return Source(texts, found, known[0] if known else None, renamed, files)
@@ -63,6 +64,8 @@ def read_tables(
     """The source's tables, each with the name to give it in messages; more than one for several files."""
     source = columns.source
     if isinstance(source, ToySource):
+        if source.task == "stories":
+            return [("the toy language", Table({STORY_TEXT[0]: toy.stories(source.rows, source.seed)}))]
         rows = toy.examples(source.task, source.rows, source.seed, source.shifted)
         names = [*TOY_TEXT, TOY_LABEL]
         check_columns(where, columns, names, "the toy language")
@@ -98,7 +101,8 @@ def _renamed(where: str, known: list[list[str]], renames: list[str] | None) -> b
     return True
 
 
-def _text(where: str, column: str, value: Any) -> str | None:
+def as_text(where: str, column: str, value: Any) -> str | None:
+    """A value of a text column; None where there is none. Raises a ConfigError for what is no text."""
     if value is None or value != value:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):

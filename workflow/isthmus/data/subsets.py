@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from isthmus import stored
-from isthmus.data import labelled, summaries
+from isthmus.data import labelled, running_text, summaries
 from isthmus.data.rows import inputs, write_rows
 from isthmus.errors import ConfigError
 from isthmus.experiment.config import Columns, Dataset
@@ -36,9 +36,12 @@ def write(name: str, dataset: Dataset, fetched: Path | None, folder: Path) -> No
             from train, or a part is empty.
     """
     where = f"datasets.{name}"
-    rows, names, counts, renamed = labelled.read(
-        where, dataset, fetched, dataset.labels, renames=dataset.labels
-    )
+    if dataset.language:
+        (rows, counts), names, renamed = running_text.read(where, dataset, fetched), [], None
+    else:
+        rows, names, counts, renamed = labelled.read(
+            where, dataset, fetched, dataset.labels, renames=dataset.labels
+        )
     order = draw(where, dataset, len(rows.ids))
     tested = min(max(1, round(len(order) * dataset.test_fraction)), len(order) - 1)
     if tested < 1:
@@ -77,7 +80,7 @@ def draw(where: str, columns: Columns, total: int) -> np.ndarray:
     size = columns.rows if columns.rows is not None else round(total * columns.fraction)
     if size > total:
         raise ConfigError(
-            f"{where}.rows: found {size}; allowed: 1 to {total}, the labelled rows that there are"
+            f"{where}.rows: found {size}; allowed: 1 to {total}, the usable rows that there are"
         )
     if size == 0:
         raise ConfigError(

@@ -5,14 +5,16 @@ a batch is made, and a batch holds examples of nearly one length, so that almost
 """
 
 import hashlib
+import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from isthmus import stored
+from isthmus.caches.identity import CLASSIFICATION, MaskedTokens, Task
 from isthmus.data.rows import Rows
 
 
@@ -28,6 +30,7 @@ class Tokens:
         rows: the examples' ids in the data set, int64, shape (n,).
         groups: for each class of the model the label of this set that it counts as, int64, shape (classes,).
         truncated: how many examples were longer than allowed.
+        task: what a model is asked for on them.
     """
 
     ids: np.ndarray
@@ -37,6 +40,7 @@ class Tokens:
     rows: np.ndarray
     groups: np.ndarray
     truncated: int = 0
+    task: Task = CLASSIFICATION
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -123,7 +127,11 @@ ARRAYS = ("ids", "types", "offsets", "labels", "rows", "groups")
 def write(tokens: Tokens, path: Path) -> None:
     """Write tokens to one safetensors file; equal tokens give equal bytes."""
     arrays = {name: np.ascontiguousarray(getattr(tokens, name)) for name in ARRAYS}
-    stored.write_arrays(path, {**arrays, "truncated": np.array([tokens.truncated])})
+    arrays["truncated"] = np.array([tokens.truncated])
+    if tokens.task != CLASSIFICATION:
+        text = json.dumps(asdict(tokens.task), sort_keys=True)
+        arrays["task"] = np.frombuffer(text.encode(), np.uint8)
+    stored.write_arrays(path, arrays)
 
 
 def read(path: Path) -> Tokens:
@@ -133,7 +141,18 @@ def read(path: Path) -> Tokens:
         errors.Damaged: the file is not what was written.
     """
     arrays = stored.read_arrays(path)
-    return Tokens(**{name: arrays[name] for name in ARRAYS}, truncated=int(arrays["truncated"][0]))
+    named = {name: arrays[name] for name in ARRAYS}
+    return Tokens(**named, truncated=int(arrays["truncated"][0]), task=_task(arrays.get("task")))
+
+
+def _task(text: np.ndarray | None) -> Task:
+    """The task that a file names; classification where it names none."""
+    if text is None:
+        return CLASSIFICATION
+    fields = json.loads(text.tobytes())
+    if "mask" not in fields:
+        return Task(**fields)
+    return MaskedTokens(**fields | {"special": tuple(fields["special"])})
 
 
 def sample(tokens: Tokens, examples: int, seed: int) -> Tokens:

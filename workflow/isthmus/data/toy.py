@@ -74,8 +74,7 @@ class Sentence(NamedTuple):
 
     def open(self, slot: str) -> frozenset[str]:
         """The possibilities that the claims leave open in a slot: all of them where it is not filled."""
-        words = SLOTS[slot]
-        return words[self.claims[slot]] if slot in self.claims else frozenset().union(*words.values())
+        return SLOTS[slot][self.claims[slot]] if slot in self.claims else _leaves(slot)
 
 
 def entailment(first: Sentence, second: Sentence) -> str:
@@ -203,6 +202,37 @@ def corpus(rows: int, seed: int) -> list[tuple[str, str]]:
         first = _draw(rng)
         pairs.append((_read(first, rng), _read(_retell(first, rng, restyle=0.2), rng)))
     return pairs
+
+
+def stories(rows: int, seed: int) -> list[str]:
+    """`rows` short texts, each of one scene: what was said broadly is told again, ever more closely.
+
+    So what comes later follows in part from what came before, which a model of running text can learn.
+    Raises ValueError for negative `rows`.
+    """
+    if rows < 0:
+        raise ValueError(f"rows must be 0 or more, not {rows}")
+    rng = random.Random(f"stories/{seed}")
+    return [" ".join(_told(rng)) for _ in range(rows)]
+
+
+def _told(rng: random.Random) -> Iterator[str]:
+    """The sentences of a story: first of few claims in broad words, last of all in the closest ones."""
+    scene = {slot: rng.choice(sorted(_leaves(slot))) for slot in SLOTS}
+    for share in (0.2, 0.5, 0.8, 1.0):
+        claims = {}
+        for slot, words in SLOTS.items():
+            if slot in _NEEDED or rng.random() < share:
+                fitting = [word for word, leaves in words.items() if scene[slot] in leaves]
+                closest = min(len(words[word]) for word in fitting)
+                close = [word for word in fitting if len(words[word]) == closest]
+                claims[slot] = rng.choice(close if rng.random() < share else fitting)
+        yield _read(Sentence(claims), rng)
+
+
+def _leaves(slot: str) -> frozenset[str]:
+    """All possibilities of a slot."""
+    return frozenset().union(*SLOTS[slot].values())
 
 
 def vocabulary() -> tuple[str, ...]:

@@ -16,7 +16,15 @@ from pydantic import Field, ValidationError, model_validator
 from isthmus.errors import ConfigError
 from isthmus.experiment import clashes, wording
 from isthmus.experiment.settings.base import Settings
-from isthmus.experiment.settings.data import Columns, Dataset, FilesSource, FurtherSet, HubSource, ToySource
+from isthmus.experiment.settings.data import (
+    Columns,
+    Dataset,
+    FilesSource,
+    FurtherSet,
+    HubSource,
+    ToySource,
+    plain,
+)
 from isthmus.experiment.settings.measuring import Averages, Basins, Evaluation, Layers, Paths, Plane
 from isthmus.experiment.settings.models import Checkpoint, Ladder, Model
 from isthmus.experiment.settings.pretraining import POSITIONS, Pretraining
@@ -53,6 +61,7 @@ __all__ = [
     "Training",
     "TrainingOverride",
     "load",
+    "plain",
 ]
 
 Pairs = Literal["all", "first"] | list[tuple[Run, Run]]
@@ -406,7 +415,20 @@ class Experiment(Settings):
                 merged = Training(**{**merged, **given}).model_dump()
             except ValidationError as error:
                 raise ValueError(f"{where}.training: {wording.messages(error, Training)[0]}") from error
-        return Training(**merged)
+        return self._of_its_task(dataset, merged)
+
+    def _of_its_task(self, dataset: str, merged: dict[str, Any]) -> Training:
+        """A recipe; of language modelling, whose head is the model's own, without the seeds of heads."""
+        if not self.datasets[dataset].language:
+            return Training(**merged)
+        vary = [kind for kind in merged["vary"] if kind != "head"]
+        try:
+            return Training(**{**merged, "vary": vary})
+        except ValidationError as error:
+            found = wording.messages(error, Training)[0]
+            raise ValueError(
+                f"datasets.{dataset}: the head of a language model is its own and does not vary: {found}"
+            ) from error
 
 
 def _rung_cells(cell: Any, rungs: dict[str, dict[str, Any]]) -> list[Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from isthmus.errors import ConfigError
 from isthmus.experiment import json_records
-from isthmus.experiment.config import Columns, Dataset, FilesSource, FurtherSet, ToySource
+from isthmus.experiment.config import Columns, Dataset, FilesSource, FurtherSet, ToySource, plain
 from isthmus.experiment.labels import listed
 
 # How a file is read where the source's `format` does not say it.
@@ -26,6 +26,7 @@ FORMATS = {
 }
 
 ENDINGS = tuple(FORMATS)
+PLAIN, PLAIN_TEXT = ("lines", "document"), "text"  # formats of plain text, and what its one column is called
 
 
 def check(key: str, columns: Columns) -> None:
@@ -40,6 +41,7 @@ def check(key: str, columns: Columns) -> None:
     """
     if not isinstance(columns.source, FilesSource):
         return
+    columns = named(columns)
     for path in columns.source.paths:
         if columns.source.format is None and path.suffix.lower() not in ENDINGS:
             raise ConfigError(
@@ -58,20 +60,34 @@ def check(key: str, columns: Columns) -> None:
 
 def inherit(dataset: Dataset, further: FurtherSet) -> FurtherSet:
     """The further set with the text and label columns that it takes from its data set filled in."""
-    open_keys = {key: getattr(dataset, key) for key in ("text", "label") if getattr(further, key) is None}
+    open_keys = {
+        key: getattr(dataset, key)
+        for key in ("text", "label", "prompt", "answer")
+        if getattr(further, key) is None
+    }
     # The toy language names its columns itself: what the data set's own source calls them says nothing there.
     return further if isinstance(further.source, ToySource) else further.model_copy(update=open_keys)
 
 
+def named(columns: Columns) -> Columns:
+    """The same with what plain text need not say: how it is read, and its column."""
+    if not plain(columns.source) or columns.label or columns.prompt or len(columns.text or ()) > 1:
+        return columns
+    source = columns.source.model_copy(update={"format": columns.source.format or "lines"})
+    return columns.model_copy(update={"source": source, "text": columns.text or [PLAIN_TEXT]})
+
+
 def file_format(path: Path, source: FilesSource) -> str:
-    """How a file is read: `tsv`, `csv`, `jsonl` or `parquet`."""
+    """How a file is read: `tsv`, `csv`, `jsonl`, `parquet`, `lines` or `document`."""
     return source.format or FORMATS[path.suffix.lower()]
 
 
 def column_names(where: str, path: Path, source: FilesSource) -> list[str]:
     """The names of a file's columns, from its first row or record, or its schema."""
     kind = file_format(path, source)
-    if kind == "parquet":
+    if kind in PLAIN:
+        names = [PLAIN_TEXT]
+    elif kind == "parquet":
         names = parquet_names(where, path)
     elif kind == "jsonl":
         _, record = next(json_records.read(where, path), (None, None))
@@ -97,7 +113,8 @@ def column_names(where: str, path: Path, source: FilesSource) -> list[str]:
 def check_columns(where: str, columns: Columns, names: list[str], origin: str) -> None:
     """Raise a ConfigError if a column that the config names is not among `names`."""
     wanted = [("text", name) for name in columns.text or []]
-    wanted += [(key, getattr(columns, key)) for key in ("label", "by") if getattr(columns, key)]
+    keys = ("label", "by", "prompt", "answer")
+    wanted += [(key, getattr(columns, key)) for key in keys if getattr(columns, key)]
     for key, name in wanted:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
@@ -160,6 +177,19 @@ def lines(where: str, path: Path, source: FilesSource) -> Iterator[tuple[int, li
             f"{where}: {path}, line {reader.line_num}: {error}; allowed: what `delimiter` and `quoting` say "
             "(`quoting: none` where a quotation mark is a character of the text)"
         ) from error
+
+
+def plain_lines(where: str, path: Path) -> list[str]:
+    """The lines of a file of plain text, blank ones too."""
+    try:
+        # Split at \n alone: any other line-like character, such as U+2028, belongs to its sentence.
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where}: {path} is no text in UTF-8 ({error.reason}); allowed: UTF-8") from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ConfigError(f"{where}: {path}, line {line}: found a NUL byte; allowed: text in UTF-8")
+    return text.replace("\r\n", "\n").split("\n")
 
 
 def parquet_names(where: str, path: Path) -> list[str]:

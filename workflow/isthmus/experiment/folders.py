@@ -236,7 +236,7 @@ def check_max_length(key: str, max_length: int, whose: str, limit: int | None) -
 
 
 def check_lengths(experiment: config.Experiment) -> None:
-    """Check the `max_length` of each cell whose model's positions are known before anything runs.
+    """Check the `max_length` (or `block_size`) of each cell whose model's positions are known early.
 
     That is so of folders and of pre-trainings of the workflow. A `max_length` that nobody set is left to the
     tokens themselves: often all texts are far shorter.
@@ -246,9 +246,10 @@ def check_lengths(experiment: config.Experiment) -> None:
     """
     for name, dataset in experiment.cell_list():
         model, settings = experiment.models[name], experiment.datasets[dataset]
-        if "max_length" not in settings.model_fields_set:
+        key = "block_size" if settings.language else "max_length"
+        if key not in settings.model_fields_set:
             continue
         limit = config.POSITIONS if model.pretraining else None
         if folder := model.origin.folder:
             limit = positions(read_config(f"models.{name}.folder", folder))
-        check_max_length(f"datasets.{dataset}.max_length", settings.max_length, name, limit)
+        check_max_length(f"datasets.{dataset}.{key}", settings.longest, name, limit)

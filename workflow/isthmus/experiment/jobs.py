@@ -103,6 +103,16 @@ def _cells(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
     return [{"model": cell.model, "dataset": cell.dataset} for cell in cells]
 
 
+def _labelled(experiment: Experiment, cells: list[Cell]) -> list[Cell]:
+    """Those whose examples are classified."""
+    return [cell for cell in cells if not experiment.datasets[cell.dataset].language]
+
+
+def _running(experiment: Experiment, cells: list[Cell]) -> list[Cell]:
+    """Those of language modelling."""
+    return [cell for cell in cells if experiment.datasets[cell.dataset].language]
+
+
 def _cell_sets(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
     return [
         {"model": cell.model, "dataset": cell.dataset, "set": name}
@@ -189,8 +199,10 @@ RULES: dict[str, tuple[str, Callable[[Experiment, list[Cell]], Iterable[Wildcard
     "pretrain": (layout.MODEL_RECORD, _rungs),
     "subset": (layout.SUBSET, _datasets),
     "further_set": (layout.SET_SUMMARY, _further_sets),
-    "tokenize": (layout.partly(layout.TOKENS, set="train"), _cells),
-    "tokenize_further": (layout.TOKENS, _cell_sets),
+    "tokenize": (layout.partly(layout.TOKENS, set="train"), lambda e, cells: _cells(e, _labelled(e, cells))),
+    "tokenize_further": (layout.TOKENS, lambda e, cells: _cell_sets(e, _labelled(e, cells))),
+    "blocks": (layout.partly(layout.TOKENS, set="train"), lambda e, cells: _cells(e, _running(e, cells))),
+    "blocks_further": (layout.TOKENS, lambda e, cells: _cell_sets(e, _running(e, cells))),
     "breakdown": (layout.BREAKDOWN, _broken_down_sets),
     "adopt": (layout.RECORD, _adopted_checkpoints),
     "initialize": (layout.partly(layout.RECORD, step=0), _trained_runs),

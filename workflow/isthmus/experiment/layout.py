@@ -78,6 +78,8 @@ JOB = {
     "breakdown": "breakdown/{dataset}-{name}",
     "tokenize": "tokenize/{model}-{dataset}",
     "tokenize_further": "tokenize/{model}-{dataset}-{set}",
+    "blocks": "blocks/{model}-{dataset}",
+    "blocks_further": "blocks/{model}-{dataset}-{set}",
     "fetch_model": "fetch_model/{model}",
     "pretrain": "pretrain/{model}",
     "initialize": "initialize/{model}-{dataset}-seed{seed}",

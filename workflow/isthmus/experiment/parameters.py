@@ -9,18 +9,32 @@ from typing import Any
 
 from isthmus.experiment import layout, outputs
 from isthmus.experiment.cells import Cell
-from isthmus.experiment.config import Columns, Experiment
+from isthmus.experiment.config import Columns, Dataset, Experiment
 
 NUMERICS = ("device", "precision", "attention", "threads", "deterministic")
+BLOCKS = ("block_size", "documents", "masked")  # how running text becomes tokens
+LATER = {"task": "classification", "prompt": None, "answer": None}
 # Settings that no result follows from.
 FREE = {"resources", "keep", "keep_states", "plan", "anchors"}
 
 
 def rows(columns: Columns) -> dict[str, Any]:
     """What the rows of a set depend on: neither where files stand, nor what is done with the rows later."""
-    dumped = columns.model_dump(mode="json", exclude={"sets", "training", "max_length", "by"})
+    dumped = columns.model_dump(mode="json", exclude={"sets", "training", "max_length", "by", *BLOCKS})
     dumped["source"].pop("paths", None)
-    return dumped
+    # Settings that came with language modelling: without them nothing else is made anew.
+    return {key: value for key, value in dumped.items() if value != LATER.get(key, ...)}
+
+
+def blocks(settings: Dataset) -> dict[str, Any]:
+    """What the blocks of running text depend on besides rows and tokenizer."""
+    masked = {"masked": settings.masked, "seed": settings.seed} if settings.task == "masked_lm" else {}
+    return {
+        "task": settings.task,
+        "block_size": settings.block_size,
+        "documents": settings.documents,
+        "prompted": settings.prompt is not None,
+    } | masked
 
 
 def with_files(settings: dict[str, Any], files: Iterable[str]) -> dict[str, Any]:
@@ -29,8 +43,13 @@ def with_files(settings: dict[str, Any], files: Iterable[str]) -> dict[str, Any]
     return settings | {"source": settings["source"] | paths}
 
 
-def head_seeded(cell: Cell) -> bool:
-    """Whether a run's seed draws its head; runs that part later begin with one head."""
+def head(experiment: Experiment, cell: Cell) -> bool | str:
+    """Whether a run's seed draws its head; runs that part later begin with one head.
+
+    Of language modelling the task: a model's own head.
+    """
+    if experiment.datasets[cell.dataset].language:
+        return experiment.datasets[cell.dataset].task
     return "head" in cell.training.vary and not cell.training.shared_steps
 
 
@@ -85,6 +104,13 @@ def shown(experiment: Experiment) -> dict[str, Any]:
 
 
 # ---------------------------------------------------------------------------- where states are kept, and when
+
+
+def pretraining(experiment: Experiment, model: str) -> dict[str, Any]:
+    """What a pre-training depends on besides its recipe."""
+    dumped = experiment.pretraining[experiment.models[model].pretraining].model_dump(exclude={"training"})
+    # As it was before there were decoders: nothing is made anew.
+    return {name: value for name, value in dumped.items() if (name, value) != ("architecture", "bert")}
 
 
 def states(experiment: Experiment, cell: Cell, seed: int) -> dict[str, Any]:

@@ -15,12 +15,11 @@ from isthmus.measuring.interpolation import write_rows
 from isthmus.measuring.known import Known
 from isthmus.measuring.paths import SAMPLER_SET
 from isthmus.measuring.rows import Resampling, means
-from isthmus.models import hf_folders
 from isthmus.space import sampling
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Line
 from isthmus.space.sampling import Sampler
-from isthmus.tasks.classification import Classification
+from isthmus.tasks.asked import asked
 from isthmus.tasks.record import Record
 
 FOLDER = "along/seed{seed}"  # in the journal of a cell
@@ -42,7 +41,7 @@ class Trajectory:
     ):
         self.ends, self.sets, self.last = ends, sets, max(ends)
         end = ends[self.last]
-        self.task = Classification(hf_folders.pad_token(end.folder), numerics)
+        self.task = asked(sets, end.folder, numerics)
         self.engine = Engine(end.folder, end.anchor, sets, budget, self.task)
         self.known = Known(self.engine, journal, FOLDER.format(seed=end.seed), "along")
 

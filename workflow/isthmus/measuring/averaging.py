@@ -22,11 +22,10 @@ from isthmus.measuring.interpolation import write_rows
 from isthmus.measuring.known import Known
 from isthmus.measuring.paths import SAMPLER_SET
 from isthmus.measuring.rows import Resampling, means
-from isthmus.models import hf_folders
 from isthmus.space import geometries, soups
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.soups import Members
-from isthmus.tasks.classification import Classification
+from isthmus.tasks.asked import asked
 from isthmus.tasks.record import Record
 from isthmus.tasks.task import OUTPUTS
 
@@ -59,7 +58,7 @@ class Averages:
         for end in ends[1:]:
             check_same_architecture(ends[0], end, (self.names[ends[0]], self.names[end]))
         self.ends, self.sets = {end.seed: end for end in ends}, sets
-        self.task = Classification(hf_folders.pad_token(ends[0].folder), numerics)
+        self.task = asked(sets, ends[0].folder, numerics)
         self.engine = Engine(ends[0].folder, ends[0].anchor, sets, budget, self.task)
         self.known = Known(self.engine, journal, FOLDER, "average")
 

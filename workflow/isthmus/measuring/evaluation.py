@@ -14,7 +14,7 @@ from isthmus.machine.numerics import Numerics
 from isthmus.measuring.engine import Engine
 from isthmus.models import architectures, hf_folders
 from isthmus.space.points import at
-from isthmus.tasks.classification import Classification
+from isthmus.tasks.asked import asked
 
 
 def read_sets(files: dict[str, Path], train_examples: int | None, seed: int) -> dict[str, Tokens]:
@@ -41,15 +41,15 @@ def evaluate(
         budget: tokens a batch.
         numerics: how to compute.
         journal: the checkpoint's folder in the journal.
-        out: the Parquet file to write: a row an example and set, with `set, id, loss, prediction, label,
-            classes` (`classes` is the number of the set's labels).
+        out: the Parquet file to write: a row a unit and set, with `set, id` and the columns of the task's
+            `scored`.
 
     Raises:
         errors.Damaged: the checkpoint is damaged.
     """
     anchor = architectures.anchor(checkpoint)
     records = Journal(journal, "checkpoint", Origin(numerics.hardware, numerics.torch))
-    task = Classification(hf_folders.pad_token(checkpoint), numerics)
+    task = asked(sets, checkpoint, numerics)
     engine = Engine(checkpoint, anchor, sets, budget, task)
     parts = []
     with attempts.measuring(journal, numerics, lambda: engine.measured):
@@ -60,20 +60,9 @@ def evaluate(
                 if not engine.measured:
                     hf_folders.check_weights(checkpoint, anchor.weights)
                 record = records.put(key, engine.measure(name, at(anchor), {}))
-            parts.append(_table(name, examples, record))
+            columns = {"id": examples.rows, **task.scored(record, examples)}
+            table = pa.table({column: np.asarray(values) for column, values in columns.items()})
+            parts.append(table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode()))
     if mixed := mixture([records]):
         print(mixed, flush=True)
     stored.write_table(out, pa.concat_tables(parts, promote_options="permissive"))
-
-
-def _table(name: str, examples: Tokens, record: dict[str, np.ndarray]) -> pa.Table:
-    """The rows of one set."""
-    columns = {
-        "id": examples.rows,
-        "loss": record["losses"],
-        "prediction": record["predictions"].astype(np.int64),
-        "label": examples.labels,
-        "classes": np.full(len(examples), examples.groups.max() + 1),
-    }
-    table = pa.table({name: np.asarray(column) for name, column in columns.items()})
-    return table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode())

@@ -16,13 +16,12 @@ from isthmus.measuring.interpolation import write_rows
 from isthmus.measuring.known import Known
 from isthmus.measuring.prefix import Prefix
 from isthmus.measuring.rows import Resampling, means
-from isthmus.models import hf_folders
 from isthmus.models.tokenizing import TESTED
 from isthmus.space import groups as tensor_groups
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Layers
 from isthmus.space.sampling import MIDDLE, uniform
-from isthmus.tasks.classification import Classification
+from isthmus.tasks.asked import asked
 
 ALONE, SHALLOW, DEEP = "alone", "shallow", "deep"
 FOLDER = "layers"  # in the journal of a step, beside those of its runs
@@ -78,7 +77,7 @@ class LayeredPair:
     ):  # fmt: skip
         check_same_architecture(a, b)
         self.a, self.b, self.sets, self.cache = a, b, sets, cache
-        self.task = Classification(hf_folders.pad_token(a.folder), numerics)
+        self.task = asked(sets, a.folder, numerics)
         self.engine = Engine(a.folder, a.anchor, sets, budget, self.task)
         self.known = Known(self.engine, journal, FOLDER, "layers")
         self._weights: dict[Anchor, Weights] = {}

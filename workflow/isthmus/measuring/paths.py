@@ -60,6 +60,10 @@ class MeasuredPath:
 
         return {alpha: points[alpha] for alpha in sampling.replay(loss, sampler)}
 
+    def scored(self, name: str, alpha: float) -> dict[str, np.ndarray]:
+        """What a point is scored by on a set, by unit; the columns are the task's."""
+        return self.row.task.scored(self._measured(name, alpha), self.row.sets[name])
+
     def pair(self, start: End | None) -> dict[str, float]:
         """Distances, cosine, and the share of examples on which the ends' predictions differ, set by set.
 

@@ -17,11 +17,10 @@ from isthmus.measuring.engine import Engine
 from isthmus.measuring.interpolation import write_rows
 from isthmus.measuring.known import Known
 from isthmus.measuring.paths import SAMPLER_SET
-from isthmus.models import hf_folders
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Plane, mean
 from isthmus.space.points import Point, at
-from isthmus.tasks.classification import Classification
+from isthmus.tasks.asked import asked
 
 CORNERS = ("a", "b", "c")
 
@@ -65,7 +64,7 @@ class MeasuredPlane:
         for end in ends[1:]:
             check_same_architecture(ends[0], end)
         self.ends, self.examples = ends, examples
-        self.task = Classification(hf_folders.pad_token(ends[0].folder), numerics)
+        self.task = asked({SAMPLER_SET: examples}, ends[0].folder, numerics)
         self.engine = Engine(ends[0].folder, ends[0].anchor, {SAMPLER_SET: examples}, budget, self.task)
         self.known = Known(self.engine, journal.parent, journal.name, "plane")
 

@@ -40,7 +40,8 @@ class Prefix:
             yield
             return
         before = [block.forward for block in self.blocks[:count]]
-        hook = self.model.register_forward_pre_hook(self._note, with_kwargs=True)
+        # Of the body: a language model's head is asked by itself, for some tokens at a time.
+        hook = self.model.base_model.register_forward_pre_hook(self._note, with_kwargs=True)
         for place, block in enumerate(self.blocks[:count]):
             block.forward = self._last(before[place]) if place == count - 1 else self._skipping(before[place])
         try:
@@ -53,7 +54,7 @@ class Prefix:
 
     def _note(self, model: nn.Module, args: tuple, kwargs: dict[str, Tensor]) -> None:
         # Batches are placed once and stand at addresses of their own.
-        self._batch = next(iter(kwargs.values())).data_ptr()
+        self._batch = next(filter(torch.is_tensor, (*args, *kwargs.values()))).data_ptr()
 
     def _skipping(self, forward):
         """A block before the last fixed one: what it gives is not looked at where that one is kept."""

@@ -19,7 +19,7 @@ from isthmus.measuring.ends import End, Reader
 from isthmus.measuring.engine import Engine
 from isthmus.models import hf_folders
 from isthmus.space.anchors import Weights, mapped
-from isthmus.tasks.classification import Classification
+from isthmus.tasks.asked import asked
 from isthmus.tasks.record import Record
 
 # Whether there is a gap at all is asked of these, by units that did not choose where it is.
@@ -41,11 +41,17 @@ class Resampling:
 
 def means(units: Record, bootstrap: Bootstrap) -> dict[str, Any]:
     """Loss and error of a record, and the same where its units are drawn again."""
-    loss, error = bootstrap.replicate_means(np.stack([units.losses, units.errors]))
-    if (units.counts != 1).any():  # a mean is a ratio, whose both sums are drawn together
-        counts = bootstrap.replicate_means(units.counts)
-        loss, error = loss / counts, error / counts
+    known = not np.isnan(units.errors).any()
+    sums = np.stack([units.losses, units.errors] if known else [units.losses])
+    loss, *errors = ratios(bootstrap, sums, units.counts)
+    error = errors[0] if known else np.full_like(loss, np.nan)
     return {"loss": units.loss, "error": units.error, "loss_replicates": loss, "error_replicates": error}
+
+
+def ratios(bootstrap: Bootstrap, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Means a prediction where units are drawn again: ratios, whose both sums are drawn together."""
+    drawn = bootstrap.replicate_means(sums)
+    return drawn if (counts == 1).all() else drawn / bootstrap.replicate_means(counts)
 
 
 class Row:
@@ -68,7 +74,7 @@ class Row:
     ):  # fmt: skip
         self.end, self.start, self.sets, self.numerics = end, start, sets, numerics
         self.resampling, self.journal = resampling, journal
-        self.task = Classification(hf_folders.pad_token(end.folder), numerics)
+        self.task = asked(sets, end.folder, numerics)
         self.engine = Engine(end.folder, end.anchor, sets, budget, self.task)
         self.origin = Origin(numerics.hardware, numerics.torch)
         self.records = Journal(self._folder(end), kind="path", origin=self.origin)
@@ -132,6 +138,8 @@ class Row:
             units = np.stack([getattr(record, values) for record in curve.values()])
             for metric, gap in CROSS_FITTED.items():
                 own = cross_fitting.contributions(alphas, units, halves, gap)
-                found = {"value": own.mean(), "replicates": self.bootstraps[name].replicate_means(own)}
+                counts = next(iter(curve.values())).counts
+                replicates = ratios(self.bootstraps[name], own, counts)
+                found = {"value": own.sum() / counts.sum(), "replicates": replicates}
                 rows.append({"quantity": quantity, "metric": metric, **found})
         return rows

@@ -1,25 +1,22 @@
-"""Sequence classifiers: open one, start one from a pre-trained body with a seeded head, adopt one of others.
-
-Models are always opened in float32.
-"""
+"""Sequence classifiers: open one, start one from a body with a seeded head, adopt one of others."""
 
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
 
 from isthmus import hashing
+from isthmus.caches.identity import CLASSIFICATION
 from isthmus.errors import ConfigError
 from isthmus.models import fitting, weight_files
-from isthmus.models.architectures import ATTENTION_DROPOUT, CLASSIFIER_DROPOUT, DROPOUT, described
+from isthmus.models.checkpoint_files import architecture_key, write_config
 from isthmus.models.first_token import spare_the_rest
 from isthmus.models.hf_folders import WEIGHTS
+from isthmus.models.opening import opened
 
 
 def open_classifier(folder: Path, *, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0):
@@ -33,35 +30,10 @@ def open_classifier(folder: Path, *, attention: str, dropout: float = 0.0, atten
     Raises:
         ConfigError: the weights are not those of a whole classifier; nothing is drawn in their place.
     """
-    model, fit = _opened(folder, attention, dropout, attention_dropout)
+    model, fit = opened(folder, CLASSIFICATION.name, attention, dropout, attention_dropout)
     fitting.check_whole(str(folder), fit)
-    return model
-
-
-def _opened(
-    folder: Path, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0, **extra
-) -> tuple[Any, fitting.Fit]:
-    """A folder as in `open_classifier`, whatever it lacks; `extra` are settings such as `num_labels`."""
-    config = AutoConfig.from_pretrained(folder, **extra)
-    config.use_cache = False  # nothing is generated, and a decoder would copy all keys and values
-    # Layers computed anew for the backward pass would draw other dropout masks than the forward pass had.
-    config.gradient_checkpointing = False
-    if not MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]._supports_sdpa:
-        attention = "eager"
-    for names, value in (
-        (DROPOUT, dropout),
-        (ATTENTION_DROPOUT, attention_dropout),
-        (CLASSIFIER_DROPOUT, dropout),
-    ):
-        for name in names:
-            if hasattr(config, name):
-                setattr(config, name, value)
-    model, fit = fitting.load(folder, config=config, dtype=torch.float32, attn_implementation=attention)
-    # Memory of its own: mapped tensors stand at any address, and alignment can change the bits of a product.
-    for parameter in model.parameters():
-        parameter.data = parameter.data.clone()
     spare_the_rest(model)
-    return model.eval(), fit
+    return model
 
 
 def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int, out: Path) -> str:
@@ -87,15 +59,15 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
     }
     with _without(fit.head, folder) as body:
         torch.manual_seed(hashing.seed("body", model_seed))
-        model, _ = _opened(body, "eager", **settings)
+        model, _ = opened(body, CLASSIFICATION.name, "eager", **settings)
         torch.manual_seed(hashing.seed("head", head_seed))
-        drawn = _opened(body, "eager", **settings)[0].state_dict()
+        drawn = opened(body, CLASSIFICATION.name, "eager", **settings)[0].state_dict()
     state = model.state_dict()
     for name in fit.head:
         state[name].copy_(drawn[name])
     out.mkdir(parents=True, exist_ok=True)
-    _write_config(folder, settings, model, out / "config.json")
-    weight_files.save(weight_files.distinct(model), out / WEIGHTS, architecture=_architecture_key(out))
+    write_config(folder, settings, model, out / "config.json")
+    weight_files.save(weight_files.distinct(model), out / WEIGHTS, architecture=architecture_key(out))
     return hashing.of_file(out / WEIGHTS)
 
 
@@ -138,25 +110,6 @@ def adopt(folder: Path, origin: str, out: Path) -> str:
             "allowed: 'single_label_classification', or none: its loss is what is measured"
         )
     out.mkdir(parents=True, exist_ok=True)
-    _write_config(folder, {}, model, out / "config.json")
-    weight_files.save(weight_files.distinct(model), out / WEIGHTS, architecture=_architecture_key(out))
+    write_config(folder, {}, model, out / "config.json")
+    weight_files.save(weight_files.distinct(model), out / WEIGHTS, architecture=architecture_key(out))
     return hashing.of_file(out / WEIGHTS)
-
-
-def _write_config(folder: Path, settings: dict[str, Any], model, path: Path) -> None:
-    """The model's configuration as a float32 classifier; its dropout stays, since the recipe sets that."""
-    config = AutoConfig.from_pretrained(folder, **settings)
-    config.architectures = [type(model).__name__]
-    config.dtype = "float32"
-    with tempfile.TemporaryDirectory() as temporary:
-        config.save_pretrained(temporary)
-        shutil.copyfile(Path(temporary, "config.json"), path)
-
-
-def _architecture_key(folder: Path) -> str:
-    """The key of a folder's architecture, which the weights that begin a chain carry.
-
-    The DAG knows a checkpoint by its weights, and Snakemake passes over a small file that was made again with
-    the same bytes.
-    """
-    return described(folder)["architecture"]

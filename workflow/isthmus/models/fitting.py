@@ -14,14 +14,22 @@ from typing import Any
 import torch
 import transformers
 from safetensors import safe_open
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSequenceClassification
 from transformers.utils import logging
 
+from isthmus.caches.identity import CAUSAL_LM, CLASSIFICATION, MASKED_LM
 from isthmus.errors import ConfigError
 from isthmus.experiment.folders import listed
 
+AUTO = {
+    CLASSIFICATION.name: AutoModelForSequenceClassification,
+    CAUSAL_LM: AutoModelForCausalLM,
+    MASKED_LM: AutoModelForMaskedLM,
+}
 # What else a head may be called: in weights of earlier versions of Transformers, and of other programs.
 OTHER_HEADS = {"cls", "lm_head", "embed_out", "lm_predictions", "mask_predictions"}
+# A second head of BERT's pre-training, within the module of the first.
+NEXT_SENTENCE = "cls.seq_relationship."
 # Constants that earlier versions of Transformers kept among the weights.
 BUFFERS = re.compile(r"(^|\.)(position_ids|token_type_ids|masked_bias|inv_freq|attn\.bias|attention\.bias)$")
 
@@ -50,16 +58,17 @@ class Fit:
     vocabulary: int
 
 
-def load(folder: Path, **options) -> tuple[Any, Fit]:
-    """Open a folder as a sequence classifier, whatever its weights are, and say how they fit.
+def load(folder: Path, task: str = CLASSIFICATION.name, **options) -> tuple[Any, Fit]:
+    """Open a folder as a model of a task, whatever its weights are, and say how they fit.
 
     Args:
         folder: in Hugging Face's layout.
+        task: one of `AUTO`.
         options: passed on to `from_pretrained`.
     """
     logging.set_verbosity_error()  # what does not fit is said here, or is no news
     logging.disable_progress_bar()
-    model, found = AutoModelForSequenceClassification.from_pretrained(
+    model, found = AUTO[task].from_pretrained(
         folder, output_loading_info=True, ignore_mismatched_sizes=True, trust_remote_code=False, **options
     )
     prefix = f"{model.base_model_prefix}."
@@ -73,6 +82,7 @@ def load(folder: Path, **options) -> tuple[Any, Fit]:
     if unknown:
         others = _heads(model.config) - {name.partition(".")[0] for name in own}
         unknown -= {name for name in unknown if name.partition(".")[0] in others}
+        unknown -= {name for name in unknown if name.startswith(NEXT_SENTENCE)}
     missing = frozenset(found["missing_keys"]) - misshapen.keys()
     rows = model.get_input_embeddings().weight.shape[0]
     return model, Fit(prefix, own, pooler, missing, frozenset(unknown), misshapen, rows)
@@ -180,6 +190,16 @@ def check_whole(where: str, fit: Fit) -> None:
             "allowed: a model that was trained as a sequence classifier"
         )
     _raise_unfit(where, [], fit.left_over, fit.misshapen.values())
+
+
+def check_language_model(where: str, fit: Fit) -> None:
+    """Raise a ConfigError where anything of a language model is missing, left over or of another shape."""
+    if lacking := sorted(fit.missing & fit.head):
+        raise ConfigError(
+            f"{where} is no language model: it has no {listed(lacking)}; allowed: a model with the head that "
+            "it was pre-trained with, since a fresh one would say nothing"
+        )
+    _raise_unfit(where, fit.missing, fit.left_over, fit.misshapen.values())
 
 
 def _raise_unfit(where: str, missing: Iterable[str], left: Iterable[str], wrong: Iterable[str]) -> None:

@@ -78,16 +78,22 @@ def write(
             figure.savefig(folder / f"{drawn.name}.svg", dpi=experiment.figures.dpi, metadata={"Date": None})
 
 
+NAMES = {"f1": "F1", "perplexity": "perplexity"}
+
+
 def training(experiment, evaluations, histories: list[Path]):
-    """The source's Figure 1: fine-tuning loss, validation loss, F1 and accuracy of one seed's runs."""
+    """The source's Figure 1: fine-tuning loss, validation loss, F1 (or perplexity), accuracy of one seed."""
     model, seed = outputs.training_run(experiment)
     figure, axes = drawing.panels(4)
     losses = read_histories(histories)
-    titles = ("fine-tuning loss (nats)", "validation loss (nats)", "F1, test part", "accuracy, test part")
+    language = all(experiment.datasets[name].language for name in outputs.datasets(experiment))
+    third = "perplexity" if language else "f1"
+    titles = ("fine-tuning loss (nats)", "validation loss (nats)", f"{NAMES[third]}, test part")
+    titles += (f"{'token ' * language}accuracy, test part",)
     run = evaluations[
         (evaluations["model"] == model) & (evaluations["seed"] == seed) & (evaluations["set"] == "test")
     ]
-    for axis, title, column in zip(axes, titles, (None, "loss", "f1", "accuracy"), strict=True):
+    for axis, title, column in zip(axes, titles, (None, "loss", third, "accuracy"), strict=True):
         axis.set_ylabel(title)
         axis.set_xlabel(STEP)
         for index, dataset in enumerate(outputs.datasets(experiment)):

@@ -46,10 +46,11 @@ def interval(low: float, high: float, digits: int = 4) -> str:
     return "" if low != low or high != high else f"[{number(low, digits)}, {number(high, digits)}]"
 
 
-def no_skill(accuracy: float, majority: float) -> str:
+def no_skill(accuracy: float, majority: float, language: bool = False) -> str:
     """The warning for a model that has not learnt its task."""
     found, bar = number(accuracy, 3), number(majority, 3)
-    return f"mean test accuracy {found} does not beat the majority baseline {bar}; {NO_SKILL}."
+    baseline = f"step 0 and the commonest token ({bar})" if language else f"the majority baseline {bar}"
+    return f"mean test {'token ' * language}accuracy {found} does not beat {baseline}; {NO_SKILL}."
 
 
 def plain_csv(block: Block) -> str:

@@ -108,6 +108,7 @@ def write(
         "colours": {name: look["colour"] for name, look in shown["models"].items()},
         "top": _highest(found),
         "ladders": bool(shown["ladders"]),
+        "language": any(experiment.datasets[name].language for _, name in experiment.cell_list()),
         "findings": _findings_block(findings),
         "basins": basins is not None,
         "papers": _papers(experiment, metrics, deltas, evaluations),

@@ -207,7 +207,7 @@ def _runs(cells, models, header):
         "to_step": ("change to step", 0),
         "pairs": ("pairs of seeds", 0),
         "accuracy": ("test accuracy at the end, mean over seeds", 4),
-        "majority": ("accuracy of the majority class", 4),
+        "majority": ("accuracy of the majority class (of tokens: step 0, or the commonest)", 4),
     }
     lines = [
         [label, *(number(cells["test", "", key][model], digits) for model in models)]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from isthmus import stored
 from isthmus.experiment import dependencies, folders, layout
-from isthmus.experiment.config import Columns, Dataset, Experiment, HubSource
+from isthmus.experiment.config import POSITIONS, Columns, Dataset, Experiment, HubSource
 from isthmus.experiment.jobs import PLANE_ROWS, Job
 from isthmus.models import hf_folders
 from isthmus.space import soups
@@ -101,7 +101,7 @@ KNOWN_TEXTS = {
     "stsb": Text(5_749, 31.0),
     "wnli": Text(635, 37.0),
 }
-TOY_TOKENS = {"entailment": 16.0, "paraphrase": 18.0}
+TOY_TOKENS = {"entailment": 16.0, "paraphrase": 18.0, "stories": 35.0}
 ASSUMED_TEXT = Text(10_000, 40.0)
 
 
@@ -126,7 +126,7 @@ class Sizes:
         model = self.experiment.models[name]
         if model.pretraining is not None:
             rung = self.experiment.pretraining[model.pretraining]
-            return encoder(rung.layers, rung.width, 100, 64)
+            return encoder(rung.layers, rung.width, 100, POSITIONS)
         for folder in filter(None, (self.results / layout.filled(layout.MODEL, model=name), model.folder)):
             if (folder / "model.json").is_file():
                 hf_folders.read_record(folder)
@@ -176,7 +176,7 @@ class Sizes:
             arrays = stored.read_arrays(path)
             return len(arrays["ids"]) / max(1, len(arrays["offsets"]) - 1)
         columns = self.experiment.datasets[dataset]
-        return min(self._source(dataset, columns).tokens, columns.max_length)
+        return min(self._source(dataset, columns).tokens, columns.longest)
 
 
 def read_shape(folder: Path) -> Shape:

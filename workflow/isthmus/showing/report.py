@@ -84,6 +84,7 @@ class Cell:
     # Runs whose test accuracy does not clearly beat the majority class, at the end and at the start.
     failed: tuple[int, ...] = ()
     failed_at_start: tuple[int, ...] = ()
+    language: bool = False  # whether the task is one of language modelling
 
     @property
     def skilled(self) -> bool:
@@ -95,17 +96,17 @@ class Cell:
         """What to say where the model has not learnt its task, at either step of the change."""
         said, where = [], f"{self.model}, step {self.to_step:,}"
         if not learnt(self.accuracy, self.majority):
-            said.append(f"{where}: {no_skill(self.accuracy, self.majority)}")
+            said.append(f"{where}: {no_skill(self.accuracy, self.majority, self.language)}")
         elif self.failed:
-            said.append(_not_clear(where, self.failed))
+            said.append(self._not_clear(where, self.failed))
         if self.change and self.failed_at_start:
-            said.append(_not_clear(f"{self.model}, step {self.from_step:,}", self.failed_at_start))
+            said.append(self._not_clear(f"{self.model}, step {self.from_step:,}", self.failed_at_start))
         return said
 
-
-def _not_clear(where: str, failed: Sequence[int]) -> str:
-    runs = f"seed{'s' if len(failed) > 1 else ''} {', '.join(map(str, failed))}"
-    return f"{where}: the test accuracy of {runs} is not clearly above the majority class; {NO_SKILL}."
+    def _not_clear(self, where: str, failed: Sequence[int]) -> str:
+        runs = f"seed{'s' if len(failed) > 1 else ''} {', '.join(map(str, failed))}"
+        bar = "step 0 and the commonest token" if self.language else "the majority class"
+        return f"{where}: the test accuracy of {runs} is not clearly above {bar}; {NO_SKILL}."
 
 
 # ---------------------------------------------------------------------------------------------- the answer
@@ -145,6 +146,7 @@ def cells(experiment, metrics, deltas, evaluations) -> list[Cell]:
                 loss=float(scores["loss"].mean()),
                 failed=failed[end],
                 failed_at_start=failed[start],
+                language=experiment.datasets[dataset].language,
             )
         )
     return found

@@ -32,9 +32,9 @@ def write(names: list[str], frames: dict, folder: Path) -> None:
 
 
 def evaluations_table(evaluations):
-    """Mean over seeds of loss, accuracy, F1 and MCC: a row a data set, model, set and step."""
+    """Mean over seeds of loss and scores: a row a data set, model, set and step."""
     groups = evaluations.groupby(["dataset", "model", "set", "step"], sort=False)
-    means = groups[["loss", "accuracy", "f1", "mcc", "majority"]].mean()
+    means = groups[["loss", "accuracy", "f1", "mcc", "perplexity", "majority"]].mean()
     means.insert(0, "n", groups["n"].first())
     means.insert(0, "seeds", groups["seed"].nunique())
     return means.reset_index()
@@ -42,18 +42,26 @@ def evaluations_table(evaluations):
 
 def evaluation_blocks(table) -> list[Block]:
     """The evaluations as blocks of text: one a data set and set."""
-    header = ["model", "step", "seeds", "loss", "accuracy", "F1", "MCC", "majority"]
     blocks = []
     for (dataset, part), group in table.groupby(["dataset", "set"], sort=False):
+        language = group["perplexity"].notna().any()
+        others = {"perplexity": "perplexity"} if language else {"f1": "F1", "mcc": "MCC"}
+        names = ["loss", f"{'token ' * language}accuracy", *others.values()]
         rows = []
         for row in group.itertuples():
             accuracy = number(row.accuracy) + ("" if learnt(row.accuracy, row.majority) else "†")
-            scores = [number(row.loss), accuracy, *map(number, (row.f1, row.mcc, row.majority))]
-            rows.append([row.model, str(row.step), str(row.seeds), *scores])
+            scores = [number(row.loss), accuracy, *(number(getattr(row, name)) for name in others)]
+            rows.append([row.model, str(row.step), str(row.seeds), *scores, number(row.majority)])
+        units = "blocks" if language else "examples"
         caption = (
-            f"{dataset}, set {part} ({int(group['n'].iloc[0])} examples): mean over seeds, loss in nats."
+            f"{dataset}, set {part} ({int(group['n'].iloc[0])} {units}): mean over seeds, loss in nats"
+            f"{' a token' * language}."
         )
-        notes = ("† Not above the majority baseline.",) if any("†" in row[4] for row in rows) else ()
+        baseline = (
+            "Not above step 0 and the commonest token" if language else "Not above the majority baseline"
+        )
+        notes = (f"† {baseline}.",) if any("†" in row[4] for row in rows) else ()
+        header = ["model", "step", "seeds", *names, "baseline" if language else "majority"]
         blocks.append(Block(caption, header, rows, notes))
     return blocks
 

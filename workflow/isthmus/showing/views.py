@@ -35,6 +35,7 @@ METRICS = {
 PATH = ["model", "dataset", "step", "seed_a", "seed_b", "set"]
 DRAWN = ("BH", "CG")  # the metrics whose chord the path explorer draws
 GAP = ["value", "low", "high", "alpha", "chord_low", "chord_high", "error", "alphas"]
+SCORES = ("loss", "accuracy", "f1", "mcc", "perplexity", "majority")
 HISTORY_POINTS = 200  # of a run's training curve: more than a figure's width can show
 # Curves are whole numbers in these units, far under what an eye can see; gaps keep six digits.
 ALPHA_UNIT, LOSS_UNIT, BAND_UNIT = 1e-6, 1e-5, 1e-4
@@ -308,7 +309,8 @@ def _runs(experiment, scores, steps, histories):
         sets: dict[str, dict] = {}
         for row in mine[mine["step"].isin(steps)].to_dict("records"):
             lists = sets.setdefault(
-                row["set"], {k: [None] * len(steps) for k in ("loss", "accuracy", "f1", "mcc", "majority")}
+                row["set"],
+                {k: [None] * len(steps) for k in ("loss", "accuracy", "f1", "mcc", "perplexity", "majority")},
             )
             for name, values in lists.items():
                 values[steps.index(row["step"])] = _digits(row[name], 5)

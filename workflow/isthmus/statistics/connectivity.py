@@ -27,7 +27,7 @@ from isthmus.statistics.pair_means import (
     differences,
     frame_of,
 )
-from isthmus.statistics.thresholds import accuracy_interval
+from isthmus.statistics.thresholds import accuracy_interval, ratio_interval
 from isthmus.tasks.scores import classification_scores
 
 QUANTITIES = ("loss", "error")
@@ -52,6 +52,7 @@ GAP_KEYS = ["step", "seed_a", "seed_b", "set", "quantity", "metric"]
 DELTA_KEYS = ["seed_a", "seed_b", "set", "quantity", "metric", "k"]
 DELTA_COLUMNS = ["from_step", "to_step", *DELTA_KEYS, *INTERVAL]
 EVALUATION_COLUMNS = ["loss", "accuracy", "f1", "mcc", "n", "majority", "accuracy_low", "accuracy_high"]
+EVALUATION_COLUMNS += ["perplexity"]
 
 
 def path_metrics(
@@ -230,7 +231,7 @@ def curve_metrics(points: pd.DataFrame, k: int, gaps: pd.DataFrame | None = None
 
 
 def evaluation_rows(path: Path, breakdown: pd.DataFrame | None = None) -> list[dict[str, Any]]:
-    """`set, loss, accuracy, f1, mcc, n, majority, accuracy_low, accuracy_high` of each set of an evaluation.
+    """`set` and `EVALUATION_COLUMNS` of each set of an evaluation.
 
     Args:
         path: from `evaluation.evaluate`.
@@ -242,20 +243,39 @@ def evaluation_rows(path: Path, breakdown: pd.DataFrame | None = None) -> list[d
         parts = frame.astype({"set": str}).merge(breakdown, on=["set", "id"]).sort_values(["set", "part"])
         parts["set"] += "/" + parts["part"]
         frame = pd.concat([frame.astype({"set": str}), parts])
-    rows = []
-    for name, part in frame.groupby("set", sort=False, observed=True):
-        scores = classification_scores(
-            part["prediction"].to_numpy(), part["label"].to_numpy(), int(part["classes"].iloc[0])
-        )
-        majority = scores.pop("majority")
-        low, high = accuracy_interval(scores["accuracy"], len(part))
-        rows.append(
-            {
-                **{"set": name, "loss": part["loss"].mean(), **scores, "n": len(part), "majority": majority},
-                **{"accuracy_low": low, "accuracy_high": high},
-            }
-        )
-    return rows
+    return [
+        {"set": name, **scores(part), "n": len(part)}
+        for name, part in frame.groupby("set", sort=False, observed=True)
+    ]
+
+
+def scores(units: pd.DataFrame) -> dict[str, float]:
+    """Loss, accuracy and its interval, what an accuracy has to beat, and what else a task is scored by.
+
+    Args:
+        units: a row a unit, with the columns of the task's `scored`.
+    """
+    return _language_scores(units) if "count" in units else _classification_scores(units)
+
+
+def _classification_scores(part: pd.DataFrame) -> dict[str, float]:
+    scores = classification_scores(
+        part["prediction"].to_numpy(), part["label"].to_numpy(), int(part["classes"].iloc[0])
+    )
+    low, high = accuracy_interval(scores["accuracy"], len(part))
+    return {"loss": part["loss"].mean(), **scores, "accuracy_low": low, "accuracy_high": high}
+
+
+def _language_scores(part: pd.DataFrame) -> dict[str, float]:
+    """Of tokens: `majority` is the accuracy of always naming the commonest one."""
+    hits, counts = (part["count"] - part["errors"]).to_numpy(), part["count"].to_numpy()
+    loss, accuracy = part["loss"].sum() / counts.sum(), hits.sum() / counts.sum()
+    low, high = ratio_interval(hits, counts)
+    majority = part["common"].sum() / counts.sum()
+    return {"loss": loss, "perplexity": np.exp(loss), "accuracy": accuracy, "majority": majority} | {
+        "accuracy_low": low,
+        "accuracy_high": high,
+    }
 
 
 def collect(
@@ -278,6 +298,8 @@ def collect(
     parts = _breakdowns(breakdowns)
     for name, files in inputs.items():
         frame = pd.concat([_collected(name, Path(path), parts) for path in files], ignore_index=True)
+        if name == "evaluations":
+            frame["majority"] = _bars(frame)
         frame.insert(0, "experiment", experiment)
         frame.insert(2, "pretraining_steps", frame["model"].map(pretraining_steps).astype("Int64"))
         stored.write_csv(Path(outputs[name]), frame)
@@ -290,6 +312,19 @@ def collect(
     frame = pd.concat(found, ignore_index=True).assign(experiment=experiment)
     leading = ["experiment", "dataset"]
     stored.write_csv(Path(outputs["differences"]), frame[[*leading, *frame.columns.drop(leading)]])
+
+
+def _bars(evaluations: pd.DataFrame) -> pd.Series:
+    """What an accuracy has to beat: that of the commonest answer and, of language models, of their step 0.
+
+    Where a model is asked through the head that it was pre-trained with it has skill before it is tuned.
+    """
+    language = evaluations["perplexity"].notna()
+    run = ["model", "dataset", "seed", "set"]
+    starts = evaluations[language & (evaluations["step"] == 0)].set_index(run)["accuracy"]
+    known = starts.reindex(pd.MultiIndex.from_frame(evaluations[run])).to_numpy()
+    later = language & (evaluations["step"] > 0)
+    return evaluations["majority"].where(~later, np.fmax(evaluations["majority"], known))
 
 
 def _breakdowns(files: Iterable[Path]) -> dict[str, pd.DataFrame]:
@@ -305,7 +340,7 @@ def _collected(name: str, path: Path, breakdowns: dict[str, pd.DataFrame]) -> pd
     if name == "evaluations":
         keys = layout.parsed(layout.EVALUATION, path)
         rows = evaluation_rows(path, breakdowns.get(keys["dataset"]))
-        return pd.DataFrame([{**keys, **row} for row in rows])
+        return pd.DataFrame([{**keys, **row} for row in rows], columns=[*keys, "set", *EVALUATION_COLUMNS])
     frame = stored.read_frame(path)
     if name != "pairs":
         for place, (key, value) in enumerate(layout.parsed(CELL_FILES[name], path).items()):

@@ -137,8 +137,10 @@ class Gaps:
             failed = [row for row in scores.itertuples() if not learnt(row.accuracy_low, row.majority)]
             runs = ", ".join(f"{row.seed} ({row.accuracy:.3f})" for row in failed)
             if failed:
-                bar = f"{failed[0].majority:.3f}"
-                found.append(f"{model} at step {step}: not clearly above the majority class ({bar}): {runs}")
+                language = failed[0].perplexity == failed[0].perplexity
+                bar = "step 0 and the commonest token" if language else "the majority class"
+                bar += f" ({failed[0].majority:.3f})"
+                found.append(f"{model} at step {step}: not clearly above {bar}: {runs}")
         return "; ".join(found)
 
 

@@ -72,6 +72,15 @@ class Classification:
         wrong = measured["predictions"] != examples.labels
         return Record(measured["losses"], wrong.astype(np.int64), np.ones(len(examples), np.int64))
 
+    def scored(self, measured: dict[str, np.ndarray], examples: Tokens) -> dict[str, np.ndarray]:
+        """By example: loss, prediction, label, and the number of labels."""
+        return {
+            "loss": measured["losses"],
+            "prediction": measured["predictions"].astype(np.int64),
+            "label": examples.labels,
+            "classes": np.full(len(examples), examples.groups.max() + 1),
+        }
+
     def ensemble(self, measured: Sequence[dict[str, np.ndarray]], examples: Tokens) -> Record:
         """The record of the mean of several models' probabilities, each measured with its `outputs`."""
         each = np.stack([own[OUTPUTS].astype(np.float64) for own in measured])

@@ -3,22 +3,23 @@
 The unit is the block. Its loss is summed over the tokens that it counts, so the mean of a set is a ratio.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 from torch import Tensor, nn
 
 from isthmus import hashing
-from isthmus.caches import identity
+from isthmus.caches.identity import MaskedTokens, Task
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics, autocast
 from isthmus.tasks import token_losses
 from isthmus.tasks.record import Record
-from isthmus.tasks.task import MicroBatch, on_device
+from isthmus.tasks.task import OUTPUTS, MicroBatch, on_device
 
 # What a model sees of some blocks and what it must say: inputs by name, and at each place the token that is
 # asked for there, -1 where none is; int64, shape (blocks, longest).
@@ -38,48 +39,39 @@ def next_tokens(examples: Tokens, index: np.ndarray, pad: int) -> Asked:
     return inputs, np.where(asked, targets, NONE)
 
 
-@dataclass(frozen=True)
-class Masks:
-    """Which tokens of a block are masked, a function of a seed and the block's place in its set.
+def masked_tokens(
+    examples: Tokens, index: np.ndarray, pad: int, task: MaskedTokens, seeds: tuple[int, ...]
+) -> Asked:
+    """Some tokens of each block are hidden and asked for at their own places.
 
     Of the chosen tokens 80 % become the mask, 10 % a random token and 10 % stay (Devlin et al., 2019). At
     least one of a block is chosen, so that each unit counts.
 
-    Attributes:
-        share: of the tokens that are chosen.
-        seed: of the choice.
-        mask: the mask's id.
-        special: ids that are never chosen.
-        vocabulary: ids that there are.
+    Args:
+        examples, index, pad: as of `next_tokens`.
+        task: how many are chosen, and among which.
+        seeds: with a block's place in its set they fix its masks.
     """
+    inputs = tokens.collate(examples, index, pad)
+    ids, targets = inputs["input_ids"], np.full_like(inputs["input_ids"], NONE)
+    for row, place in enumerate(index):
+        own = ids[row, : examples.lengths[place]]
+        draw = np.random.Generator(np.random.Philox(hashing.seed("mask", *seeds, int(place))))
+        seen, chosen = _masked(own, task, draw)
+        targets[row, : len(own)][chosen] = own[chosen]
+        ids[row, : len(own)] = seen
+    return inputs, targets
 
-    share: float
-    seed: int
-    mask: int
-    special: frozenset[int]
-    vocabulary: int
 
-    def asked(self, examples: Tokens, index: np.ndarray, pad: int) -> Asked:
-        """The chosen tokens are asked for at their own places."""
-        inputs = tokens.collate(examples, index, pad)
-        ids, targets = inputs["input_ids"], np.full_like(inputs["input_ids"], NONE)
-        for row, place in enumerate(index):
-            own = ids[row, : examples.lengths[place]]
-            seen, chosen = self._block(own.copy(), int(place))
-            targets[row, : len(own)][chosen] = own[chosen]
-            ids[row, : len(own)] = seen
-        return inputs, targets
-
-    def _block(self, ids: np.ndarray, place: int) -> tuple[np.ndarray, np.ndarray]:
-        """What is seen of a block, and which of its places are chosen."""
-        draw = np.random.Generator(np.random.Philox(key=[self.seed, hashing.seed("mask", place)]))
-        keys, kind = draw.random(len(ids)), draw.random(len(ids))
-        random = draw.integers(0, self.vocabulary, len(ids))
-        free = ~np.isin(ids, list(self.special))
-        keys[~free] = 2.0
-        chosen = free & ((keys < self.share) | (keys == keys.min()))
-        seen = np.where(chosen & (kind < 0.8), self.mask, ids)
-        return np.where(chosen & (kind >= 0.9), random, seen), chosen
+def _masked(ids: np.ndarray, task: MaskedTokens, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """What is seen of a block, and which of its places are chosen."""
+    keys, kind = draw.random(len(ids)), draw.random(len(ids))
+    random = draw.integers(0, task.vocabulary, len(ids))
+    free = ~np.isin(ids, task.special)
+    keys[~free] = 2.0
+    chosen = free & ((keys < task.masked) | (keys == keys.min()))
+    seen = np.where(chosen & (kind < 0.8), task.mask, ids)
+    return np.where(chosen & (kind >= 0.9), random, seen), chosen
 
 
 @dataclass(frozen=True)
@@ -87,26 +79,42 @@ class LanguageModelling:
     """A language model with its own head on blocks of running text.
 
     Attributes:
-        identity: the task in keys.
+        identity: the task in keys; `MaskedTokens`, or that of next tokens.
         pad: the model's padding token.
         numerics: where and how to compute.
-        ask: `next_tokens`, or `Masks.asked` of a seed that is fixed for a set.
-        opened: opens a checkpoint on the CPU, in evaluation mode.
+        order: a training draws its masks anew for each update, from this seed.
     """
 
-    identity: identity.Task
+    identity: Task
     pad: int
     numerics: Numerics
-    ask: Callable[[Tokens, np.ndarray, int], Asked]
-    opened: Callable[[Path], nn.Module] = field(compare=False)
+    order: int = 0
 
-    def open(self, folder: Path) -> nn.Module:
-        return self.opened(folder).to(self.numerics.device)
+    def open(self, folder: Path, dropout: float = 0.0, attention_dropout: float = 0.0) -> nn.Module:
+        """A checkpoint on the device, in evaluation mode; errors as of `open_language_model`."""
+        # Transformers takes seconds to import, and what the journal knows needs no model.
+        from isthmus.models import language_models
+
+        model = language_models.open_language_model(
+            folder,
+            self.identity.name,
+            attention=self.numerics.attention,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+        )
+        return model.to(self.numerics.device)
+
+    def ask(self, examples: Tokens, index: np.ndarray, step: int | None = None) -> Asked:
+        """What a model sees of some blocks and must say: where measured, or in the update of a step."""
+        if not isinstance(self.identity, MaskedTokens):
+            return next_tokens(examples, index, self.pad)
+        seeds = (self.identity.seed,) if step is None else (self.order, step)
+        return masked_tokens(examples, index, self.pad, self.identity, seeds)
 
     def micro_batches(self, examples: Tokens, index: np.ndarray, budget: int, step: int) -> list[MicroBatch]:
         lengths = examples.lengths[index]
         batch = [
-            (*self.ask(examples, index[cut], self.pad), int(lengths[cut].sum()))
+            (*self.ask(examples, index[cut], step), int(lengths[cut].sum()))
             for cut in tokens.batches(lengths, budget)
         ]
         predictions = max(1, sum(int((targets != NONE).sum()) for _, targets, _ in batch))
@@ -134,6 +142,29 @@ class LanguageModelling:
             measured["losses"], measured["errors"].astype(np.int64), measured["counts"].astype(np.int64)
         )
 
+    def ensemble(self, measured: Sequence[dict[str, np.ndarray]], examples: Tokens) -> Record:
+        """The record of the mean of several models' probabilities; its errors are not known (NaN).
+
+        What is kept of a model is how probable it finds each token that is asked for, not all others.
+        """
+        each = np.stack([own[OUTPUTS].astype(np.float64) for own in measured])
+        losses = np.log(len(each)) - logsumexp(each, axis=0)
+        counts = measured[0]["counts"].astype(np.int64)
+        units = np.repeat(np.arange(len(counts)), counts)
+        return Record(np.bincount(units, losses, len(counts)), np.full(len(counts), np.nan), counts)
+
+    def scored(self, measured: dict[str, np.ndarray], examples: Tokens) -> dict[str, np.ndarray]:
+        """By block: its summed loss, errors, counted tokens, and how many of these are the commonest one."""
+        _, targets = self.ask(examples, np.arange(len(examples)))
+        asked = targets != NONE
+        commonest = np.bincount(targets[asked]).argmax()
+        return {
+            "loss": measured["losses"],
+            "errors": measured["errors"].astype(np.int64),
+            "count": measured["counts"].astype(np.int64),
+            "common": (targets == commonest).sum(axis=1),
+        }
+
 
 class PlacedBlocks:
     """Blocks of running text placed on the device once, in length-sorted batches, for any number of weights.
@@ -145,16 +176,19 @@ class PlacedBlocks:
     """
 
     def __init__(self, task: LanguageModelling, examples: Tokens, budget: int):
-        self.numerics, self.units = task.numerics, len(examples)
-        self.batches = []
+        self.numerics, self.size = task.numerics, len(examples)
+        self.batches, targets, units = [], [], []
         for index in tokens.batches(examples.lengths, budget):
-            inputs, targets = task.ask(examples, index, task.pad)
-            where = targets != NONE
-            on = [on_device(array, task.numerics.device) for array in (where, targets[where])]
-            units = np.repeat(index, where.sum(axis=1))
-            self.batches.append(
-                ({name: on_device(array, task.numerics.device) for name, array in inputs.items()}, *on, units)
-            )
+            inputs, wanted = task.ask(examples, index)
+            where = wanted != NONE
+            placed = {name: on_device(array, task.numerics.device) for name, array in inputs.items()}
+            on = (on_device(array, task.numerics.device) for array in (where, wanted[where]))
+            self.batches.append((placed, *on))
+            targets.append(wanted[where])
+            units.append(np.repeat(index, where.sum(axis=1)))
+        # The tokens in the order of their blocks, and in each block from its beginning.
+        self.order = np.argsort(np.concatenate(units), kind="stable")
+        self.units, self.targets = (np.concatenate(parts)[self.order] for parts in (units, targets))
 
     def measure(self, model: nn.Module, outputs: bool = False) -> dict[str, np.ndarray]:
         """Evaluate a model that is in evaluation mode.
@@ -162,12 +196,23 @@ class PlacedBlocks:
         Returns:
             `losses`: of each block the summed cross-entropy of the tokens that it counts, in nats, float64,
             shape (n,); `errors`: how many of them are not the most probable, int32, shape (n,); `counts`: how
-            many they are, int32, shape (n,).
+            many they are, int32, shape (n,). With `outputs` also `predictions`, the most probable token for
+            each of all these, int32, and the log-probability of the right one, float32; both of shape
+            (counted tokens,), block by block.
         """
-        losses, errors, counts = (np.zeros(self.units) for _ in range(3))
+        found = []
         with torch.inference_mode(), autocast(self.numerics):
-            for inputs, where, targets, units in self.batches:
-                each, wrong = token_losses.each(model, token_losses.states(model, inputs, where), targets)
-                for total, numbers in ((losses, each), (errors, wrong), (counts, torch.ones_like(each))):
-                    total += np.bincount(units, numbers.double().cpu().numpy(), self.units)
-        return {"losses": losses, "errors": errors.astype(np.int32), "counts": counts.astype(np.int32)}
+            for inputs, where, targets in self.batches:
+                states = token_losses.states(model, inputs, where)
+                found.append([each.cpu().numpy() for each in token_losses.each(model, states, targets)])
+        losses, predictions = (np.concatenate(parts)[self.order] for parts in zip(*found, strict=True))
+
+        def summed(values: np.ndarray) -> np.ndarray:
+            return np.bincount(self.units, values, self.size)
+
+        errors, counts = summed(predictions != self.targets), summed(np.ones(len(losses)))
+        measured = {"losses": summed(losses), "errors": errors.astype(np.int32)}
+        measured |= {"counts": counts.astype(np.int32)}
+        if outputs:
+            measured |= {OUTPUTS: -losses.astype(np.float32), "predictions": predictions.astype(np.int32)}
+        return measured

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from isthmus import hashing
+from isthmus.caches.identity import MASKED_LM, Task
 from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.data.tokens import Tokens
@@ -52,6 +53,11 @@ class MaskedLM:
     masked: float
     seed: int
     device: str
+
+    @property
+    def identity(self) -> Task:
+        """The task in keys; the seed of the masks is among those of the run."""
+        return Task(MASKED_LM, self.masked)
 
     def masks(self, ids: np.ndarray, step: int, number: int) -> tuple[np.ndarray, np.ndarray]:
         """The ids that the model sees and those that it must name (`IGNORED` elsewhere), each as `ids`.

@@ -11,7 +11,7 @@ class Record:
 
     Attributes:
         losses: summed over the unit's predictions, in nats, float64, shape (n,).
-        errors: how many of its predictions are wrong, int64, shape (n,).
+        errors: how many of its predictions are wrong, int64, shape (n,); NaN where that is not known.
         counts: how many predictions it has, int64, shape (n,).
     """
 

@@ -85,6 +85,9 @@ class MeasuredTask(Task, Protocol):
     def record(self, measured: dict[str, np.ndarray], examples: Tokens) -> Record:
         """What `Placed.measure` found on `examples`, as losses, errors and counts by unit."""
 
+    def scored(self, measured: dict[str, np.ndarray], examples: Tokens) -> dict[str, np.ndarray]:
+        """What a checkpoint is scored by, as columns: arrays by name, each of shape (units,)."""
+
     def ensemble(self, measured: Sequence[dict[str, np.ndarray]], examples: Tokens) -> Record:
         """The same of several models that are asked together, each measured with its outputs."""
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
-from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
 LOGITS = 2**24  # numbers at once: 64 MB in float32
 
@@ -34,8 +33,11 @@ def states(model: nn.Module, inputs: dict[str, Tensor], where: Tensor) -> Tensor
 @contextmanager
 def _answering(body: nn.Module, found: Tensor) -> Iterator[None]:
     """While this runs the body answers with states that are known, so the model's forward is its head's."""
+    # Where a model is open it is there already; what the journal knows needs none.
+    from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions as Output
+
     own = body.forward
-    body.forward = lambda *args, **kwargs: BaseModelOutputWithPastAndCrossAttentions(last_hidden_state=found)
+    body.forward = lambda *args, **kwargs: Output(last_hidden_state=found)
     try:
         yield
     finally:
@@ -82,7 +84,7 @@ def summed(model: nn.Module, found: Tensor, targets: Tensor) -> Tensor:
 
 
 def each(model: nn.Module, found: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Each token's cross-entropy in nats, float64, and whether another token is more probable, bool.
+    """Each token's cross-entropy in nats, float64, and the most probable token, int64.
 
     Args:
         found, targets: as of `summed`.
@@ -90,10 +92,10 @@ def each(model: nn.Module, found: Tensor, targets: Tensor) -> tuple[Tensor, Tens
     Returns:
         Both of shape (places,).
     """
-    losses, wrong = [], []
+    losses, predictions = [], []
     for cut in parts(len(targets), model.config.vocab_size):
         scores = logits(model, found[cut]).double()
         own = scores.gather(1, targets[cut, None])[:, 0]
         losses.append(scores.logsumexp(-1) - own)
-        wrong.append(scores.argmax(-1) != targets[cut])
-    return torch.cat(losses), torch.cat(wrong)
+        predictions.append(scores.argmax(-1))
+    return torch.cat(losses), torch.cat(predictions)

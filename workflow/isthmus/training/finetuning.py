@@ -11,7 +11,7 @@ from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics
 from isthmus.models import architectures, hf_folders
-from isthmus.tasks.classification import Classification
+from isthmus.tasks.asked import asked
 from isthmus.training.publishing import publish
 from isthmus.training.run import Run, segment
 from isthmus.training.saving import Cache
@@ -33,7 +33,7 @@ class _Cell:
         """The run of a seed; where nothing varies, the one that all seeds share."""
         seeds = {name: value for name, value in run_seeds(seed, vary).items() if name != "head"}
         recipe = identity.counted_recipe(asdict(self.recipe))
-        task = Classification(hf_folders.pad_token(self.start), self.numerics)
+        task = asked({"train": self.examples}, self.start, self.numerics, seeds["order"])
 
         def open_model():
             hf_folders.check_weights(self.start, self.anchor.weights)

@@ -1,23 +1,34 @@
-"""Masked-language-model pre-training of a small BERT on the toy language, by the same exact training."""
+"""Pre-training of a small BERT or GPT-2 on the toy language, by the same exact training."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 from torch import nn
-from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+)
 
 from isthmus import hashing
 from isthmus.caches import attempts, identity, states
 from isthmus.caches.identity import Anchor, Task
+from isthmus.data import blocks, toy
+from isthmus.data.tokens import Tokens
 from isthmus.experiment.config import POSITIONS
 from isthmus.machine.numerics import Numerics
 from isthmus.models import configurations, fitting, hf_folders, weight_files
-from isthmus.models.architectures import Architecture
+from isthmus.models.architectures import ATTENTION_DROPOUT, DROPOUT, Architecture
 from isthmus.tasks import masked_lm
+from isthmus.tasks.language_modelling import LanguageModelling
 from isthmus.tasks.masked_lm import MaskedLM
 from isthmus.training.publishing import publish
 from isthmus.training.run import Run, segment
@@ -35,7 +46,8 @@ class Pretraining:
     """What is pre-trained on what.
 
     Attributes:
-        layers, width, heads: of the small BERT.
+        architecture: `bert`, on masked tokens, or `gpt2`, on next tokens.
+        layers, width, heads: of the small model.
         rows: sentence pairs of the corpus.
         seed: of the body, the corpus, masks, order and dropout.
         masked: the part of the tokens that is to be named.
@@ -47,6 +59,11 @@ class Pretraining:
     rows: int
     seed: int
     masked: float
+    architecture: str = "bert"
+
+    @property
+    def decoder(self) -> bool:
+        return self.architecture == "gpt2"
 
 
 def toy_tokenizer() -> PreTrainedTokenizerFast:
@@ -72,14 +89,26 @@ def toy_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def architecture(width: int, layers: int, heads: int, attention: str) -> BertConfig:
-    """The configuration of the small BERT."""
+def architecture(settings: Pretraining, attention: str) -> PreTrainedConfig:
+    """The configuration of the small model."""
+    if settings.decoder:
+        return GPT2Config(
+            vocab_size=len(masked_lm.vocabulary()),
+            n_embd=settings.width,
+            n_layer=settings.layers,
+            n_head=settings.heads,
+            n_positions=MAX_LENGTH,
+            pad_token_id=masked_lm.SPECIAL.index("[PAD]"),
+            bos_token_id=masked_lm.SPECIAL.index("[CLS]"),
+            eos_token_id=masked_lm.SPECIAL.index("[SEP]"),
+            attn_implementation=attention,
+        )
     return BertConfig(
         vocab_size=len(masked_lm.vocabulary()),
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=4 * width,
+        hidden_size=settings.width,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        intermediate_size=4 * settings.width,
         max_position_embeddings=MAX_LENGTH,
         attn_implementation=attention,
     )
@@ -98,22 +127,28 @@ def _run(settings: Pretraining, recipe: Recipe, tokenizer, numerics: Numerics) -
         name: hashing.seed(name, "pretraining", settings.seed)
         for name in ("body", "order", "mask", "dropout")
     }
-    examples = masked_lm.corpus(settings.rows, settings.seed, tokenizer, MAX_LENGTH)
-    config = architecture(settings.width, settings.layers, settings.heads, numerics.attention)
+    config = architecture(settings, numerics.attention)
     config.initializer_range = INITIALIZER_RANGE
-    config.hidden_dropout_prob = recipe.dropout
-    config.attention_probs_dropout_prob = recipe.attention_dropout
+    for names, value in ((DROPOUT, recipe.dropout), (ATTENTION_DROPOUT, recipe.attention_dropout)):
+        for name in names:
+            if hasattr(config, name):
+                setattr(config, name, value)
 
-    def open_model() -> BertForMaskedLM:
+    def open_model() -> nn.Module:
         torch.manual_seed(seeds["body"])
-        return BertForMaskedLM(config).to(numerics.device)
+        return (GPT2LMHeadModel if settings.decoder else BertForMaskedLM)(config).to(numerics.device)
 
+    if settings.decoder:
+        examples = _running_text(settings, tokenizer)
+        task = LanguageModelling(examples.task, config.pad_token_id, numerics)
+    else:
+        examples = masked_lm.corpus(settings.rows, settings.seed, tokenizer, MAX_LENGTH)
+        task = MaskedLM(settings.masked, seeds["mask"], numerics.device)
     counted = identity.counted_recipe(asdict(recipe))
-    task = MaskedLM(settings.masked, seeds["mask"], numerics.device)
     return Run(
         identity.Run(
             _drawn(open_model()),
-            Task("masked_lm", settings.masked),
+            task.identity,
             examples.digest,
             counted,
             seeds,
@@ -122,6 +157,13 @@ def _run(settings: Pretraining, recipe: Recipe, tokenizer, numerics: Numerics) -
         Objective(task, examples, recipe, seeds),
         open_model,
     )
+
+
+def _running_text(settings: Pretraining, tokenizer) -> Tokens:
+    """The corpus of a decoder: the pairs of sentences that an encoder reads, joined and cut into blocks."""
+    pairs = [f"{a} {b}" for a, b in toy.corpus(settings.rows, settings.seed)]
+    found = blocks.joined(tokenizer, pairs, np.arange(len(pairs)), MAX_LENGTH, "pretraining")
+    return replace(found, task=Task(identity.CAUSAL_LM))
 
 
 def pretrain(
@@ -150,8 +192,8 @@ def pretrain(
         with segment(run, step, cache) as state:
             publish(state, recipe, 0, step, out)
             platforms = states.platforms(state)
-    published = architecture(settings.width, settings.layers, settings.heads, "eager")
-    published.architectures = ["BertForMaskedLM"]
+    published = architecture(settings, "eager")
+    published.architectures = ["GPT2LMHeadModel" if settings.decoder else "BertForMaskedLM"]
     published.save_pretrained(out)
     tokenizer.save_pretrained(out)
     hf_folders.write_record(

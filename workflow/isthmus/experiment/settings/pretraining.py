@@ -1,6 +1,6 @@
 """Settings of pre-training inside the workflow."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,12 +10,15 @@ from isthmus.experiment.values import Count, Real, Seed
 
 # 40 GB, and four times as much while it is trained.
 MOST_WEIGHTS = 10**10
-POSITIONS = 64  # of the small BERT
+POSITIONS = 64  # of the small models
 
 
 class Pretraining(Settings):
-    """A small BERT, pre-trained inside the workflow on the toy language: the rungs of a ladder."""
+    """A small BERT or GPT-2, pre-trained inside the workflow on the toy language: the rungs of a ladder."""
 
+    architecture: Literal["bert", "gpt2"] = Field(
+        "bert", description="an encoder, on masked tokens, or a decoder, on next tokens"
+    )
     layers: Annotated[Count, Field(le=1000)] = Field(2, description="transformer layers")
     width: Annotated[Count, Field(le=100_000)] = Field(64, description="hidden size")
     heads: Count = Field(4, description="attention heads")
@@ -36,6 +39,8 @@ class Pretraining(Settings):
                 f"training.{min(given)}: only a fine-tuning has checkpoints; allowed: rungs, by the "
                 "`pretraining_steps` of models or the `steps` of a ladder"
             )
+        if self.architecture == "gpt2" and "masked" in self.model_fields_set:
+            raise ValueError(f"masked: found {self.masked} for `gpt2`; allowed: only for `bert`")
         if (weights := 12 * self.layers * self.width**2) > MOST_WEIGHTS:
             raise ValueError(
                 f"width: found {self.width} with {self.layers} `layers`, some {weights:.0e} weights; "

@@ -8,12 +8,12 @@ function runShown() {
 function runPanels({ cell, run }) {
   const colour = shade(data.models[cell.model].colour), history = run.history, scores = run.scores.test;
   const scored = (name) => ({ x: cell.steps, y: scores?.[name], mode: "lines+markers" });
-  const line = (points) => ({ ...points, mode: "lines" });
+  const line = (points) => ({ ...points, mode: "lines" }), language = scores?.perplexity?.some(known);
   return [
     ["fine-tuning loss (nats)", history && line({ x: history.step, y: history.loss })],
     ["validation loss (nats)", scored("loss")],
-    ["F1, test part", scored("f1")],
-    ["accuracy, test part", scored("accuracy")],
+    language ? ["perplexity, test part", scored("perplexity")] : ["F1, test part", scored("f1")],
+    [`${language ? "token " : ""}accuracy, test part`, scored("accuracy")],
     ["learning rate", history && line({ x: history.step, y: history.learning_rate })],
   ].map(([title, points]) => [title, points?.y && { ...points, line: { color: colour, width: 2 }, marker: { color: colour, size: 7 } }]);
 }
@@ -34,9 +34,9 @@ function drawRun() {
     if (trace) Object.assign(trace, { xaxis: `x${n}`, yaxis: `y${n}`, hovertemplate: `${title} %{y:.5~g}<br>step %{x:,.0f}<extra></extra>` });
   });
   const majority = shown.run.scores.test?.majority;
-  const bar = majority ? [{ x: shown.cell.steps, y: majority, mode: "lines", line: { dash: "dot", color: css("--soft") }, xaxis: "x4", yaxis: "y4", hovertemplate: "majority class %{y:.4f}<extra></extra>" }] : [];
+  const bar = majority ? [{ x: shown.cell.steps, y: majority, mode: "lines", line: { dash: "dot", color: css("--soft") }, xaxis: "x4", yaxis: "y4", hovertemplate: "baseline %{y:.4f}<extra></extra>" }] : [];
   const scores = shown.run.scores.test;
-  const words = scores ? shown.cell.steps.map((step, i) => `step ${thousands(step)}: loss ${number(scores.loss[i])}, F1 ${number(scores.f1[i])}, accuracy ${number(scores.accuracy[i])}`).join("; ") : "no checkpoint was evaluated";
+  const words = scores ? shown.cell.steps.map((step, i) => `step ${thousands(step)}: loss ${number(scores.loss[i])}, ${known(scores.perplexity[i]) ? `perplexity ${number(scores.perplexity[i])}` : `F1 ${number(scores.f1[i])}`}, accuracy ${number(scores.accuracy[i])}`).join("; ") : "no checkpoint was evaluated";
   draw("run-chart", [...there.map(([, trace]) => trace), ...bar], layout,
     `Training of ${shown.cell.model} on ${shown.cell.dataset}, seed ${shown.run.seed}. On the test part, ${words}.${shown.run.history ? "" : " No history of its training is there."}`);
 }
