@@ -51,14 +51,16 @@ class Averaged:
     def lines(self) -> list[str]:
         """A line a record, and the gain."""
         value, low, high = self.gain
+        language = any((record.counts != 1).any() for record in self.records.values())
+        units = "blocks" if language else "examples"
         scored = [
-            f"{name}: loss {number(record.loss)}, accuracy {number(1 - record.error)}"
+            f"{name}: loss {number(record.loss)}, {'token ' * language}accuracy {number(1 - record.error)}"
             for name, record in self.records.items()
         ]
         known = low == low  # with no replicates there is none
-        span = f" {interval(low, high)} [95 % interval over examples]" if known else ""
+        span = f" {interval(low, high)} [95 % interval over {units}]" if known else ""
         gained = f"gain over the mean of its members {number(value)} nats{span}"
-        return [*scored, f"{gained}{', on the examples that chose them' * self.chosen}", *self.notes]
+        return [*scored, f"{gained}{f', on the {units} that chose them' * self.chosen}", *self.notes]
 
     def card(self, data: Path) -> str:
         """The model card: what it is made of and what it scored."""

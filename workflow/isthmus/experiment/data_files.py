@@ -180,7 +180,7 @@ def lines(where: str, path: Path, source: FilesSource) -> Iterator[tuple[int, li
 
 
 def plain_lines(where: str, path: Path) -> list[str]:
-    """The lines of a file of plain text, blank ones too."""
+    """The lines of a file of plain text, blank ones too; the end of the last line begins no other."""
     try:
         # Split at \n alone: any other line-like character, such as U+2028, belongs to its sentence.
         text = path.read_bytes().decode("utf-8-sig")
@@ -189,7 +189,7 @@ def plain_lines(where: str, path: Path) -> list[str]:
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise ConfigError(f"{where}: {path}, line {line}: found a NUL byte; allowed: text in UTF-8")
-    return text.replace("\r\n", "\n").split("\n")
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
 
 
 def parquet_names(where: str, path: Path) -> list[str]:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from torch import nn
 from transformers import AutoConfig
+from transformers.activations import NewGELUActivation
 
 from isthmus import hashing
 from isthmus.caches.identity import CAUSAL_LM, MASKED_LM
@@ -11,6 +13,9 @@ from isthmus.models import fitting, weight_files
 from isthmus.models.checkpoint_files import architecture_key, write_config
 from isthmus.models.hf_folders import WEIGHTS
 from isthmus.models.opening import MAPPINGS, opened
+
+# GPT-2's activation, which Transformers writes out in eight operations, as the one of PyTorch.
+_TANH_GELU = nn.GELU(approximate="tanh")
 
 
 def open_language_model(
@@ -28,6 +33,9 @@ def open_language_model(
     """
     model, fit = opened(folder, task, attention, dropout, attention_dropout)
     fitting.check_language_model(str(folder), fit)
+    for layer in model.modules():
+        if isinstance(layer, NewGELUActivation):
+            layer.forward = _TANH_GELU.forward
     return model
 
 

@@ -44,7 +44,7 @@ def evaluation_blocks(table) -> list[Block]:
     """The evaluations as blocks of text: one a data set and set."""
     blocks = []
     for (dataset, part), group in table.groupby(["dataset", "set"], sort=False):
-        language = group["perplexity"].notna().any()
+        language = bool(group["perplexity"].notna().any())
         others = {"perplexity": "perplexity"} if language else {"f1": "F1", "mcc": "MCC"}
         names = ["loss", f"{'token ' * language}accuracy", *others.values()]
         rows = []
@@ -128,12 +128,14 @@ def averages_blocks(table) -> list[Block]:
     for (dataset, part, step), group in table.groupby(["dataset", "set", "step"], sort=False):
         rows = []
         for (model, kind), both in group.groupby(["model", "kind"], sort=False):
-            loss, error = (both[both["quantity"] == q].iloc[0] for q in ("loss", "error"))
+            # Of an ensemble of language models no error rate is known.
+            of_each = both.set_index("quantity").reindex(["loss", "error"])
+            loss, error = (row for _, row in of_each.iterrows())
             gain, best = (
                 f"{number(loss[name])} {interval(loss[low], loss[high])}".rstrip()
                 for name, low, high in (("gain", "low", "high"), ("gain_over_best", "low_best", "high_best"))
             )
-            of = loss["seeds"] if kind == "greedy" else str(loss["size"])
+            of = loss["seeds"] if kind == "greedy" else str(int(loss["size"]))
             row = [model, AVERAGES[kind], of, number(loss["value"]), gain]
             row += [interval(loss["low_both"], loss["high_both"]), best, number(loss["predicted"])]
             rows.append([*row, number(error["value"]), number(error["gain"])])

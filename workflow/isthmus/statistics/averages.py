@@ -170,6 +170,8 @@ class Averages:
             kind, size = row["kind"], int(row["size"])
             if kind in (MEMBER, BEST) or (kind == UNIFORM and size == 2 and every):
                 continue
+            if np.isnan(values[0]):  # ensembles of language models have a loss and no error rate
+                continue
             if kind == GREEDY:
                 mean = np.mean([*alone.values()], axis=0)
                 average = Average(tuple(alone), row["seeds"], values, mean, best)

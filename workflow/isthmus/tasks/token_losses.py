@@ -94,8 +94,8 @@ def each(model: nn.Module, found: Tensor, targets: Tensor) -> tuple[Tensor, Tens
     """
     losses, predictions = [], []
     for cut in parts(len(targets), model.config.vocab_size):
-        scores = logits(model, found[cut]).double()
-        own = scores.gather(1, targets[cut, None])[:, 0]
-        losses.append(scores.logsumexp(-1) - own)
+        scores = logits(model, found[cut]).float()
+        # In float32: of so many numbers float64 takes long, for the seventh digit of a loss.
+        losses.append(cross_entropy(scores, targets[cut], reduction="none").double())
         predictions.append(scores.argmax(-1))
     return torch.cat(losses), torch.cat(predictions)
