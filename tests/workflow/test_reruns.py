@@ -102,6 +102,20 @@ CHANGES = {
             **whole_cell(dataset="other"),
         },
     ),
+    "a data set of running text": (
+        {
+            "datasets.notes": {
+                "task": "masked_lm",
+                "source": {"kind": "toy", "task": "stories", "rows": 100},
+                "block_size": 32,
+            }
+        },
+        {
+            "subset": {"dataset=notes"},
+            "blocks": {"dataset=notes model=tiny"},
+            **whole_cell(dataset="notes"),
+        },
+    ),
     "a model": (
         {"models.raw": {"pretraining": "small", "pretraining_steps": 0}},
         {"pretrain": {"model=raw"}, "tokenize": {"dataset=toy model=raw"}, **whole_cell("raw")},
