@@ -108,7 +108,7 @@ MISTAKES = {
                 "text": ["t"],
             }
         },
-        "datasets.toy: found text, prompt; allowed:",
+        "datasets.toy: found text, prompt, answer; allowed:",
     ),
     "masks on prompts": (
         {"datasets.toy": {"task": "masked_lm", "source": PROMPTS, "prompt": "q", "answer": "a"}},
@@ -174,7 +174,7 @@ STARTS = {
     ),
 }
 TEXTS = {
-    "no text at all": (["", " "], "datasets.own: found no row with a text (3 rows); allowed: one or more"),
+    "no text at all": (["", " "], "datasets.own: found no row with a text (2 rows); allowed: one or more"),
     "one text again and again": (
         ["a cat", "A cat "],
         "datasets.own: found a subset of 1 row; allowed: two or more, one each for train and test",

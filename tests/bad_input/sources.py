@@ -477,7 +477,10 @@ YAML = {
     ),
     "an unknown format": (
         "source: {kind: files, paths: [x.tsv], format: xlsx}",
-        ("datasets.own.source.format: found 'xlsx' (str); allowed: 'tsv', 'csv', 'jsonl' or 'parquet'",),
+        (
+            "datasets.own.source.format: found 'xlsx' (str); allowed: 'tsv', 'csv', 'jsonl', 'parquet', 'lines'",
+            "'document'",
+        ),
     ),
     "a delimiter that ends lines": (
         'source: {kind: files, paths: [x.tsv], delimiter: "\\n"}',

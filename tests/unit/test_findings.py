@@ -37,6 +37,7 @@ def world(curves, seeds=(1, 2, 3, 4), noise=0.01, unskilled=(), spread=0.0, loss
             for seed in seeds:
                 accuracy = 0.51 if (model, step, seed) in unskilled else 0.8
                 scores = {"accuracy": accuracy, "accuracy_low": accuracy - 0.03, "majority": 0.5}
+                scores["perplexity"] = np.nan
                 place = {"model": model, "dataset": dataset, "step": step, "seed": seed, "set": "test"}
                 evaluations.append({**place, **scores, "loss": (losses or {}).get((model, step), 0.4)})
         means[model, dataset] = pd.DataFrame(rows)

@@ -10,7 +10,7 @@ from pydantic import ValidationError, create_model
 from tqdm import tqdm
 
 from isthmus.errors import ConfigError, UserError
-from isthmus.experiment import config, parameters, wording
+from isthmus.experiment import config, wording
 
 EXAMPLE = """\
 example:
@@ -149,10 +149,9 @@ def _average(arguments: argparse.Namespace) -> None:
     print("the average:", arguments.out)
 
 
-def _measuring(arguments: argparse.Namespace) -> tuple[config.Columns, dict[str, Any]]:
+def _measuring(arguments: argparse.Namespace) -> tuple[config.Dataset, dict[str, Any]]:
     """The examples, and how models are measured on them, from the options that say so."""
-    from isthmus.data.blocks import Blocks  # as in `_connect`
-    from isthmus.given import default_numerics
+    from isthmus.given import default_numerics  # as in `_connect`
     from isthmus.measuring.rows import Resampling
 
     reading = _settings(
@@ -177,7 +176,6 @@ def _measuring(arguments: argparse.Namespace) -> tuple[config.Columns, dict[str,
         "labels": columns.labels,
         "template": reading.pair_template,
         "max_length": reading.max_length,
-        "blocks": Blocks(**parameters.blocks(columns)) if columns.language else None,
         "budget": measuring.token_budget,
         "resampling": Resampling(measuring.replicates, measuring.seed),
         "settings": default_numerics() | chosen,

@@ -11,7 +11,6 @@ import numpy as np
 
 from isthmus import cross_fitting, given, hashing, stored
 from isthmus.bootstrap import Bootstrap, percentile_interval
-from isthmus.data.blocks import Blocks
 from isthmus.errors import ConfigError
 from isthmus.experiment import config
 from isthmus.machine import numerics
@@ -97,7 +96,6 @@ def average(
     labels: list[str] | None = None,
     template: str | None = None,
     max_length: int = 128,
-    blocks: Blocks | None = None,
     budget: int = 1024,
     resampling: Resampling | None = None,
     settings: dict[str, Any] | None = None,
@@ -106,11 +104,11 @@ def average(
 
     Args:
         names: two or more folders or hub ids, as for `given.origin`.
-        columns: the examples' files and columns.
+        columns: the examples' files and columns; a data set's where they are running text.
         out: the folder to make, in Hugging Face's layout.
         greedy: whether to keep only those models that make the average better on the examples. Its card
             then has the score of choices that other examples made, too.
-        labels, template, max_length, blocks, budget, resampling, settings: as of `connect.connect`.
+        labels, template, max_length, budget, resampling, settings: as of `connect.connect`.
 
     Raises:
         ConfigError: a model, the data, a label or the folder cannot be used.
@@ -120,7 +118,7 @@ def average(
     computing = numerics.setup(settings or given.default_numerics())
     _check_out(out)
     with tempfile.TemporaryDirectory() as temporary:
-        reading = given.Reading(columns, labels, template, max_length, blocks)
+        reading = given.Reading(columns, labels, template, max_length)
         copies, examples, notes = given.read(names, Path(temporary), reading)
         ends = [End.read(place, copy / "checkpoint") for place, copy in enumerate(copies)]
         sets = {SAMPLER_SET: examples}

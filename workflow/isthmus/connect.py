@@ -11,7 +11,6 @@ import pandas as pd
 
 from isthmus import given
 from isthmus.bootstrap import percentile_interval
-from isthmus.data.blocks import Blocks
 from isthmus.errors import ConfigError
 from isthmus.experiment import config
 from isthmus.machine import numerics
@@ -121,7 +120,6 @@ def connect(
     labels: list[str] | None = None,
     template: str | None = None,
     max_length: int = 128,
-    blocks: Blocks | None = None,
     budget: int = 1024,
     alphas: dict[str, Any] | None = None,
     resampling: Resampling | None = None,
@@ -132,11 +130,10 @@ def connect(
 
     Args:
         names: two folders or hub ids, as for `given.origin`.
-        columns: the examples' files and columns.
+        columns: the examples' files and columns; a data set's where they are running text.
         labels: the data's names of the models' classes, in their order; by default the models' own.
         template: how two texts are joined, as in `tokens.tokenize`; by default as the architecture does.
         max_length, budget: tokens an example, and tokens a batch, at most.
-        blocks: of language models: how running text becomes blocks.
         alphas, resampling, settings: how to measure; those of `sampling.sampler` and `numerics.setup`.
         seen: told each alpha once it is measured.
 
@@ -147,7 +144,7 @@ def connect(
     resampling = resampling or Resampling(replicates=1000, seed=0)
     computing = numerics.setup(settings or given.default_numerics())
     with tempfile.TemporaryDirectory() as temporary:
-        reading = given.Reading(columns, labels, template, max_length, blocks)
+        reading = given.Reading(columns, labels, template, max_length)
         copies, examples, notes = given.read(names, Path(temporary), reading)
         ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
         check_same_architecture(*ends, names)

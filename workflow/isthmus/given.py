@@ -57,14 +57,20 @@ class Reading:
         labels: the data's names of the models' classes, in their order; by default the models' own.
         template: how two texts are joined, as in `tokens.tokenize`; by default as the architecture does.
         max_length: tokens an example at most.
-        blocks: of language models: how running text becomes blocks, instead of the three above.
+
+    Columns of running text, which are a data set's, are cut into blocks; the other three say nothing there.
     """
 
     columns: config.Columns
     labels: list[str] | None = None
     template: str | None = None
     max_length: int = 128
-    blocks: Blocks | None = None
+
+    @property
+    def blocks(self) -> Blocks | None:
+        """How running text becomes blocks; None for labelled examples."""
+        running = isinstance(self.columns, config.Dataset) and self.columns.language
+        return Blocks(**parameters.blocks(self.columns)) if running else None
 
     @property
     def task(self) -> str:

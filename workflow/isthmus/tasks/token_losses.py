@@ -30,14 +30,22 @@ def states(model: nn.Module, inputs: dict[str, Tensor], where: Tensor) -> Tensor
     return model.base_model(**inputs)[0][where]
 
 
+class _Answer(tuple):
+    """What a body gives, as Transformers' heads read it: its last states, and nothing else."""
+
+    @property
+    def last_hidden_state(self) -> Tensor:
+        return self[0]
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
 @contextmanager
 def _answering(body: nn.Module, found: Tensor) -> Iterator[None]:
     """While this runs the body answers with states that are known, so the model's forward is its head's."""
-    # Where a model is open it is there already; what the journal knows needs none.
-    from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions as Output
-
     own = body.forward
-    body.forward = lambda *args, **kwargs: Output(last_hidden_state=found)
+    body.forward = lambda *args, **kwargs: _Answer((found,))
     try:
         yield
     finally:
