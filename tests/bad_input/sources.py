@@ -478,7 +478,7 @@ YAML = {
     "an unknown format": (
         "source: {kind: files, paths: [x.tsv], format: xlsx}",
         (
-            "datasets.own.source.format: found 'xlsx' (str); allowed: 'tsv', 'csv', 'jsonl', 'parquet', 'lines'",
+            "datasets.own.source.format: found 'xlsx' (str); allowed: 'tsv', 'csv', 'jsonl', 'parquet'",
             "'document'",
         ),
     ),

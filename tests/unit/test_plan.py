@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from isthmus.experiment import layout
 from isthmus.experiment.config import load
 from isthmus.experiment.jobs import Job
 from isthmus.showing import plan
@@ -179,3 +180,45 @@ def test_assumptions_are_named(tmp_path):
 def test_no_torch():
     code = "import sys, isthmus.showing.plan; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+def toy_experiment(**dataset):
+    source = {"kind": "toy", "task": "entailment" if "task" not in dataset else "stories", "rows": 60}
+    return load({
+        **RAW,
+        "pretraining": {"p": {"training": {"steps": 10, "warmup_steps": 1}}},
+        "models": {"bert": {"pretraining": "p", "pretraining_steps": 10}},
+        "datasets": {"cola": {"source": source, "test_fraction": 0.25, **dataset}},
+    })  # fmt: skip
+
+
+def test_rows_are_those_that_were_written(tmp_path):
+    """Of a further set, too."""
+    from isthmus.data import further_sets, subsets
+
+    far = {"source": {"kind": "toy", "task": "entailment", "rows": 17, "seed": 3}}
+    chosen = toy_experiment(sets={"far": far})
+    dataset, folder = chosen.datasets["cola"], tmp_path / "data" / "cola"
+    assert plan.Sizes(chosen, tmp_path).rows("cola", "far") == 17  # as it is before anything runs
+    subsets.write("cola", dataset, None, folder)
+    summary = tmp_path / layout.filled(layout.SET_SUMMARY, dataset="cola", set="far")
+    out = folder / "far.parquet"
+    further_sets.write("far", "cola", dataset, dataset.sets["far"], None, folder, out, summary)
+    sizes = plan.Sizes(chosen, tmp_path)
+    assert (sizes.rows("cola", "test"), sizes.rows("cola", "far")) == (15, 17)
+
+
+def test_running_text_is_counted_in_blocks(tmp_path):
+    tokens = plan.TOY_TOKENS["stories"]
+    joined = plan.Sizes(toy_experiment(task="causal_lm", block_size=50), tmp_path)
+    assert joined.rows("cola", "test") == round(15 * tokens / 50)
+    assert joined.length("bert", "cola") == 50
+    apart = plan.Sizes(toy_experiment(task="causal_lm", block_size=50, documents="apart"), tmp_path)
+    assert apart.rows("cola", "test") == 15
+    assert apart.length("bert", "cola") == tokens
+
+
+def test_a_language_model_s_head_is_counted_for_what_it_names():
+    shape = plan.encoder(2, 8, 1000, 64)
+    assert shape.flops(10, 1.0) - shape.flops(10) == 2 * 8 * 1000
+    assert shape.flops(10, 0.15) - shape.flops(10) == pytest.approx(0.15 * 2 * 8 * 1000)

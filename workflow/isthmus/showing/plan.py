@@ -44,17 +44,25 @@ class Shape:
     Attributes:
         layers, width, inner: transformer layers, hidden size, size of the feed-forward layer.
         parameters: all of them, embeddings and classification head included.
+        vocabulary: rows of the token embedding.
     """
 
     layers: int
     width: int
     inner: int
     parameters: int
+    vocabulary: int = 0
 
-    def flops(self, length: float) -> float:
-        """Floating-point operations of one forward pass, per token, in examples of `length` tokens."""
+    def flops(self, length: float, asked: float = 0.0) -> float:
+        """Floating-point operations of one forward pass, per token, in examples of `length` tokens.
+
+        Args:
+            length: tokens.
+            asked: the part of them that a language model's head has to name.
+        """
         products = 2 * self.layers * (4 * self.width**2 + 2 * self.width * self.inner)
-        return products + 4 * self.layers * length * self.width  # the second: attention
+        head = 2 * asked * self.width * self.vocabulary
+        return products + head + 4 * self.layers * length * self.width  # the last: attention
 
 
 def encoder(
@@ -64,7 +72,8 @@ def encoder(
     inner = inner or 4 * width
     embeddings = (vocabulary + positions + types) * width + 2 * width
     layer = 4 * (width**2 + width) + 2 * width * inner + inner + width + 4 * width
-    return Shape(layers, width, inner, embeddings + layers * layer + width**2 + width + 3 * width)
+    parameters = embeddings + layers * layer + width**2 + width + 3 * width
+    return Shape(layers, width, inner, parameters, vocabulary)
 
 
 KNOWN_MODELS = {
@@ -164,10 +173,22 @@ class Sizes:
         path = self.results / layout.filled(summary, dataset=dataset, set=part)
         if path.is_file():
             found = stored.read_json(path)
-            return found["test"]["rows"] if part == "test" else found[part]["rows"]
+            return self._units(dataset, columns, found["test" if part == "test" else "set"]["rows"])
         rows = columns.rows or round(self._source(dataset, columns).rows * columns.fraction)
         share = columns.test_fraction if isinstance(columns, Dataset) else 1
-        return max(1, round(rows * share))
+        return self._units(dataset, columns, rows * share)
+
+    def _units(self, dataset: str, columns: Columns, rows: float) -> int:
+        """Examples of so many rows, or blocks of documents that are joined."""
+        whole = self.experiment.datasets[dataset]
+        if whole.language and whole.documents == "joined" and not whole.prompt:
+            rows *= self._source(dataset, columns).tokens / whole.block_size
+        return max(1, round(rows))
+
+    def asked(self, dataset: str) -> float:
+        """The part of the tokens that a language model's head has to name; of an answer all, at most."""
+        whole = self.experiment.datasets[dataset]
+        return {"classification": 0.0, "causal_lm": 1.0, "masked_lm": whole.masked}[whole.task]
 
     def _length(self, model: str, dataset: str) -> float:
         """Mean tokens of an example."""
@@ -176,6 +197,8 @@ class Sizes:
             arrays = stored.read_arrays(path)
             return len(arrays["ids"]) / max(1, len(arrays["offsets"]) - 1)
         columns = self.experiment.datasets[dataset]
+        if columns.language and columns.documents == "joined" and not columns.prompt:
+            return columns.block_size
         return min(self._source(dataset, columns).tokens, columns.longest)
 
 
@@ -191,7 +214,7 @@ def read_shape(folder: Path) -> Shape:
     weights = folder / "model.safetensors"
     if weights.is_file():
         parameters = sum(math.prod(entry["shape"]) for entry in folders.header(str(folder), weights).values())
-        return Shape(layers, width, inner, parameters)
+        return Shape(layers, width, inner, parameters, first("vocab_size"))
     positions = first("max_position_embeddings", "n_positions")
     return encoder(layers, width, first("vocab_size"), positions, first("type_vocab_size"), inner)
 
@@ -232,7 +255,7 @@ class Costs:
         """Operations of an update: forward, and twice that backward."""
         length = self.sizes.length(model, dataset)
         batch = self.experiment.cell_training(model, dataset).batch_size
-        return 3 * batch * length * self.sizes.shape(model).flops(length)
+        return 3 * batch * length * self.sizes.shape(model).flops(length, self.sizes.asked(dataset))
 
     def _update(self, model: str, dataset: str) -> float:
         return self.measured.get((model, dataset)) or self._work(model, dataset) / self.rate
@@ -242,7 +265,8 @@ class Costs:
         length = self.sizes.length(model, dataset)
         sets = sets or dependencies.sets(self.experiment, dataset)
         examples = sum(self.sizes.rows(dataset, part) for part in sets)
-        return examples * length * self.sizes.shape(model).flops(length) / self.rate
+        flops = self.sizes.shape(model).flops(length, self.sizes.asked(dataset))
+        return examples * length * flops / self.rate
 
     def alphas(self) -> int:
         paths = self.experiment.paths
