@@ -1,9 +1,11 @@
 """Running text, and language models with their own heads."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from isthmus.data import subsets
 from isthmus.data.blocks import Blocks
 from isthmus.data.rows import Rows
@@ -34,10 +36,34 @@ def cutting(given: dict[str, Any], _: Path) -> str:
     return refusal(lambda: Blocks(**given).of(tokenizer, rows, "datasets.own"))
 
 
+# Architectures that the project does not know.
+OTHERS = {
+    "opt": {
+        "hidden_size": 16,
+        "ffn_dim": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "word_embed_proj_dim": 16,
+    },
+    "xlnet": {"d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 16},
+}
+
+
+def made(folder: Path, family: str) -> Path:
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        family, vocab_size=60, init_std=0.5, initializer_range=0.5, **OTHERS[family]
+    )
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
+
+
 def starting(given: tuple[str, str, Any], folder: Path) -> str:
     """A model of some architecture, as the start of runs of some task."""
     family, task, damage = given
-    copy = families.fetched(folder, family)
+    copy = made(folder / family, family) if family in OTHERS else families.fetched(folder, family)
     if damage:
         copy = damage(copy)
     message = refusal(lambda: language_models.write_checkpoint(copy, "models.m", task, folder / "out"))
@@ -57,6 +83,12 @@ def classifying(copy: Path) -> Path:
     classifiers.initialize(copy, tiny.LABELS, 0, 1, copy.parent / "classifier")
     tokenizing.open_tokenizer(copy).save_pretrained(copy.parent / "classifier")
     return copy.parent / "classifier"
+
+
+def decoding(copy: Path) -> Path:
+    settings = json.loads((copy / "config.json").read_text()) | {"is_decoder": True}
+    (copy / "config.json").write_text(json.dumps(settings))
+    return copy
 
 
 def beheaded(copy: Path) -> Path:
@@ -120,7 +152,7 @@ MISTAKES = {
     ),
     "no column of running text": (
         {"datasets.toy": {"task": "causal_lm", "source": PROMPTS}},
-        "`text` is missing; allowed: the source's text column",
+        "text: missing; allowed: the name of the text column, or `prompt` and `answer`",
     ),
     "seeds of heads alone": (
         {"datasets.toy": STORIES, "training.vary": ["head"]},
@@ -146,6 +178,17 @@ CUTS = {
         {"texts": ["a"], "tokenizer": {"eos_token": None}, "task": "causal_lm", "block_size": 2},
         "datasets.own: found a tokenizer without an end of text (`eos_token`, `sep_token`)",
     ),
+    "no token that can be masked": (
+        {
+            "texts": ["zzz"],
+            "family": "bert",
+            "task": "masked_lm",
+            "block_size": 9,
+            "documents": "apart",
+            "masked": 0.1,
+        },
+        "datasets.own: found no block of the text with a token to ask for",
+    ),
     "a tokenizer without a mask": (
         {"texts": ["a cat " * 9], "task": "masked_lm", "block_size": 2, "masked": 0.15},
         "datasets.own.task: found 'masked_lm' for a tokenizer without a mask (`mask_token`)",
@@ -155,6 +198,18 @@ STARTS = {
     "masks on a decoder": (
         ("gpt2", "masked_lm", None),
         "models.m: found the architecture 'gpt2' for `task: masked_lm`; allowed for it: causal_lm",
+    ),
+    "a head that does not read its body": (
+        ("opt", "causal_lm", None),
+        "models.m: found the architecture 'opt', whose head does not read what its body gives",
+    ),
+    "a decoder that sees what comes": (
+        ("xlnet", "causal_lm", None),
+        "models.m: found a model ('xlnet') that sees the tokens that come after, for `task: causal_lm`",
+    ),
+    "an encoder that was made a decoder": (
+        ("bert", "masked_lm", decoding),
+        "models.m: found a model ('bert') that does not see the tokens that come after, for `task: ",
     ),
     "next tokens of an encoder": (
         ("bert", "causal_lm", None),
@@ -182,6 +237,10 @@ TEXTS = {
 }
 LANGUAGE = {"--task": "masked_lm", "--label": None, "--text": "first", "--max-length": None}
 COMMANDS = {
+    "connect with a length of running text": (
+        LANGUAGE | {"--max-length": "64"},
+        "--max-length: found 64 for running text (`--task masked_lm`); allowed: only for classification",
+    ),
     "connect without labels": ({"--label": None}, "--label: missing; allowed: the label's column"),
     "connect without a text": ({"--text": None}, "--text: missing; allowed: the column of the text"),
     "connect classifiers by masked tokens": (

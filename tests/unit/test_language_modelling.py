@@ -7,6 +7,7 @@ from isthmus.caches.identity import MaskedTokens
 from isthmus.data import tokens
 from isthmus.data.blocks import Blocks
 from isthmus.data.rows import Rows
+from isthmus.models import language_models, token_losses, weight_files
 from isthmus.tasks.language_modelling import NONE, LanguageModelling
 from isthmus.tasks.task import OUTPUTS
 from torch.nn.functional import cross_entropy
@@ -163,3 +164,67 @@ def test_a_file_of_tokens_says_what_is_asked(tmp_path):
     assert isinstance(found.task, MaskedTokens)
     assert found.digest == examples.digest
     assert found.select(np.array([1])).task == examples.task
+
+
+def test_no_replacement_is_special():
+    many = [" ".join(WORDS) for _ in range(60)]
+    cut = Blocks("masked_lm", 40, documents="apart", masked=0.9, seed=3)
+    examples = cut.of(families.tokenizer("bert"), rows(many), "x")
+    task = LanguageModelling(examples.task, 0, tiny.cpu())
+    inputs, targets = task.ask(examples, np.arange(60))
+    chosen = targets != NONE
+    replaced = inputs["input_ids"][chosen]
+    replaced = replaced[(replaced != examples.task.mask) & (replaced != targets[chosen])]
+    assert len(replaced) > 50
+    assert not np.isin(replaced, examples.task.special).any()
+    assert replaced.max() < examples.task.vocabulary
+    assert len(set(replaced.tolist())) > 20
+
+
+def test_blocks_without_a_token_to_ask_for_are_left_out(tmp_path):
+    words = families.tokenizer("bert")
+    examples = Blocks("masked_lm", 9, documents="apart", masked=0.2).of(
+        words, rows(["a cat", "zzz qqq", "a dog"]), "x"
+    )
+    assert examples.rows.tolist() == [0, 2]
+
+
+def test_a_batch_in_which_nothing_is_asked_has_no_loss(tmp_path):
+    model = AutoModelForCausalLM.from_pretrained(families.pretrained(tmp_path / "model", "gpt2"))
+    found = torch.zeros(0, model.config.hidden_size, requires_grad=True)
+    nothing = torch.zeros(0, dtype=torch.int64)
+    loss = token_losses.summed(model, found, nothing)
+    loss.backward()
+    assert loss.item() == 0
+    assert [len(part) for part in token_losses.each(model, found, nothing)] == [0, 0]
+
+
+def test_the_end_of_text_is_trained_where_it_stands_for_padding(tmp_path):
+    copy = families.fetched(tmp_path, "llama")  # without a padding token of its own
+    language_models.write_checkpoint(copy, "llama", "causal_lm", tmp_path / "start")
+    model = language_models.open_language_model(tmp_path / "start", "causal_lm", attention="eager")
+    end = families.tokenizer("llama").eos_token_id
+    assert model.config.pad_token_id == end
+    states = token_losses.states(model, {"input_ids": torch.tensor([[9, end, 11]])}, torch.ones(1, 3) > 0)
+    states[2].sum().backward()
+    assert model.get_input_embeddings().weight.grad[end].abs().sum() > 0
+
+
+def test_a_head_is_tied_or_not_whatever_the_file_holds(tmp_path):
+    copy = families.fetched(tmp_path, "gpt2")
+    path, head = copy / "model.safetensors", "lm_head.weight"
+    state = weight_files.load(path)
+    embedding = state["transformer.wte.weight"]
+    weight_files.save(state | {head: embedding.clone()}, path)
+    language_models.write_checkpoint(copy, "gpt2", "causal_lm", tmp_path / "same")
+    assert head not in weight_files.load(tmp_path / "same" / "model.safetensors")
+    weight_files.save(state | {head: embedding + 1.0}, path)
+    language_models.write_checkpoint(copy, "gpt2", "causal_lm", tmp_path / "other")
+    ids = torch.tensor([[5, 6, 7]])
+    plain = AutoModelForCausalLM.from_pretrained(copy).eval()
+    ours = language_models.open_language_model(tmp_path / "other", "causal_lm", attention="eager")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "other").eval()
+    with torch.no_grad():
+        torch.testing.assert_close(ours(ids).logits, plain(ids).logits, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(again(ids).logits, plain(ids).logits, atol=1e-5, rtol=1e-5)
+    assert not again.config.tie_word_embeddings

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from isthmus.data import further_sets, running_text, subsets, toy
 from isthmus.data.rows import read_rows
-from isthmus.experiment import parameters
+from isthmus.errors import ConfigError
+from isthmus.experiment import data_files, parameters
 from isthmus.experiment.config import Dataset
 
 
@@ -53,6 +54,53 @@ def test_columns_of_tables(tmp_path):
     assert (rows.text_a, rows.text_b) == (["who?", "who?"], ["I", "you"])
     assert counts == {"rows_read": 4, "empty_dropped": 1, "duplicates_dropped": 1, "documents": 2}
     assert texts(of_files(tmp_path / "rows.tsv", text=["q"]))[0] == ["who?", "why?"]
+
+
+def test_prompts_are_one_only_to_the_letter(tmp_path):
+    (tmp_path / "rows.tsv").write_text("q\ta\ncat\tchat\nchat\tcat\nSay A\ta\nSay a\tA\ncat\tchat\n")
+    dataset = of_files(tmp_path / "rows.tsv", prompt="q", answer="a", test_fraction=0.5)
+    rows, counts = running_text.read("datasets.own", dataset, None)
+    assert rows.ids.tolist() == [0, 1, 2, 3]
+    assert counts["duplicates_dropped"] == 1
+    train, test, _ = written(tmp_path / "out", dataset)
+    assert len(train.ids) + len(test.ids) == 4
+
+
+def test_a_table_in_txt_stays_a_table_where_a_column_is_named(tmp_path):
+    (tmp_path / "rows.txt").write_text("id\ttext\n1\ta cat\n")
+    assert texts(of_files(tmp_path / "rows.txt", text=["text"]))[0] == ["a cat"]
+    assert texts(of_files(tmp_path / "rows.txt"))[0] == ["id\ttext", "1\ta cat"]
+
+
+@pytest.mark.parametrize(
+    ("own", "further", "expected"),
+    [
+        ({"text": ["t"]}, {"prompt": "q", "answer": "a"}, (["who?"], ["I"])),
+        ({"prompt": "q", "answer": "a"}, {"text": ["t"]}, (["told"], None)),
+        ({"text": ["t"]}, {}, (["told"], None)),
+    ],
+)
+def test_a_further_set_may_have_columns_of_its_own(tmp_path, own, further, expected):
+    (tmp_path / "rows.tsv").write_text("t\tq\ta\ntold\twho?\tI\n")
+    source = {"source": {"kind": "files", "paths": [str(tmp_path / "rows.tsv")]}}
+    dataset = of_files(tmp_path / "rows.tsv", **own, sets={"far": source | further})
+    columns = data_files.inherit(dataset, dataset.sets["far"])
+    data_files.check("datasets.own.sets.far", columns)
+    rows, _ = running_text.read("datasets.own.sets.far", columns, None)
+    assert (rows.text_a, rows.text_b) == expected
+    assert parameters.blocks(dataset, columns)["prompted"] == (expected[1] is not None)
+
+
+def test_plain_text_and_tables_go_together(tmp_path):
+    (tmp_path / "notes.txt").write_text("one\n")
+    (tmp_path / "rows.tsv").write_text("t\ntwo\n")
+    plain, table = ({"source": {"kind": "files", "paths": [str(tmp_path / name)]}}
+                    for name in ("notes.txt", "rows.tsv"))  # fmt: skip
+    dataset = of_files(tmp_path / "rows.tsv", text=["t"], sets={"far": plain})
+    assert running_text.read("x", data_files.inherit(dataset, dataset.sets["far"]), None)[0].text_a == ["one"]
+    dataset = of_files(tmp_path / "notes.txt", sets={"far": table})
+    with pytest.raises(ConfigError, match=r"x\.text: found 'text'.*allowed: the columns of"):
+        data_files.check("x", data_files.inherit(dataset, dataset.sets["far"]))
 
 
 def test_of_documents_that_are_alike_the_first_stays(tmp_path):

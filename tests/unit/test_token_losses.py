@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from isthmus.tasks import token_losses
+from isthmus.models import token_losses
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 

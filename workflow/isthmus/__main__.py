@@ -102,7 +102,8 @@ def _add_examples(command: argparse.ArgumentParser) -> None:
     add("--label", metavar="COLUMN", help="the label's column: names or numbers of classes")
     add("--labels", nargs="+", metavar="NAME", help="the data's names of the models' classes, in their order")
     add("--pair-template", metavar="TEXT", help="how two texts are joined, such as '{a} [SEP] {b}'")
-    add("--max-length", type=int, default=128, metavar="N", help="tokens an example at most (%(default)s)")
+    longest = config.Dataset.model_fields["max_length"].default
+    add("--max-length", type=int, metavar="N", help=f"tokens an example at most ({longest})")
     for name in LANGUAGE:
         kind = {"block_size": int, "masked": float}.get(name, str)
         said = config.Dataset.model_fields[name].description.replace("`", "")
@@ -154,12 +155,15 @@ def _measuring(arguments: argparse.Namespace) -> tuple[config.Dataset, dict[str,
     from isthmus.given import default_numerics  # as in `_connect`
     from isthmus.measuring.rows import Resampling
 
-    reading = _settings(
-        Reading,
-        max_length=arguments.max_length,
-        pair_template=arguments.pair_template,
-        threads=arguments.threads,
-    )
+    asked = {"max_length": arguments.max_length, "pair_template": arguments.pair_template}
+    asked = {key: value for key, value in asked.items() if value is not None}
+    if asked and arguments.task != "classification":
+        key = next(iter(asked))
+        raise ConfigError(
+            f"--{key.replace('_', '-')}: found {asked[key]!r} for running text (`--task {arguments.task}`); "
+            "allowed: only for classification (a block has --block-size)"
+        )
+    reading = _settings(Reading, threads=arguments.threads, **asked)
     if arguments.task == "classification":
         for key, what in (("text", "column of the text"), ("label", "label's column")):
             if getattr(arguments, key) is None:

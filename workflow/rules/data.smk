@@ -177,3 +177,6 @@ use rule blocks as blocks_further with:
         results(layout.log("blocks_further")),
     benchmark:
         results(layout.benchmark("blocks_further"))
+    params:
+        blocks=lambda w: parameters.blocks(EXPERIMENT.datasets[w.dataset], columns(w, w.set)),
+        version=1,

@@ -16,6 +16,7 @@ with logged(snakemake.log[0]):
     limit = folders.positions(stored.read_json(folder / "config.json"))
     folders.check_max_length(f"{where}.block_size", cut.block_size, snakemake.wildcards.model, limit)
     for name, path in snakemake.output.items():
-        examples = cut.of(tokenizer, read_rows(Path(snakemake.input[name])), where)
+        part = f"{snakemake.wildcards.get('set', name)} part"
+        examples = cut.of(tokenizer, read_rows(Path(snakemake.input[name])), where, part)
         print(f"{name}: {len(examples)} blocks, {len(examples.ids)} tokens, {examples.truncated} cut off")
         tokens.write(examples, Path(path))

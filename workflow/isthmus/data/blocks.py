@@ -34,23 +34,32 @@ class Blocks:
     masked: float | None = None
     seed: int = 0
 
-    def of(self, tokenizer, rows: Rows, where: str) -> Tokens:
-        """The blocks of some rows.
+    def of(self, tokenizer, rows: Rows, where: str, part: str = "text") -> Tokens:
+        """The blocks of some rows; those in which no token could be asked for are left out.
 
         Args:
             tokenizer: a Transformers tokenizer.
             rows: documents, or prompts with answers.
             where: begins every message.
+            part: what messages call the rows.
 
         Raises:
             ConfigError: as of `joined` and `answers`, or the tokenizer has no mask and one is needed.
         """
         if self.prompted:
             found = answers(tokenizer, rows.text_a, rows.text_b, rows.ids, self.block_size, where)
+        elif self.documents == "joined":
+            found = joined(tokenizer, rows.text_a, rows.ids, self.block_size, where, part)
         else:
-            cut = {"joined": joined, "apart": apart}[self.documents]
-            found = cut(tokenizer, rows.text_a, rows.ids, self.block_size, where)
-        return replace(found, task=self._task(tokenizer, where))
+            found = apart(tokenizer, rows.text_a, rows.ids, self.block_size, where)
+        found = replace(found, task=self._task(tokenizer, where))
+        useful = np.flatnonzero(_free(found) > 0)
+        if not len(useful):
+            raise ConfigError(
+                f"{where}: found no block of the {part} with a token to ask for (all are special, or unknown "
+                "to the tokenizer); allowed: one or more"
+            )
+        return found if len(useful) == len(found) else found.select(useful)
 
     def _task(self, tokenizer, where: str) -> Task:
         if self.task != MASKED_LM:
@@ -70,7 +79,17 @@ class Blocks:
         )
 
 
-def joined(tokenizer, documents: Sequence[str], rows: np.ndarray, size: int, where: str) -> Tokens:
+def _free(blocks: Tokens) -> np.ndarray:
+    """How many tokens of each block could be asked for."""
+    if not isinstance(blocks.task, MaskedTokens):
+        return blocks.lengths - np.maximum(blocks.labels, 1)
+    free = np.concatenate([[0], np.cumsum(~np.isin(blocks.ids, blocks.task.special))])
+    return free[blocks.offsets[1:]] - free[blocks.offsets[:-1]]
+
+
+def joined(
+    tokenizer, documents: Sequence[str], rows: np.ndarray, size: int, where: str, part: str = "text"
+) -> Tokens:
     """Documents joined, with the end of text after each, and cut into blocks of one size.
 
     What is left over at the end is dropped: a shorter block would be another kind of unit.
@@ -81,6 +100,7 @@ def joined(tokenizer, documents: Sequence[str], rows: np.ndarray, size: int, whe
         rows: their ids, int64, shape (documents,); a block has that of the document in which it begins.
         size: tokens a block.
         where: begins every message.
+        part: what messages call the documents.
 
     Raises:
         ConfigError: the tokenizer has no end of text, or all the text is shorter than a block.
@@ -91,7 +111,8 @@ def joined(tokenizer, documents: Sequence[str], rows: np.ndarray, size: int, whe
     count = len(stream) // size
     if not count:
         raise ConfigError(
-            f"{where}.block_size: found {size}; allowed: {len(stream)} at most, the tokens of all of the text"
+            f"{where}.block_size: found {size}; allowed: {len(stream)} at most, the tokens of all of the "
+            f"{part}"
         )
     starts = np.cumsum([0, *map(len, each)])
     begins = np.searchsorted(starts, np.arange(count) * size, side="right") - 1

@@ -41,7 +41,12 @@ def read(where: str, columns: Columns, fetched: Path | None) -> tuple[Rows, dict
     rows = Rows(
         np.array(keep, np.int64), kept[0], kept[1] if len(kept) == 2 else None, np.zeros(len(keep), np.int64)
     )
-    first = dict(reversed([(text, i) for i, text in enumerate(inputs(rows))]))
+    first = dict(reversed([(text, i) for i, text in enumerate(_alike(rows))]))
     counts = {"rows_read": total, "empty_dropped": total - len(keep)}
     counts |= {"duplicates_dropped": len(keep) - len(first), "documents": len(first)}
     return rows.take(np.sort(np.array(list(first.values())))), counts
+
+
+def _alike(rows: Rows) -> list[tuple[str, ...]]:
+    """What makes two rows one: of documents as of other texts, of a prompt and its answer every letter."""
+    return inputs(rows) if rows.text_b is None else list(zip(rows.text_a, rows.text_b, strict=True))

@@ -60,21 +60,24 @@ def check(key: str, columns: Columns) -> None:
 
 def inherit(dataset: Dataset, further: FurtherSet) -> FurtherSet:
     """The further set with the text and label columns that it takes from its data set filled in."""
-    open_keys = {
-        key: getattr(dataset, key)
-        for key in ("text", "label", "prompt", "answer")
-        if getattr(further, key) is None
-    }
-    # The toy language names its columns itself: what the data set's own source calls them says nothing there.
-    return further if isinstance(further.source, ToySource) else further.model_copy(update=open_keys)
+    # The toy language and plain text name their columns themselves: what the data set's own source calls them
+    # says nothing there. Neither does a text where there are a prompt and an answer, and the reverse.
+    if isinstance(further.source, ToySource) or (dataset.language and plain(further.source)):
+        return further
+    named_here = further.text or further.prompt
+    keys = ("label",) if dataset.language and named_here else ("text", "label", "prompt", "answer")
+    open_keys = {key: getattr(dataset, key) for key in keys if getattr(further, key) is None}
+    if dataset.language and plain(dataset.source) and not named_here and not dataset.text:
+        open_keys["text"] = [PLAIN_TEXT]
+    return further.model_copy(update=open_keys)
 
 
 def named(columns: Columns) -> Columns:
     """The same with what plain text need not say: how it is read, and its column."""
-    if not plain(columns.source) or columns.label or columns.prompt or len(columns.text or ()) > 1:
+    if not plain(columns.source) or columns.text or columns.label or columns.prompt:
         return columns
     source = columns.source.model_copy(update={"format": columns.source.format or "lines"})
-    return columns.model_copy(update={"source": source, "text": columns.text or [PLAIN_TEXT]})
+    return columns.model_copy(update={"source": source, "text": [PLAIN_TEXT]})
 
 
 def file_format(path: Path, source: FilesSource) -> str:
@@ -189,7 +192,7 @@ def plain_lines(where: str, path: Path) -> list[str]:
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise ConfigError(f"{where}: {path}, line {line}: found a NUL byte; allowed: text in UTF-8")
-    return text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
 def parquet_names(where: str, path: Path) -> list[str]:

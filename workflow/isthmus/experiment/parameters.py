@@ -26,14 +26,19 @@ def rows(columns: Columns) -> dict[str, Any]:
     return {key: value for key, value in dumped.items() if value != LATER.get(key, ...)}
 
 
-def blocks(settings: Dataset) -> dict[str, Any]:
-    """What the blocks of running text depend on besides rows and tokenizer."""
+def blocks(settings: Dataset, columns: Columns | None = None) -> dict[str, Any]:
+    """What the blocks of running text depend on besides rows and tokenizer.
+
+    Args:
+        settings: the data set.
+        columns: of a further set; by default the data set's own.
+    """
     masked = {"masked": settings.masked, "seed": settings.seed} if settings.task == "masked_lm" else {}
     return {
         "task": settings.task,
         "block_size": settings.block_size,
         "documents": settings.documents,
-        "prompted": settings.prompt is not None,
+        "prompted": (columns or settings).prompt is not None,
     } | masked
 
 

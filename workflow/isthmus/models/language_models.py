@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import torch
 from torch import nn
 from transformers import AutoConfig
 from transformers.activations import NewGELUActivation
@@ -9,10 +10,11 @@ from transformers.activations import NewGELUActivation
 from isthmus import hashing
 from isthmus.caches.identity import CAUSAL_LM, MASKED_LM
 from isthmus.errors import ConfigError
-from isthmus.models import fitting, weight_files
+from isthmus.models import fitting, token_losses, weight_files
 from isthmus.models.checkpoint_files import architecture_key, write_config
 from isthmus.models.hf_folders import WEIGHTS
 from isthmus.models.opening import MAPPINGS, opened
+from isthmus.models.tokenizing import TESTED
 
 # GPT-2's activation, which Transformers writes out in eight operations, as the one of PyTorch.
 _TANH_GELU = nn.GELU(approximate="tanh")
@@ -36,6 +38,9 @@ def open_language_model(
     for layer in model.modules():
         if isinstance(layer, NewGELUActivation):
             layer.forward = _TANH_GELU.forward
+        elif isinstance(layer, nn.Embedding):
+            # Where the end of text stands for padding, its row would get no gradient; batches have masks.
+            layer.padding_idx = None
     return model
 
 
@@ -57,8 +62,10 @@ def write_checkpoint(folder: Path, origin: str, task: str, out: Path) -> str:
     check_task(folder, origin, task)
     model, fit = opened(folder, task, "eager")
     fitting.check_language_model(origin, fit)
+    _check_computing(model, origin, task)
+    settings = {} if _tied_as_it_says(model) else {"tie_word_embeddings": False}
     out.mkdir(parents=True, exist_ok=True)
-    write_config(folder, {}, model, out / "config.json")
+    write_config(folder, settings, model, out / "config.json")
     weight_files.save(weight_files.distinct(model), out / WEIGHTS, architecture=architecture_key(out))
     return hashing.of_file(out / WEIGHTS)
 
@@ -81,3 +88,45 @@ def check_task(folder: Path, origin: str, task: str) -> None:
             f"{origin}: found a classifier ({other[0]}) for `task: {task}`; allowed: a language model with "
             "the head that it was pre-trained with"
         )
+
+
+def _check_computing(model: nn.Module, origin: str, task: str) -> None:
+    """Raise a ConfigError where a head reads something else than its body gives, or sees what it is to say.
+
+    Which architectures do is not to be known from their names, so it is tried on a few tokens.
+    """
+    ids = torch.arange(2, 10)[None] % token_losses.vocabulary(model)
+    other = ids.clone()
+    other[0, -1] = 1
+    with torch.no_grad():
+        plain, changed = (model(input_ids=tokens).logits[0] for tokens in (ids, other))
+        states = token_losses.states(model, {"input_ids": ids}, torch.ones_like(ids, dtype=torch.bool))
+        found = token_losses.logits(model, states)
+    kind = model.config.model_type
+    if found.shape != plain.shape or not torch.allclose(found, plain, atol=1e-4, rtol=1e-4):
+        raise ConfigError(
+            f"{origin}: found the architecture {kind!r}, whose head does not read what its body gives; "
+            f"allowed: one of those that are tested ({', '.join(TESTED)}), or alike"
+        )
+    looks_ahead = float((plain - changed)[:-1].abs().max()) > 1e-6 * float(plain.abs().max())
+    if looks_ahead != (task == MASKED_LM):
+        said = "sees the tokens that come after" if looks_ahead else "does not see the tokens that come after"
+        raise ConfigError(
+            f"{origin}: found a model ({kind!r}) that {said}, for `task: {task}`; allowed for it: "
+            f"{MASKED_LM if looks_ahead else CAUSAL_LM}"
+        )
+
+
+def _tied_as_it_says(model: nn.Module) -> bool:
+    """Whether head and embedding are one tensor where the configuration says so; equal ones are made one.
+
+    A file may hold both, and then both are read.
+    """
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    if not getattr(model.config, "tie_word_embeddings", False) or head is None:
+        return True
+    if head.weight is not embedding.weight:
+        if not torch.equal(head.weight, embedding.weight):
+            return False
+        head.weight = embedding.weight
+    return True

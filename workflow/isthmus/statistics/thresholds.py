@@ -20,11 +20,11 @@ def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
 def ratio_interval(hits: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     """The 95 % interval of `sum(hits) / sum(counts)` over units that differ in their counts.
 
-    Linearised (Taylor): tokens of one block are not drawn by themselves. One unit has none: (nan, nan).
+    Linearised (Taylor): tokens of one block are not drawn by themselves. One unit says nothing: (0, 1).
     """
     n, ratio = len(counts), hits.sum() / counts.sum()
     if n < 2:
-        return float("nan"), float("nan")
+        return 0.0, 1.0
     variance = n / (n - 1) * ((hits - ratio * counts) ** 2).sum() / counts.sum() ** 2
     half = stats.t.ppf(0.975, n - 1) * variance**0.5
     return float(ratio - half), float(ratio + half)

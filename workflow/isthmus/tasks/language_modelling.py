@@ -17,7 +17,7 @@ from isthmus.caches.identity import MaskedTokens, Task
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics, autocast
-from isthmus.tasks import token_losses
+from isthmus.models import token_losses
 from isthmus.tasks.record import Record
 from isthmus.tasks.task import OUTPUTS, MicroBatch, on_device
 
@@ -44,7 +44,7 @@ def masked_tokens(
 ) -> Asked:
     """Some tokens of each block are hidden and asked for at their own places.
 
-    Of the chosen tokens 80 % become the mask, 10 % a random token and 10 % stay (Devlin et al., 2019). At
+    Of the chosen tokens 80 % become the mask, 10 % another token, and 10 % stay (Devlin et al., 2019). At
     least one of a block is chosen, so that each unit counts.
 
     Args:
@@ -66,7 +66,9 @@ def masked_tokens(
 def _masked(ids: np.ndarray, task: MaskedTokens, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """What is seen of a block, and which of its places are chosen."""
     keys, kind = draw.random(len(ids)), draw.random(len(ids))
-    random = draw.integers(0, task.vocabulary, len(ids))
+    random = draw.integers(0, task.vocabulary - len(task.special), len(ids))
+    for special in task.special:  # rising, so that each id that is none is as probable
+        random[random >= special] += 1
     free = ~np.isin(ids, task.special)
     keys[~free] = 2.0
     chosen = free & ((keys < task.masked) | (keys == keys.min()))

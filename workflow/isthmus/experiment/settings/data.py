@@ -220,6 +220,10 @@ class Dataset(Columns):
             )
         for where, columns in {"": self, **{f"sets.{name}.": own for name, own in self.sets.items()}}.items():
             source = columns.source
+            if source.kind == "toy" and columns.prompt:
+                raise ValueError(
+                    f"{where}prompt: found for the toy language; allowed: none, it names its columns"
+                )
             if source.kind == "toy" and (source.task == "stories") != self.language:
                 allowed = "stories" if self.language else "entailment, paraphrase"
                 raise ValueError(
@@ -245,7 +249,7 @@ class Dataset(Columns):
         if self.language:
             if not self.text and not self.prompt and self.source.kind != "toy" and not plain(self.source):
                 raise ValueError(
-                    "`text` is missing; allowed: the source's text column, or `prompt` and `answer`"
+                    "text: missing; allowed: the name of the text column, or `prompt` and `answer`"
                 )
             return self
         for key in ("text", "label"):

@@ -67,6 +67,11 @@ def logits(model: nn.Module, found: Tensor) -> Tensor:
         ]
 
 
+def vocabulary(model: nn.Module) -> int:
+    """How many tokens a model's head tells apart."""
+    return model.config.get_text_config().vocab_size
+
+
 def parts(places: int, vocabulary: int) -> list[slice]:
     """Slices of some places, of whose logits each holds `LOGITS` at most."""
     size = max(1, LOGITS // vocabulary)
@@ -84,9 +89,9 @@ def summed(model: nn.Module, found: Tensor, targets: Tensor) -> Tensor:
     def part(found: Tensor, targets: Tensor) -> Tensor:
         return cross_entropy(logits(model, found).float(), targets, reduction="sum")
 
-    cuts = parts(len(targets), model.config.vocab_size)
-    if len(cuts) == 1:
-        return part(found, targets)
+    cuts = parts(len(targets), vocabulary(model))
+    if len(cuts) <= 1:
+        return part(found, targets) if cuts else found.sum() * 0
     losses = [checkpoint(part, found[cut], targets[cut], use_reentrant=False) for cut in cuts]
     return torch.stack(losses).sum()
 
@@ -100,8 +105,8 @@ def each(model: nn.Module, found: Tensor, targets: Tensor) -> tuple[Tensor, Tens
     Returns:
         Both of shape (places,).
     """
-    losses, predictions = [], []
-    for cut in parts(len(targets), model.config.vocab_size):
+    losses, predictions = [found.new_zeros(0, dtype=torch.float64)], [targets.new_zeros(0)]
+    for cut in parts(len(targets), vocabulary(model)):
         scores = logits(model, found[cut]).float()
         # In float32: of so many numbers float64 takes long, for the seventh digit of a loss.
         losses.append(cross_entropy(scores, targets[cut], reduction="none").double())
