@@ -128,7 +128,7 @@ MISTAKES = {
     ),
     "a prompt without an answer": (
         {"datasets.toy": {"task": "causal_lm", "source": PROMPTS, "prompt": "q"}},
-        "datasets.toy: found prompt; allowed: `text`, or both `prompt` and `answer`",
+        "datasets.toy: prompt: found prompt; allowed: `text`, or both `prompt` and `answer`",
     ),
     "a prompt beside a text": (
         {
@@ -140,11 +140,24 @@ MISTAKES = {
                 "text": ["t"],
             }
         },
-        "datasets.toy: found text, prompt, answer; allowed:",
+        "datasets.toy: text: found text, prompt, answer; allowed:",
     ),
     "masks on prompts": (
         {"datasets.toy": {"task": "masked_lm", "source": PROMPTS, "prompt": "q", "answer": "a"}},
         "prompt: found 'q' for `task: masked_lm`; allowed: `text`",
+    ),
+    "one file that is one document": (
+        {
+            "datasets.toy": {
+                "task": "causal_lm",
+                "source": {"kind": "files", "paths": ["a.md"], "format": "document"},
+            }
+        },
+        "source.paths: found one file, which `format: document` makes one document; allowed: two or more",
+    ),
+    "masks on next tokens": (
+        {"datasets.toy": {**STORIES, "masked": 0.3}},
+        "masked: found 0.3 for `task: causal_lm`; allowed: for `masked_lm`",
     ),
     "two columns of running text": (
         {"datasets.toy": {"task": "causal_lm", "source": PROMPTS, "text": ["a", "b"]}},
@@ -177,6 +190,11 @@ CUTS = {
     "a tokenizer without an end of text": (
         {"texts": ["a"], "tokenizer": {"eos_token": None}, "task": "causal_lm", "block_size": 2},
         "datasets.own: found a tokenizer without an end of text (`eos_token`, `sep_token`)",
+    ),
+    "a text of another language": (
+        {"texts": ["xx yy zz"], "family": "bert", "task": "causal_lm", "documents": "apart", "block_size": 9},
+        "datasets.own: found 75 % of the text's tokens unknown to the tokenizer ([UNK])",
+        "allowed: 50 % at most",
     ),
     "no token that can be masked": (
         {

@@ -145,7 +145,7 @@ class Results:
         for seed, part in itertools.product(self.experiment.cell_runs(model, dataset), self._sets(dataset)):
             accuracy = 0.34 + (0.4 * done * self.random.uniform(0.9, 1) if self.skilled else -0.01)
             scores = {"loss": 1.1 - 0.5 * done, "accuracy": accuracy, "f1": 0.3 + 0.4 * done}
-            scores |= {"mcc": 0.5 * done, "n": 100, "majority": 0.34, "perplexity": np.nan}
+            scores |= {"mcc": 0.5 * done, "n": 100, "majority": 0.34, "perplexity": np.nan, "tokens": np.nan}
             scores |= {"accuracy_low": accuracy - 0.05, "accuracy_high": accuracy + 0.05}
             rows.append(self._keys(model, dataset, step) | {"seed": seed, "set": part} | scores)
         return rows

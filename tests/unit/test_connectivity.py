@@ -390,7 +390,7 @@ def test_evaluations_have_a_row_a_checkpoint_and_set(collected):
     found = collected["evaluations"]
     keys = ["experiment", "model", "pretraining_steps", "dataset", "seed", "step", "set"]
     scores = ["loss", "accuracy", "f1", "mcc", "n", "majority", "accuracy_low", "accuracy_high"]
-    scores.append("perplexity")
+    scores += ["perplexity", "tokens"]
     assert found.columns.tolist() == [*keys, *scores]
     row = found.iloc[1]
     assert row[["model", "dataset", "seed", "step", "set"]].tolist() == [

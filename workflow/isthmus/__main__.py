@@ -167,7 +167,9 @@ def _measuring(arguments: argparse.Namespace) -> tuple[config.Dataset, dict[str,
     if arguments.task == "classification":
         for key, what in (("text", "column of the text"), ("label", "label's column")):
             if getattr(arguments, key) is None:
-                raise ConfigError(f"--{key}: missing; allowed: the {what}")
+                raise ConfigError(
+                    f"--{key}: missing; allowed: the {what} (or --task causal_lm or masked_lm: running text)"
+                )
     source = {"kind": "files", "paths": [arguments.data], "format": arguments.format}
     given = {key: getattr(arguments, key) for key in ("text", "label", "labels", *LANGUAGE)}
     given = {key: value for key, value in given.items() if value is not None}

@@ -61,7 +61,8 @@ class Connection:
         )
         n = self.points["n"].iloc[0]
         units, nats = ("blocks", "nats a token") if language else ("examples", "nats")
-        last = f"{len(self.points)} evaluations of {n} {units}; {nats}, [95 % interval over {units}]"
+        counted = f", {int(self.scores[0]['tokens']):,} tokens counted" if language else ""
+        last = f"{len(self.points)} evaluations of {n} {units}{counted}; {nats}, [95 % interval over {units}]"
         majority = self.scores[0]["majority"]
         failed = [
             name

@@ -13,6 +13,8 @@ from isthmus.data.rows import Rows
 from isthmus.data.tokens import Tokens
 from isthmus.errors import ConfigError
 
+MOST_UNKNOWN = 0.5  # of a text's tokens
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -52,6 +54,7 @@ class Blocks:
             found = joined(tokenizer, rows.text_a, rows.ids, self.block_size, where, part)
         else:
             found = apart(tokenizer, rows.text_a, rows.ids, self.block_size, where)
+        _check_known(tokenizer, found, where, part)
         found = replace(found, task=self._task(tokenizer, where))
         useful = np.flatnonzero(_free(found) > 0)
         if not len(useful):
@@ -77,6 +80,21 @@ class Blocks:
             len(tokenizer),
             tuple(sorted(tokenizer.all_special_ids)),
         )
+
+
+def _check_known(tokenizer, blocks: Tokens, where: str, part: str) -> None:
+    """Raise a ConfigError where most of a text is unknown to the tokenizer: a loss on it says nothing."""
+    unknown = (
+        float(np.mean(blocks.ids == tokenizer.unk_token_id)) if tokenizer.unk_token_id is not None else 0.0
+    )
+    # Byte-level tokenizers call their end of text unknown, which stands in each document once.
+    if unknown > MOST_UNKNOWN and tokenizer.unk_token_id != tokenizer.eos_token_id:
+        raise ConfigError(
+            f"{where}: found {100 * unknown:.0f} % of the {part}'s tokens unknown to the tokenizer "
+            f"({tokenizer.unk_token}); allowed: {100 * MOST_UNKNOWN:.0f} % at most"
+        )
+    if unknown > 0:
+        print(f"{100 * unknown:.2g} % of the {part}'s tokens are unknown to the tokenizer", flush=True)
 
 
 def _free(blocks: Tokens) -> np.ndarray:

@@ -182,6 +182,13 @@ class Experiment(Settings):
                     f"{key}: found '{place}'; allowed: a path without {{ and }}, which Snakemake reads as "
                     "places to fill; rename it, or make a link to it"
                 )
+        for name, dataset in self.datasets.items():
+            source = dataset.source
+            if source.kind == "files" and source.format == "document" and len(source.paths) < 2:
+                raise ValueError(
+                    f"datasets.{name}.source.paths: found one file, which `format: document` makes one "
+                    "document; allowed: two or more, of which some become the test part, or `format: lines`"
+                )
         sets = {name: list(dataset.sets) for name, dataset in self.datasets.items()}
         if clashing := clashes.mistakes(self.models, sets, self.cell_list()):
             raise ValueError(wording.lines(clashing))

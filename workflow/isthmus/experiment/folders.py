@@ -247,7 +247,8 @@ def check_lengths(experiment: config.Experiment) -> None:
     for name, dataset in experiment.cell_list():
         model, settings = experiment.models[name], experiment.datasets[dataset]
         key = "block_size" if settings.language else "max_length"
-        if key not in settings.model_fields_set:
+        # Blocks are as long as it says. Examples often are far shorter, and what nobody set may be too long.
+        if key not in settings.model_fields_set and not settings.language:
             continue
         limit = config.POSITIONS if model.pretraining else None
         if folder := model.origin.folder:

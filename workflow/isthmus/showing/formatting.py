@@ -49,8 +49,12 @@ def interval(low: float, high: float, digits: int = 4) -> str:
 def no_skill(accuracy: float, majority: float, language: bool = False) -> str:
     """The warning for a model that has not learnt its task."""
     found, bar = number(accuracy, 3), number(majority, 3)
-    baseline = f"step 0 and the commonest token ({bar})" if language else f"the majority baseline {bar}"
-    return f"mean test {'token ' * language}accuracy {found} does not beat {baseline}; {NO_SKILL}."
+    if language:
+        return (
+            f"mean test token accuracy {found} does not beat {bar}, the better of step 0 and the commonest "
+            "token: these runs are not clearly better than what they began from."
+        )
+    return f"mean test accuracy {found} does not beat the majority baseline {bar}; {NO_SKILL}."
 
 
 def plain_csv(block: Block) -> str:

@@ -105,8 +105,8 @@ class Cell:
 
     def _not_clear(self, where: str, failed: Sequence[int]) -> str:
         runs = f"seed{'s' if len(failed) > 1 else ''} {', '.join(map(str, failed))}"
-        bar = "step 0 and the commonest token" if self.language else "the majority class"
-        return f"{where}: the test accuracy of {runs} is not clearly above {bar}; {NO_SKILL}."
+        bar = "step 0 and the commonest token" if self.language else f"the majority class; {NO_SKILL}"
+        return f"{where}: the test accuracy of {runs} is not clearly above {bar}."
 
 
 # ---------------------------------------------------------------------------------------------- the answer
@@ -260,7 +260,8 @@ def over_pretraining(experiment, found: list[Cell], dataset: str, findings=None)
 def summary(experiment, metrics, deltas, evaluations, findings=None) -> str:
     """What a run prints at its end: accuracy against the majority class, CG at its two steps, the change."""
     found = cells(experiment, metrics, deltas, evaluations)
-    rows = [["dataset", "model", "accuracy", "majority", "CG at the start", "CG at the end", "change"]]
+    bar = "baseline" if any(cell.language for cell in found) else "majority"
+    rows = [["dataset", "model", "accuracy", bar, "CG at the start", "CG at the end", "change"]]
     for cell in found:
         start = f"{cell.start} (step {cell.from_step})" if cell.change else "–"
         change = f"{_signed(cell.change)}, {cell.change.moved}" if cell.change else "–"

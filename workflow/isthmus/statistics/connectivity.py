@@ -52,7 +52,7 @@ GAP_KEYS = ["step", "seed_a", "seed_b", "set", "quantity", "metric"]
 DELTA_KEYS = ["seed_a", "seed_b", "set", "quantity", "metric", "k"]
 DELTA_COLUMNS = ["from_step", "to_step", *DELTA_KEYS, *INTERVAL]
 EVALUATION_COLUMNS = ["loss", "accuracy", "f1", "mcc", "n", "majority", "accuracy_low", "accuracy_high"]
-EVALUATION_COLUMNS += ["perplexity"]
+EVALUATION_COLUMNS += ["perplexity", "tokens"]
 
 
 def path_metrics(
@@ -275,6 +275,7 @@ def _language_scores(part: pd.DataFrame) -> dict[str, float]:
     return {"loss": loss, "perplexity": np.exp(loss), "accuracy": accuracy, "majority": majority} | {
         "accuracy_low": low,
         "accuracy_high": high,
+        "tokens": int(counts.sum()),
     }
 
 

@@ -117,7 +117,8 @@ class Columns(Settings):
         _check_different(self.text, self.label)
         if (self.prompt is None) != (self.answer is None) or (self.prompt and self.text):
             named = [key for key in ("text", "prompt", "answer") if getattr(self, key)]
-            raise ValueError(f"found {', '.join(named)}; allowed: `text`, or both `prompt` and `answer`")
+            found = ", ".join(named)
+            raise ValueError(f"{named[0]}: found {found}; allowed: `text`, or both `prompt` and `answer`")
         if self.prompt is not None and self.prompt == self.answer:
             raise ValueError(f"answer: found {self.answer!r}, the column of `prompt` too; allowed: another")
         return self
@@ -234,6 +235,8 @@ class Dataset(Columns):
         return self
 
     def _check_running_text(self) -> None:
+        if self.task == "causal_lm" and _set(self, ("masked",)):
+            raise ValueError(f"masked: found {self.masked} for `task: causal_lm`; allowed: for `masked_lm`")
         if self.task == "masked_lm" and self.prompt:
             raise ValueError(
                 f"prompt: found {self.prompt!r} for `task: masked_lm`; allowed: `text`: masks fall anywhere"

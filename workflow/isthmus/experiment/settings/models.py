@@ -1,4 +1,4 @@
-"""Settings of models: pre-trained ones, ladders of them, and classifiers that are there already."""
+"""Settings of models: pre-trained ones, ladders of them, and others' that are there already."""
 
 from collections import Counter
 from typing import Any
@@ -25,7 +25,7 @@ from isthmus.experiment.values import (
 
 
 class Checkpoint(Settings):
-    """A fine-tuned classifier that is there already: of the hub, or in a folder."""
+    """A model that somebody else has trained: of the hub, or in a folder."""
 
     hub: HubId | None = Field(None, description="the model's id on the hub")
     revision: Revision | None = Field(
@@ -53,7 +53,7 @@ def _check_origin(settings: Settings, allowed: tuple[str, ...]) -> None:
 class Model(Settings):
     """A pre-trained encoder or decoder: from the hub, from a folder, or pre-trained in the workflow.
 
-    With `checkpoints` it stands for classifiers that are there already, and nothing is trained.
+    With `checkpoints` it stands for models that are there already, and nothing is trained.
     """
 
     hub: HubId | None = Field(None, description="the model's id on the hub")
@@ -64,7 +64,7 @@ class Model(Settings):
     pretraining: Name | None = Field(None, description="a key of `pretraining`, instead of `hub`")
     checkpoints: list[Checkpoint] | None = Field(
         None,
-        description="fine-tuned classifiers of one architecture, instead of `hub`, to be measured",
+        description="models of one architecture that others trained, instead of `hub`, to be measured",
     )
     labels: list[Label] | None = Field(
         None,
