@@ -1,4 +1,4 @@
-"""What `make bench` runs: training, paths, layers and language models, side by side with what users have; planning a grid.
+"""What `make bench` runs: training, paths, layers, language models, beside what users have; planning a grid.
 
 Tables go to results/bench/. Measured on a real encoder and real text where ISTHMUS_MODEL (a model folder) and
 ISTHMUS_DATA (a folder with paws_qqp/) are set, else on the toy model.
