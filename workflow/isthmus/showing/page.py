@@ -199,7 +199,7 @@ def essentials(experiment) -> Block:
         "regularisation": f"weight decay {training.weight_decay:g}, dropout {training.dropout:g}",
         "exceptions": f"{own} models or data sets have training settings of their own" if own else "none",
         "alphas": alphas,
-        "bootstrap": f"{experiment.evaluation.replicates:,} replicates over evaluation examples",
+        "bootstrap": f"{experiment.evaluation.replicates:,} replicates over evaluation units",
         "computing": ", ".join(numerics),
     }
     rows = [list(row) for row in rows.items()]

@@ -19,7 +19,7 @@ def paper_table(metrics, deltas, evaluations, dataset: str):
 
     Rows `delta_*` speak of the signed change from step `from_step` to `to_step`, `delta_magnitude` and
     `delta_sign` of its mean; rows `step0_*`, `start_*` and `end_*` of the values behind it. The last rows, of
-    no metric, are each model's steps, pairs, mean test accuracy at the end and majority baseline.
+    no metric, are each model's steps, pairs, mean test accuracy at the end, majority baseline, perplexity.
     """
     metrics, deltas = (_losses(frame, dataset) for frame in (metrics, deltas))
     models = list(dict.fromkeys(metrics["model"]))
@@ -87,6 +87,8 @@ def _facts(metrics, evaluations, dataset, model, ends):
     ].drop_duplicates()
     facts = {"from_step": ends[0], "to_step": ends[1], "pairs": len(pairs)}
     facts |= {"accuracy": end["accuracy"].mean(), "majority": end["majority"].mean()}
+    if end["perplexity"].notna().any():
+        facts["perplexity"] = end["perplexity"].mean()
     return {("test", "", None, key): float(value) for key, value in facts.items()}
 
 
@@ -149,10 +151,11 @@ def _changes(cells, part, rows, models, header, dataset):
     caption = (
         f"{dataset}, {part} loss: change of each metric over fine-tuning, from {start} to {end}, in nats; "
         "mean over pairs of seeds. The magnitude, then its sign, (−) a fall or (+) a rise"
-        f"{', and the 95 % interval of the signed change over evaluation examples' if known else ''}."
+        f"{', and the 95 % interval of the signed change over evaluation units' if known else ''}."
     )
     scores = {model: _scores(cells, model) for model in models}
-    notes = [f"† {model}: {no_skill(*pair)}" for model, pair in scores.items() if not learnt(*pair)]
+    language = ("test", "", "perplexity") in cells
+    notes = [f"† {model}: {no_skill(*pair, language)}" for model, pair in scores.items() if not learnt(*pair)]
     steps = {model: {cells["test", "", key][model] for key in ("from_step", "to_step")} for model in models}
     if single := [model for model in models if len(steps[model]) == 1]:
         notes.append(f"– One checkpoint after step 0 only, so no change: {', '.join(single)}.")
@@ -178,7 +181,7 @@ def _values(cells, part, rows, models, header):
     known = any("[" in cell for line in lines for cell in line)
     caption = (
         f"The values behind it, {part} loss in nats (step 0 is the baseline): mean over pairs"
-        f"{' and 95 % interval over evaluation examples' if known else ''}."
+        f"{' and 95 % interval over evaluation units' if known else ''}."
     )
     return Block(caption, header, lines)
 
@@ -207,8 +210,12 @@ def _runs(cells, models, header):
         "to_step": ("change to step", 0),
         "pairs": ("pairs of seeds", 0),
         "accuracy": ("test accuracy at the end, mean over seeds", 4),
-        "majority": ("accuracy of the majority class (of tokens: step 0, or the commonest)", 4),
+        "majority": ("accuracy of the majority class", 4),
     }
+    if ("test", "", "perplexity") in cells:
+        rows["accuracy"] = ("test token accuracy at the end, mean over seeds", 4)
+        rows["majority"] = ("the better of step 0 and the commonest token", 4)
+        rows["perplexity"] = ("test perplexity at the end, mean over seeds", 2)
     lines = [
         [label, *(number(cells["test", "", key][model], digits) for model in models)]
         for key, (label, digits) in rows.items()

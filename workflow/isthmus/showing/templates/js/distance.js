@@ -3,7 +3,7 @@
 function farMeasures(cells) {
   const names = { distance: "L2 distance between the ends", distance_a: "L2 distance, start to first end", distance_b: "L2 distance, start to second end", cosine: "cosine of the two updates" };
   const there = [...new Set(cells.flatMap((cell) => Object.keys(cell.ends)))];
-  return there.map((name) => [name, names[name] ?? `share of ${name.replace("disagreement_", "")} examples on which the ends disagree`]);
+  return there.map((name) => [name, names[name] ?? `share of ${name.replace("disagreement_", "")} predictions on which the ends disagree`]);
 }
 
 function drawFar() {

@@ -133,7 +133,7 @@ function showValues(path, view) {
     lines.push([metric, `${number(gap.value)}${interval(gap.low, gap.high)}`]);
     if (gap.value > data.floor) lines.push(["", `at α = ${number(gap.alpha)}, chord from ${number(gap.chord_low)} to ${number(gap.chord_high)}`]);
     if (known(gap.error)) lines.push(["", `up to ${number(gap.error)} more between alphas (estimated)`]);
-    if (metric === "CG") lines.push(["measured", `${gap.alphas} alphas, ${thousands(path.sets[view.set].n)} examples`]);
+    if (metric === "CG") lines.push(["measured", `${gap.alphas} alphas, ${thousands(path.sets[view.set].n)} units`]);
   }
   const ends = view.cell.ends;
   for (const [name, text] of [["distance", "distance"], ["cosine", "cosine of updates"], [`disagreement_${view.set}`, "ends disagree on"]]) {
