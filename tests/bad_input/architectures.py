@@ -93,3 +93,38 @@ CASES = [
     )
     for name, (change, own) in DIFFERENT.items()
 ]
+
+
+def listed(change: dict[str, Any], folder: Path) -> str:
+    """An experiment that lists two such folders, looked at when the workflow is read."""
+    from isthmus.experiment import inputs
+
+    from tests.workflow.lab import NANO
+
+    one, other = checkpoints()
+    changed = shutil.copytree(other, folder / "other")
+    settings = json.loads((changed / "config.json").read_text())
+    (changed / "config.json").write_text(json.dumps(settings | change))
+    for place in (folder / "one", changed):
+        if place != changed:
+            shutil.copytree(one, place)
+        (place / "tokenizer.json").write_text("{}")
+    own = {key: NANO[key] for key in ("datasets", "evaluation", "paths", "device")}
+    given = {"checkpoints": [{"folder": str(folder / "one")}, {"folder": str(changed)}]}
+    return refusal(
+        lambda: inputs.checked({"experiment": "own", "models": {"given": given}, **own}, "own.yaml")
+    )
+
+
+CASES.append(
+    Case(
+        "checkpoints of two shapes",
+        listed,
+        {"num_attention_heads": 4},
+        (
+            "models.given.checkpoints.1.folder: found ",
+            "has num_attention_heads 4 where that of",
+            "has 2; allowed: models of one architecture",
+        ),
+    )
+)

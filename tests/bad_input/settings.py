@@ -328,7 +328,7 @@ MISTAKES = {
     ),
     "a data set called as a table": (
         {"datasets.Evaluations": TOY},
-        "datasets: found 'Evaluations'; allowed: any name but evaluations",
+        "datasets: found 'Evaluations'; allowed: any name but averages, evaluations",
     ),
     **{
         f"a data set called as another one's {kind}": (
@@ -403,6 +403,26 @@ MISTAKES = {
         {"seeds": [-1] * 1000},
         "seeds.0: found -1",
         "and 980 more",
+    ),
+    "a data set called as the table of averages": (
+        {"datasets.averages": TOY},
+        "datasets: found 'averages'; allowed: any name but averages, evaluations, which are taken",
+    ),
+    "a data set called as another's lines in layers": (
+        {"datasets": {"toy": TOY, "toy.layers": TOY}},
+        "datasets: found 'toy' and 'toy.layers', whose files in connectivity/ would meet",
+    ),
+    "a data set called as another's averages": (
+        {"datasets": {"toy": TOY, "toy.averages": TOY}},
+        "datasets: found 'toy' and 'toy.averages', whose files in connectivity/ would meet",
+    ),
+    "a group of all tensors": (
+        {"layers": {"groups": {"all": ["*"]}}},
+        "layers: groups.all: found ['*'], which match all tensors; allowed: patterns that match some",
+    ),
+    "averages at one step twice": (
+        {"averages": {"at": [60, 60]}},
+        "averages: at: found [60, 60]; allowed: each step once",
     ),
     "averages at no checkpoint": (
         {"averages": {"at": [60, 61]}},

@@ -111,10 +111,21 @@ def test_without_a_pair_there_is_no_prediction():
     bowl, known = Bowl(), averages.Averages()
     rows = points(bowl)
     known.add_pairs(rows[(rows["seed_a"] != 1) | (rows["seed_b"] != 2)])
-    known.add_soups(soups(bowl))
+    made = soups(bowl)
+    known.add_soups(made[made["seeds"] != "1+2"])
     found = known.frame().set_index(["kind", "quantity", "seeds"])["predicted"]
     assert np.isnan(found["uniform", "loss", "1+2+3"])
     assert np.isfinite(found["uniform", "loss", "1+3+4"])
+
+
+def test_pairs_that_no_path_joins_are_known_from_their_soups():
+    bowl, known = Bowl(), averages.Averages()
+    rows = points(bowl)
+    known.add_pairs(rows[rows["seed_a"] == SEEDS[0]])  # each with the first
+    known.add_soups(soups(bowl))
+    found = known.frame()
+    soup = found[(found["kind"] == "uniform") & (found["quantity"] == "loss")]
+    np.testing.assert_allclose(soup["predicted"], soup["value"], rtol=0, atol=1e-6)
 
 
 def test_means_over_averages_have_intervals_over_seeds_where_each_can_be_left_out():

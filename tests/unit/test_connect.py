@@ -142,6 +142,8 @@ def test_ends_that_learnt_nothing_are_warned_of(call, saved, tmp_path):
     for name, p in accuracies.items():
         low = (p + z**2 / (2 * n) - z * (p * (1 - p) / n + z**2 / (4 * n**2)) ** 0.5) / (1 + z**2 / n)
         assert warned[name] == (low <= majority)
+    assert ("average them? not judged, since not both have clearly learnt" in said) == any(warned.values())
+    assert "; in the error rate " in said
     # Of one class alone, always naming it is right: nothing beats that.
     one = pd.read_csv(saved / "named.tsv", sep="\t").query("gold == 'neutral'")
     one.to_csv(saved / "one.tsv", sep="\t", index=False)

@@ -19,9 +19,11 @@ from isthmus.measuring.ends import End
 from isthmus.measuring.paths import SAMPLER_SET
 from isthmus.measuring.rows import Resampling, ratios
 from isthmus.models import architectures, hf_folders, weight_files
-from isthmus.showing.formatting import interval, number
+from isthmus.showing.formatting import NO_SKILL, interval, number
 from isthmus.space import geometries, soups
 from isthmus.space.soups import Members
+from isthmus.statistics import connectivity
+from isthmus.statistics.thresholds import learnt
 from isthmus.tasks.record import Record
 
 CARD = "README.md"
@@ -36,6 +38,8 @@ class Averaged:
         members: the places in `names` of those that are averaged.
         records: what was measured, by name: each model, the average, and what it is compared with.
         gain: how much lower the average's loss is than its members' mean, with its interval over examples.
+        over_best: the same over the best of the members.
+        unskilled: the models, and the average, that are not clearly above the majority class.
         chosen: whether these examples chose the members.
         notes: what a reader of the numbers must know besides.
     """
@@ -44,29 +48,40 @@ class Averaged:
     members: Members
     records: dict[str, Record]
     gain: tuple[float, float, float]
+    over_best: tuple[float, float, float]
+    unskilled: list[str] = field(default_factory=list)
     chosen: bool = False
     notes: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """A line a record, and the gain."""
-        value, low, high = self.gain
         language = any((record.counts != 1).any() for record in self.records.values())
         units = "blocks" if language else "examples"
         scored = [
             f"{name}: loss {number(record.loss)}, {'token ' * language}accuracy {number(1 - record.error)}"
             for name, record in self.records.items()
         ]
-        known = low == low  # with no replicates there is none
-        span = f" {interval(low, high)} [95 % interval over {units}]" if known else ""
-        gained = f"gain over the mean of its members {number(value)} nats{span}"
-        return [*scored, f"{gained}{f', on the {units} that chose them' * self.chosen}", *self.notes]
+        gains = {"the mean of its members": self.gain, "the best of them": self.over_best}
+        said = ", ".join(
+            f"{number(value)} {interval(low, high)}".rstrip() + f" over {over}"
+            for over, (value, low, high) in gains.items()
+        )
+        gained = f"gain {said}; nats, [95 % interval over {units}]"
+        gained += f", on the {units} that chose them" * self.chosen
+        if len(self.members) == 1:
+            gained = f"no average is better: this is {self.names[self.members[0]]}"
+        bar = "the commonest token" if language else "the majority class"
+        warnings = [f"! {name} is not clearly above {bar}; {NO_SKILL}" for name in self.unskilled]
+        return [*scored, gained, *warnings, *self.notes]
 
     def card(self, data: Path) -> str:
         """The model card: what it is made of and what it scored."""
         used = "\n".join(f"- {self.names[place]}" for place in self.members)
         scored = "\n".join(f"- {line}" for line in self.lines())
+        count = len(self.members)
+        title = f"The mean of {count} models" if count > 1 else "One model"
         return (
-            f"# The mean of {len(self.members)} fine-tunings\n\nThe mean of the weights of\n\n{used}\n\n"
+            f"# {title}\n\nThe mean of the weights of\n\n{used}\n\n"
             f"made by `isthmus average`. On the examples of `{data.name}`:\n\n{scored}\n"
         )
 
@@ -127,8 +142,12 @@ def average(
         members = _chosen(averages) if greedy else tuple(averages.seeds)
         records = _records(averages, names, members, resampling.seed if greedy else None)
         bootstrap = Bootstrap(len(examples), resampling.replicates, resampling.seed)
-        gain = _gain(averages, members, bootstrap)
-        averaged = Averaged(names, members, records, gain, greedy, notes)
+        alone = [averages.soup(SAMPLER_SET, (place,)) for place in members]
+        best = min(alone, key=lambda record: record.loss)
+        gains = (_gain(averages, members, bootstrap, these) for these in (alone, [best]))
+        averaged = Averaged(
+            names, members, records, *gains, _unskilled(averages, names, members), greedy, notes
+        )
         _write(averages, copies[0], averaged, columns.source.paths[0], out)
     return averaged
 
@@ -169,9 +188,18 @@ def _records(
     return found
 
 
-def _gain(averages: Averages, members: Members, bootstrap: Bootstrap) -> tuple[float, float, float]:
-    """The gain in loss over the members' mean, and its interval."""
-    alone = np.mean([averages.soup(SAMPLER_SET, (place,)).losses for place in members], axis=0)
+def _unskilled(averages: Averages, names: Sequence[str], members: Members) -> list[str]:
+    """The models, and the average, whose accuracy is not clearly above that of the commonest answer."""
+    found = {name: (place,) for place, name in enumerate(names)} | {f"average of {len(members)}": members}
+    scores = {name: connectivity.scores(averages.scored(SAMPLER_SET, these)) for name, these in found.items()}
+    return [name for name, own in scores.items() if not learnt(own["accuracy_low"], own["majority"])]
+
+
+def _gain(
+    averages: Averages, members: Members, bootstrap: Bootstrap, others: Sequence[Record]
+) -> tuple[float, float, float]:
+    """The gain in loss of an average over the mean of others, and its interval."""
+    alone = np.mean([record.losses for record in others], axis=0)
     soup = averages.soup(SAMPLER_SET, members)
     gains = alone - soup.losses
     low, high = percentile_interval(ratios(bootstrap, gains, soup.counts))

@@ -177,12 +177,18 @@ def _connection(points: pd.DataFrame, gaps: pd.DataFrame, scores: tuple, notes: 
     kept = points[["alpha", "loss", "error", "n"]].assign(loss_low=low, loss_high=high).dropna(axis="columns")
     columns = ["metric", "value", "low", "high", "error", "alpha", "chord_low", "chord_high"]
     columns += pair_means.CROSS_FITTED
-    averaging = averaging_in_words(points)
+    skilled = all(learnt(own["accuracy_low"], own["majority"]) for own in scores)
+    averaging = averaging_in_words(points, skilled)
     return Connection(kept, loss[columns].reset_index(drop=True), scores, averaging, notes)
 
 
-def averaging_in_words(points: pd.DataFrame) -> str:
-    """The two gains of the middle of a path, with their intervals, and whether to average its ends."""
+def averaging_in_words(points: pd.DataFrame, skilled: bool) -> str:
+    """The gains of the middle of a path, with their intervals, and whether to average its ends.
+
+    Args:
+        points: those of the path.
+        skilled: whether both ends have clearly learnt their task; else there is no advice.
+    """
     a, middle, b = (points[points["alpha"] == alpha].iloc[0] for alpha in (0.0, 0.5, 1.0))
     better = min(a, b, key=lambda end: end["loss"])
     said, gains = [], {}
@@ -193,11 +199,19 @@ def averaging_in_words(points: pd.DataFrame) -> str:
         said.append(f"{number(gain)} {interval(*gains[over])}".rstrip() + f" over {over}")
     (low, high), (low_better, high_better) = gains.values()
     advice = "cannot be told"
-    if low_better > 0:
+    if not skilled:
+        advice = "not judged, since not both have clearly learnt their task"
+    elif low_better > 0:
         advice = "yes, the mean of their weights is better than either"
     elif high < 0:
         advice = "no, the mean of their weights is worse than they are in the mean"
     elif high_better < 0:
         better = ", though better than they are in the mean" if low > 0 else ""
         advice = f"no, the mean of their weights is worse than the better of the two alone{better}"
-    return f"average them? {advice}: at alpha 0.5 loss {number(middle['loss'])}, gain {', '.join(said)}"
+    wrong = np.mean([a["error"], b["error"]]) - middle["error"]
+    replicates = np.mean([end["error_replicates"] for end in (a, b)], axis=0) - middle["error_replicates"]
+    wrong_said = f"{number(wrong)} {interval(*map(float, percentile_interval(replicates)))}".rstrip()
+    return (
+        f"average them? {advice}: at alpha 0.5 loss {number(middle['loss'])}, gain {', '.join(said)}; "
+        f"in the error rate {wrong_said} over the mean"
+    )

@@ -126,7 +126,7 @@ rule layers:
         runtime=resources.runtime(EXPERIMENT, "layers"),
     params:
         layers=parameters.layers(EXPERIMENT),
-        evaluation=lambda w: parameters.evaluation(EXPERIMENT),
+        evaluation=lambda w: parameters.of_test(EXPERIMENT),
         bootstrap=parameters.bootstrap(EXPERIMENT),
         numerics=parameters.numerics(EXPERIMENT),
         version=1,
@@ -161,7 +161,7 @@ rule plane:
     params:
         corners=lambda w: cell(w).planes[w.plane][0],
         grid=lambda w: cell(w).planes[w.plane][1].model_dump(include={"resolution", "margin", "examples"}),
-        evaluation=lambda w: parameters.evaluation(EXPERIMENT),
+        evaluation=lambda w: parameters.of_test(EXPERIMENT),
         numerics=parameters.numerics(EXPERIMENT),
         rows=jobs.PLANE_ROWS,
         version=1,
@@ -184,8 +184,8 @@ rule map:
     conda:
         CONDA
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=memory("map"),
+        runtime=resources.runtime(EXPERIMENT, "map"),
     params:
         checkpoints=lambda w: cell(w).checkpoints,
         version=1,

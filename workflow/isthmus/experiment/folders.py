@@ -220,6 +220,30 @@ def positions(settings: dict[str, Any]) -> int | None:
     return rows
 
 
+# Settings that give a model its shape, as architectures call them.
+SHAPE = ("model_type", "hidden_size", "n_embd", "dim", "num_hidden_layers", "n_layer", "n_layers")
+SHAPE += ("num_attention_heads", "n_head", "n_heads", "intermediate_size", "hidden_dim", "vocab_size")
+
+
+def check_alike(folders: dict[str, Path]) -> None:
+    """Raise a ConfigError where folders are of models that cannot be of one architecture.
+
+    Their shapes are compared, as far as both state them; all else that matters once they are measured.
+
+    Args:
+        folders: by the keys that name them.
+    """
+    (first, one), *others = folders.items() or [("", None)]
+    for key, other in others:
+        a, b = read_config(first, one), read_config(key, other)
+        for name in SHAPE:
+            if name in a and name in b and a[name] != b[name]:
+                raise ConfigError(
+                    f"{key}.folder: found {other}, whose config.json has {name} {b[name]!r} where that of "
+                    f"{one} has {a[name]!r}; allowed: models of one architecture"
+                )
+
+
 def check_max_length(key: str, max_length: int, whose: str, limit: int | None) -> None:
     """Raise a ConfigError where examples may have more tokens than a model has positions.
 

@@ -22,6 +22,10 @@ def checked(raw: dict[str, Any], source: str) -> Experiment:
             if origin.folder:
                 key = f"models.{name}" + (f".checkpoints.{number}" if model.checkpoints else "")
                 folders.check(f"{key}.folder", origin.folder)
+        named = {
+            f"models.{name}.checkpoints.{n}": own.folder for n, own in enumerate(model.checkpoints or [])
+        }
+        folders.check_alike({key: folder for key, folder in named.items() if folder})
     folders.check_lengths(experiment)
     for name, dataset in experiment.datasets.items():
         data_files.check(f"datasets.{name}", dataset)

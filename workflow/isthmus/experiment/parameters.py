@@ -74,6 +74,11 @@ def evaluation(experiment: Experiment) -> dict[str, Any]:
     return experiment.evaluation.model_dump(include={"train_examples", "token_budget", "seed"})
 
 
+def of_test(experiment: Experiment) -> dict[str, Any]:
+    """The same of a measurement on the test part alone."""
+    return experiment.evaluation.model_dump(include={"token_budget", "seed"})
+
+
 def layers(experiment: Experiment) -> dict[str, Any]:
     """What the lines in single layers depend on."""
     return experiment.layers.model_dump(include={"groups", "alphas"}) if experiment.layers else {}

@@ -12,6 +12,7 @@ MEMORY = {
     "plane": 8000,
     "along": 10000,
     "layers": 10000,
+    "map": 8000,
 }  # MB
 RUNTIME = {
     "pretrain": 60,
@@ -23,6 +24,7 @@ RUNTIME = {
     "plane": 120,
     "along": 240,
     "layers": 240,
+    "map": 120,
 }  # minutes
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from isthmus import cross_fitting
 from isthmus.caches.identity import Anchor
@@ -78,6 +79,10 @@ class Averages:
     def soup(self, name: str, members: Members) -> Record:
         """The record of the mean of some models' weights on a set."""
         return self.task.record(self._measured(name, members), self.sets[name])
+
+    def scored(self, name: str, members: Members) -> pd.DataFrame:
+        """What the mean of some models' weights is scored by on a set; the columns are the task's."""
+        return pd.DataFrame(self.task.scored(self._measured(name, members), self.sets[name]))
 
     def ensemble(self, name: str, members: Members) -> Record:
         """The record of the mean of some models' probabilities on a set."""

@@ -23,9 +23,7 @@ def soups(experiment, averages, dataset: str):
         mine = mine[(mine["step"] == step) & (mine["set"] == name) & (mine["quantity"] == "loss")]
         draw(axis, mine, drawing.look(MODEL_COLOURS, list(experiment.models).index(model))["color"])
         axis.set(title=f"{model}, {name}, step {step:,}", xlabel="runs in the average", ylabel="loss (nats)")
-    drawing.legend(
-        figure, *axes, title="95 %: thin bars over units, thick ones over seeds and units"
-    )
+    drawing.legend(figure, *axes, title="95 %: thin bars over units, thick ones over seeds and units")
     return figure
 
 

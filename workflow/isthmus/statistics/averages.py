@@ -162,6 +162,11 @@ class Averages:
         best = {row["kind"]: values for row, values in measured}.get(BEST)
         pairs = self.found.get((*place, PAIR, 2), Group())
         gains = {pair: row["gain"] for pair, row in zip(pairs.members, pairs.rows, strict=True)}
+        # Soups of two that no path has measured.
+        for row, values in measured:
+            if row["kind"] == UNIFORM and int(row["size"]) == 2:
+                pair = tuple(map(int, row["seeds"].split("+")))
+                gains.setdefault(pair, float(np.mean([alone[seed][0] for seed in pair]) - values[0]))
         every = len(pairs.rows) == comb(len(alone), 2)
         if every:  # all of them, not only those that were drawn
             own = [row | {"predicted": row["value"], "residual": 0.0} for row in pairs.rows]

@@ -80,6 +80,12 @@ class Averages(Settings):
         description="whether to make the greedy soup too: of N runs it costs 2 (N - 1) evaluations at most",
     )
 
+    @model_validator(mode="after")
+    def _once(self):
+        if isinstance(self.at, list) and len(set(self.at)) < len(self.at):
+            raise ValueError(f"at: found {wording.short(self.at)}; allowed: each step once")
+        return self
+
 
 class Layers(Settings):
     """Lines between two runs in some of their tensors: embeddings, each block, the head."""
@@ -121,6 +127,11 @@ class Layers(Settings):
                 if (other := known.setdefault(tuple(sorted(patterns)), name)) != name:
                     raise ValueError(
                         f"groups.{name}: found the patterns of {other}; allowed: groups that differ"
+                    )
+                if any(set(pattern) == {"*"} for pattern in patterns):
+                    raise ValueError(
+                        f"groups.{name}: found {wording.short(patterns)}, which match all tensors; allowed: "
+                        "patterns that match some, such as '*.query.*'"
                     )
                 if not patterns or not all(patterns) or "|" in "".join(patterns):
                     raise ValueError(

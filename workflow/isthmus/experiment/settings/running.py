@@ -22,7 +22,7 @@ class RuleResources(Settings):
 
 
 class Resources(Settings):
-    """What the jobs of the rules that run a model ask for."""
+    """What the jobs of the rules that run or read models ask for."""
 
     pretrain: RuleResources = Field(RuleResources(), description="one rung of a ladder")
     initialize: RuleResources = Field(RuleResources(), description="the step-0 checkpoint of a run")
@@ -32,6 +32,7 @@ class Resources(Settings):
     layers: RuleResources = Field(RuleResources(), description="all layers of a pair of runs")
     along: RuleResources = Field(RuleResources(), description="the lines along one run")
     plane: RuleResources = Field(RuleResources(), description="five rows of a plane's grid")
+    map: RuleResources = Field(RuleResources(), description="the distances between all checkpoints of a cell")
     average: RuleResources = Field(RuleResources(), description="all averages of a cell at a step")
 
 
