@@ -11,12 +11,11 @@ tokens and checkpoints anew only for that could mean to train again.
 """
 
 import hashlib
-import io
 import json
 import mmap
 import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -215,19 +214,29 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     Raises:
         Damaged: the file is missing, or not what was written.
     """
-    return _parse_table(path, lambda content: pq.read_table(content, columns=columns))
+    return _parse_table(path, columns)
 
 
 def read_frame(path: Path, columns: list[str] | None = None, filters: Any = None) -> pd.DataFrame:
     """As `read_table`, as a frame; `filters` are those of pandas."""
-    return _parse_table(path, lambda content: pd.read_parquet(content, columns=columns, filters=filters))
+    return _parse_table(path, columns, filters).to_pandas(use_threads=False)
 
 
-def _parse_table(path: Path, parse: Callable[[Any], Any]) -> Any:
+def _parse_table(path: Path, columns: list[str] | None, filters: Any = None) -> pa.Table:
     content = _read_bytes(path)
     _check(path, content, _after(content, _IN_PARQUET))
     with _parsing(path):
-        return parse(io.BytesIO(content))
+        # From memory of Arrow's own, and on this thread. One of its workers that still holds an object of
+        # Python's when the interpreter ends aborts the process: a job that was done would count as failed.
+        own = pa.BufferOutputStream()
+        own.write(content)
+        return pq.read_table(
+            pa.BufferReader(own.getvalue()),
+            columns=columns,
+            filters=filters,
+            use_threads=False,
+            pre_buffer=False,
+        )
 
 
 # --------------------------------------------------------------------------------------------- safetensors
