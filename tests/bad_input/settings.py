@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from isthmus.experiment import inputs
 from isthmus.experiment.config import load
 
 from tests.bad_input.case import Case, refusal
@@ -504,4 +505,22 @@ MISTAKES = {
     "delta from no checkpoint": ({"delta_from": 61}, "delta_from: found 61", "allowed: one of [0, 60, 120]"),
 }
 
-CASES = [Case(name, loading, change, said) for name, (change, *said) in MISTAKES.items()]
+
+def looked_at(change: dict[str, Any], _: Path) -> str:
+    """The same, with what follows from its models and files."""
+    return refusal(lambda: inputs.checked(changed(NANO, change), "nano.yaml"))
+
+
+LOOKED_AT = {
+    "a group that matches no tensor": (
+        {"layers": {"groups": {"mine": ["*.nowhere.*"]}}},
+        "layers.groups.mine: found ['*.nowhere.*'], which match none of the tensors of tiny; allowed: "
+        "patterns that match some, such as 'bert.embeddings.word_embeddings.weight'",
+    ),
+    "a group that leaves no tensor over": (
+        {"layers": {"groups": {"mine": ["bert.*", "classifier.*"]}}},
+        "layers.groups.mine: found ['bert.*', 'classifier.*'], which match all of the tensors of tiny",
+    ),
+}
+CASES = [Case(name, looked_at, change, said) for name, (change, *said) in LOOKED_AT.items()]
+CASES += [Case(name, loading, change, said) for name, (change, *said) in MISTAKES.items()]

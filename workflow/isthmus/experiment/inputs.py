@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from isthmus.experiment import data_files, folders
+from isthmus.experiment import data_files, folders, tensor_names
 from isthmus.experiment.config import Experiment, load
 
 
@@ -27,6 +27,7 @@ def checked(raw: dict[str, Any], source: str) -> Experiment:
         }
         folders.check_alike({key: folder for key, folder in named.items() if folder})
     folders.check_lengths(experiment)
+    tensor_names.check(experiment)
     for name, dataset in experiment.datasets.items():
         data_files.check(f"datasets.{name}", dataset)
         for further, columns in dataset.sets.items():

@@ -38,7 +38,7 @@ INERT = {
     "transformers_version": "who wrote the file",
     "_name_or_path": "where it came from",
     "_commit_hash": "where it came from",
-    "architectures": "models are always opened as sequence classifiers of their `model_type`",
+    "architectures": "the task says with which head a model is opened",
     "dtype": "models are always opened in float32",
     "torch_dtype": "the same, under its former name",
     "use_cache": "switched off whenever a model is opened",

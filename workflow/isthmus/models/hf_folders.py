@@ -1,7 +1,7 @@
 """Folders in Hugging Face's layout: what is in them, by name and hash, and the record that says so.
 
 A checkpoint's or a model's folder has `config.json` and `model.safetensors` and opens with
-`AutoModelForSequenceClassification.from_pretrained(folder)`.
+`AutoModelForSequenceClassification.from_pretrained(folder)`, or as the language model that it is.
 """
 
 from importlib.metadata import version

@@ -1,0 +1,76 @@
+"""Names of tensors that are known when the workflow is read, for groups that the user names by patterns.
+
+Of a pre-training of the workflow they follow from its architecture, of a folder they stand in its files.
+What a hub's model has is known once it is fetched: `initialize` checks groups against the names themselves.
+"""
+
+from fnmatch import fnmatchcase
+
+from isthmus.errors import ConfigError
+from isthmus.experiment import folders
+from isthmus.experiment.config import Experiment, Model
+from isthmus.experiment.settings.pretraining import Pretraining
+
+LINEAR = ("weight", "bias")
+# Of a layer, by architecture; norms and dense layers have both of `LINEAR`.
+LAYERS = {
+    "bert": [
+        *(f"bert.encoder.layer.{{i}}.attention.self.{part}" for part in ("query", "key", "value")),
+        *(f"bert.encoder.layer.{{i}}.attention.output.{part}" for part in ("dense", "LayerNorm")),
+        *(f"bert.encoder.layer.{{i}}.{part}.dense" for part in ("intermediate", "output")),
+        "bert.encoder.layer.{i}.output.LayerNorm",
+    ],
+    "gpt2": [
+        *(f"transformer.h.{{i}}.{part}" for part in ("ln_1", "attn.c_attn", "attn.c_proj", "ln_2")),
+        *(f"transformer.h.{{i}}.mlp.{part}" for part in ("c_fc", "c_proj")),
+    ],
+}
+OTHERS = {
+    "bert": [
+        *(f"bert.embeddings.{kind}_embeddings.weight" for kind in ("word", "position", "token_type")),
+        *(f"bert.embeddings.LayerNorm.{part}" for part in LINEAR),
+        *(f"{layer}.{part}" for layer in ("bert.pooler.dense", "classifier") for part in LINEAR),
+    ],
+    "gpt2": ["transformer.wte.weight", "transformer.wpe.weight", "score.weight"]
+    + [f"transformer.ln_f.{part}" for part in LINEAR],
+}
+# What a fine-tuning adds to a folder's own tensors, and what begins the names of those saved without it.
+ADDED = ("classifier", "classifier.dense", "classifier.out_proj", "score", "pre_classifier", "pooler.dense")
+HEADS = [f"{layer}.{part}" for layer in ADDED for part in LINEAR]
+PREFIXES = ("bert", "roberta", "distilbert", "electra", "deberta", "transformer", "gpt_neox", "model")
+
+
+def pretrained(settings: Pretraining) -> list[str]:
+    """Those of a classifier of a pre-training of the workflow."""
+    layers = LAYERS[settings.architecture]
+    return OTHERS[settings.architecture] + [
+        f"{layer.format(i=i)}.{part}" for i in range(settings.layers) for layer in layers for part in LINEAR
+    ]
+
+
+def known(experiment: Experiment, model: Model) -> list[str]:
+    """Those that a model may have, as far as they are known; none where nothing is."""
+    if model.pretraining:
+        return pretrained(experiment.pretraining[model.pretraining])
+    if not (folder := model.origin.folder):
+        return []
+    files = folders.weight_files("layers.groups", folder)
+    if any(path.suffix != ".safetensors" for path in files):
+        return []
+    own = [name for path in files for name in folders.header("layers.groups", path)]
+    own += HEADS
+    return own + [f"{prefix}.{name}" for prefix in PREFIXES for name in own]
+
+
+def check(experiment: Experiment) -> None:
+    """Raise a ConfigError where a group of patterns has no tensor of some model, or leaves none over."""
+    groups = experiment.layers.groups if experiment.layers else {}
+    for name, patterns in groups.items() if isinstance(groups, dict) else ():
+        for model in dict.fromkeys(model for model, _ in experiment.cell_list()):
+            names = known(experiment, experiment.models[model])
+            inside = [n for n in names if any(fnmatchcase(n, pattern) for pattern in patterns)]
+            if names and (not inside or len(inside) == len(names)):
+                raise ConfigError(
+                    f"layers.groups.{name}: found {patterns}, which match {'all' if inside else 'none'} "
+                    f"of the tensors of {model}; allowed: patterns that match some, such as '{names[0]}'"
+                )
