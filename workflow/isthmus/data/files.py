@@ -8,8 +8,8 @@ import datasets
 
 from isthmus.errors import ConfigError
 from isthmus.experiment import json_records
-from isthmus.experiment.config import FilesSource
-from isthmus.experiment.data_files import PLAIN, column_names, file_format, first_line, lines, plain_lines
+from isthmus.experiment.config import PLAIN, FilesSource
+from isthmus.experiment.data_files import column_names, file_format, first_line, lines, plain_lines
 from isthmus.experiment.labels import listed
 
 

@@ -17,6 +17,7 @@ from isthmus.errors import ConfigError
 from isthmus.experiment import clashes, wording
 from isthmus.experiment.settings.base import Settings
 from isthmus.experiment.settings.data import (
+    PLAIN,
     Columns,
     Dataset,
     FilesSource,
@@ -35,6 +36,7 @@ from isthmus.experiment.values import Count, Name, Run, Seed, Step
 
 # The door of all settings: their groups stand in `settings`.
 __all__ = [
+    "PLAIN",
     "POSITIONS",
     "Averages",
     "Basins",

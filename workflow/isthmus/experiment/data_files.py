@@ -12,7 +12,7 @@ from pathlib import Path
 
 from isthmus.errors import ConfigError
 from isthmus.experiment import json_records
-from isthmus.experiment.config import Columns, Dataset, FilesSource, FurtherSet, ToySource, plain
+from isthmus.experiment.config import PLAIN, Columns, Dataset, FilesSource, FurtherSet, ToySource, plain
 from isthmus.experiment.labels import listed
 
 # How a file is read where the source's `format` does not say it.
@@ -26,7 +26,7 @@ FORMATS = {
 }
 
 ENDINGS = tuple(FORMATS)
-PLAIN, PLAIN_TEXT = ("lines", "document"), "text"  # formats of plain text, and what its one column is called
+PLAIN_TEXT = "text"  # what the one column of plain text is called
 
 
 def check(key: str, columns: Columns) -> None:

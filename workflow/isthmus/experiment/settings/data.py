@@ -149,11 +149,14 @@ def _set(settings: Settings, keys: tuple[str, ...]) -> list[str]:
     return [key for key in keys if getattr(settings, key) != type(settings).model_fields[key].default]
 
 
+PLAIN = ("lines", "document")  # formats of plain text
+
+
 def plain(source: Source) -> bool:
     """Whether a source is plain text, whose column needs no name."""
     if not isinstance(source, FilesSource):
         return False
-    return source.format in ("lines", "document") or (
+    return source.format in PLAIN or (
         source.format is None and all(path.suffix.lower() == ".txt" for path in source.paths)
     )
 
