@@ -44,6 +44,7 @@ localrules:
     fetch_model,
     plan,
     adopt,
+    adopt_adapter,
 
 
 # A page of what is there is made at once, where Snakemake runs.

@@ -281,7 +281,7 @@ def test_padding_token_is_the_models_own(started):
 )
 def test_classes_of_others_are_found_among_the_labels(tmp_path, own, named, labels, order):
     classified(tmp_path, own)
-    assert class_labels.class_labels(tmp_path, "models.m", named, labels) == order
+    assert class_labels.class_labels(class_labels.class_names(tmp_path), "models.m", named, labels) == order
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_classes_of_others_are_found_among_the_labels(tmp_path, own, named, labe
 def test_classes_that_do_not_fit_the_labels_are_named(tmp_path, named, labels):
     classified(tmp_path, ["no", "yes"])
     with pytest.raises(ConfigError, match=r"models\.m\.labels: found .* for the classes \['no', 'yes'\]"):
-        class_labels.class_labels(tmp_path, "models.m", named, labels)
+        class_labels.class_labels(class_labels.class_names(tmp_path), "models.m", named, labels)
 
 
 def classified(folder, classes):

@@ -6,6 +6,8 @@ rule connectivity:
     input:
         rows=lambda w: files("interpolate", layout.ROW, [cell(w)]),
         gaps=lambda w: files("interpolate", layout.ROW_GAPS, [cell(w)]),
+        factors=lambda w: files("interpolate_factors", layout.FACTORS, [cell(w)]),
+        factors_gaps=lambda w: files("interpolate_factors", layout.FACTORS_GAPS, [cell(w)]),
         averages=lambda w: files("average", cells=[cell(w)]),
         layers=lambda w: files("layers", cells=[cell(w)]),
         along=lambda w: files("along", cells=[cell(w)]),
@@ -60,6 +62,7 @@ rule collect:
     params:
         experiment=EXPERIMENT.experiment,
         pretraining_steps={name: model.pretraining_steps for name, model in MODELS.items()},
+        adapted=[name for name, model in MODELS.items() if model.adapted],
         code=hashing.of_code("statistics.connectivity"),
     script:
         "../scripts/collect.py"

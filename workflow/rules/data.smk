@@ -116,7 +116,7 @@ rule tokenize:
     params:
         max_length=lambda w: EXPERIMENT.datasets[w.dataset].max_length,
         pair_template=lambda w: MODELS[w.model].pair_template,
-        adopted=lambda w: MODELS[w.model].checkpoints is not None,
+        adopted=lambda w: "adapters" if MODELS[w.model].base else MODELS[w.model].checkpoints is not None,
         labels=lambda w: MODELS[w.model].labels,
         version=1,
     script:

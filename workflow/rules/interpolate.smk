@@ -5,7 +5,8 @@
 # evaluation is answered from the journal without a model.
 rule evaluate:
     input:
-        weights=results(layout.WEIGHTS),
+        weights=lambda w: results(dependencies.weights(cell(w), w.seed, w.step)),
+        base=lambda w: results(dependencies.base(cell(w))),
         tokens=lambda w: results(dependencies.tokens(EXPERIMENT, cell(w))),
     output:
         results(layout.EVALUATION),
@@ -35,7 +36,8 @@ rule evaluate:
 # One job a row, since a process costs more than a path.
 rule interpolate:
     input:
-        weights=results(layout.WEIGHTS),
+        weights=lambda w: results(dependencies.weights(cell(w), w.seed, w.step)),
+        base=lambda w: results(dependencies.base(cell(w))),
         others=lambda w: results(dependencies.other_weights(cell(w), int(w.seed), w.step)),
         start=lambda w: results(dependencies.start(cell(w), int(w.seed))),
         starts=lambda w: results(dependencies.other_starts(cell(w), int(w.seed))),
@@ -70,12 +72,26 @@ rule interpolate:
         "../scripts/interpolate.py"
 
 
+# The same between the factors of adapters: other paths between the same models.
+use rule interpolate as interpolate_factors with:
+    output:
+        points=results(layout.FACTORS),
+        gaps=results(layout.FACTORS_GAPS),
+    log:
+        results(layout.log("interpolate_factors")),
+    benchmark:
+        results(layout.benchmark("interpolate_factors"))
+    params:
+        space="factors",
+
+
 # The means of the weights of all runs at a step, of some sizes, and their ensembles. One job a step; rows go first,
 # which measure the models and the middles of pairs.
 rule average:
     input:
         weights=lambda w: results(dependencies.all_weights(cell(w), w.step)),
         tokens=lambda w: results(dependencies.tokens(EXPERIMENT, cell(w))),
+        base=lambda w: results(dependencies.base(cell(w))),
     output:
         results(layout.AVERAGES),
     log:
@@ -110,6 +126,7 @@ rule layers:
     input:
         weights=lambda w: results([dependencies.weights(cell(w), seed, w.step) for seed in (w.seed, w.other)]),
         tokens=results(layout.partly(layout.TOKENS, set="test")),
+        base=lambda w: results(dependencies.base(cell(w))),
     output:
         results(layout.LAYERS),
     log:
@@ -144,6 +161,7 @@ rule plane:
             [dependencies.weights(cell(w), *corner) for corner in cell(w).planes[w.plane][0]]
         ),
         tokens=results(layout.partly(layout.TOKENS, set="test")),
+        base=lambda w: results(dependencies.base(cell(w))),
     output:
         results(layout.PLANE),
     log:
@@ -175,6 +193,7 @@ rule plane:
 rule map:
     input:
         weights=lambda w: results([dependencies.weights(cell(w), *run) for run in cell(w).checkpoints]),
+        base=lambda w: results(dependencies.base(cell(w))),
     output:
         results(layout.MAP),
     log:
@@ -198,6 +217,7 @@ rule along:
     input:
         weights=lambda w: results([dependencies.weights(cell(w), w.seed, step) for step in cell(w).steps]),
         tokens=lambda w: results(dependencies.tokens(EXPERIMENT, cell(w))),
+        base=lambda w: results(dependencies.base(cell(w))),
     output:
         results(layout.ALONG),
     log:

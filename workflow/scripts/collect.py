@@ -12,4 +12,5 @@ with logged(snakemake.log[0]):
         {name: list(files) for name, files in snakemake.input.items() if name in outputs},
         outputs,
         [Path(path) for path in snakemake.input.breakdowns],
+        snakemake.params.adapted,
     )

@@ -6,12 +6,15 @@ with logged(snakemake.log[0]):
     from isthmus import stored
     from isthmus.statistics import connectivity, layers
 
-    rows, gaps, soups, along = (
-        list(map(Path, snakemake.input[name])) for name in ("rows", "gaps", "averages", "along")
+    given = {name: list(map(Path, files)) for name, files in snakemake.input.items()}
+    k, delta_from = snakemake.params.k, snakemake.params.delta_from
+    reduced = connectivity.cell(
+        given["rows"], k, delta_from, given["gaps"], given["averages"], given["along"]
     )
-    reduced = connectivity.cell(rows, snakemake.params.k, snakemake.params.delta_from, gaps, soups, along)
-    stored.write_frame(Path(snakemake.output.metrics), reduced.metrics)
-    stored.write_frame(Path(snakemake.output.deltas), reduced.deltas)
-    stored.write_frame(Path(snakemake.output.means), reduced.means)
-    stored.write_frame(Path(snakemake.output.averages), reduced.averages)
+    if given["factors"]:
+        reduced = reduced.with_factors(
+            connectivity.cell(given["factors"], k, delta_from, given["factors_gaps"])
+        )
+    for name in ("metrics", "deltas", "means", "averages"):
+        stored.write_frame(Path(snakemake.output[name]), getattr(reduced, name))
     stored.write_frame(Path(snakemake.output.layers), layers.cell(map(Path, snakemake.input.layers)))

@@ -3,6 +3,7 @@ from job import gpus, logged
 with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
 
+    from isthmus.caches.identity import MERGED
     from isthmus.machine import numerics
     from isthmus.measuring import evaluation
     from isthmus.measuring.ends import End
@@ -12,14 +13,14 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
 
     model, dataset, step = (snakemake.wildcards[key] for key in ("model", "dataset", "step"))
     seed = int(snakemake.wildcards.seed)
-    settings = snakemake.params.evaluation
+    settings, space = snakemake.params.evaluation, snakemake.params.get("space", MERGED)
     files = dict(zip(snakemake.params.sets, map(Path, snakemake.input.tokens), strict=True))
     others = zip(snakemake.params.seeds, snakemake.input.others, strict=True)
     # Where these are not given, all began from one body.
     starts = zip(snakemake.params.seeds, snakemake.input.starts, strict=bool(snakemake.input.starts))
     interpolate(
         row=Row(
-            End.read(seed, Path(snakemake.input.weights).parent),
+            End.read(seed, Path(snakemake.input.weights).parent, space),
             End.read(seed, Path(snakemake.input.start[0]).parent) if snakemake.input.start else None,
             evaluation.read_sets(files, settings["train_examples"], settings["seed"]),
             settings["token_budget"],
@@ -27,11 +28,12 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
             Resampling(**snakemake.params.bootstrap),
             Path(snakemake.params.journal),
         ),
-        others=[End.read(other, Path(weights).parent) for other, weights in others],
+        others=[End.read(other, Path(weights).parent, space) for other, weights in others],
         starts=[End.read(other, Path(weights).parent) for other, weights in starts],
         sampler=sampling.sampler(snakemake.params.sampler),
         labels={"model": model, "dataset": dataset, "step": int(step)},
         out=Path(snakemake.output.points),
-        pairs=Path(snakemake.output.pairs),
+        # How far two runs are apart is said of the weights themselves, once.
+        pairs=Path(snakemake.output.pairs) if space == MERGED else None,
         gaps=Path(snakemake.output.gaps),
     )

@@ -18,7 +18,10 @@ with logged(snakemake.log[0]):
     if snakemake.params.adopted:  # whose classes stand in an order of their own
         labels = stored.read_json(Path(snakemake.input.subset))["labels"]
         where = f"models.{snakemake.wildcards.model}"
-        order = class_labels.class_labels(folder, where, snakemake.params.labels, labels)
+        own = class_labels.class_names(folder)
+        if snakemake.params.adopted == "adapters" and len(own) != len(labels):  # the head is the adapters'
+            own = [str(i) for i in range(len(labels))]
+        order = class_labels.class_labels(own, where, snakemake.params.labels, labels)
         groups = [groups[i] for i in order]
     limit, max_length = (
         folders.positions(stored.read_json(folder / "config.json")),

@@ -57,6 +57,24 @@ class Anchor:
     architecture: str
 
 
+MERGED, FACTORS = "merged", "factors"
+
+
+@dataclass(frozen=True)
+class Adapter(Anchor):
+    """A checkpoint that adapts a base: `weights` are the adapter's file, `architecture` is the base's.
+
+    Attributes:
+        base: the SHA-256 of the base's weights.
+        adapter: the key of the adapter's settings that change the function.
+        space: whether combinations are of the weights with the adapter merged into them, or of its factors.
+    """
+
+    base: str
+    adapter: str
+    space: str = MERGED
+
+
 # --------------------------------------------------------------------------------------------------- training
 
 

@@ -20,6 +20,8 @@ class Cell:
         layered: the steps and pairs of runs (step, run, run) between which single layers are moved.
         averaged: the steps at which all its runs are averaged, rising.
         adopted: whether others trained its checkpoints.
+        adapted: whether its checkpoints are adapters.
+        factors: whether lines between the factors of its adapters are measured.
     """
 
     model: str
@@ -33,6 +35,8 @@ class Cell:
     layered: list[tuple[int, int, int]]
     planes: dict[str, tuple[list[tuple[int, int]], Plane]]
     adopted: bool
+    adapted: bool
+    factors: bool
 
     @property
     def key(self) -> tuple[str, str]:
@@ -66,6 +70,8 @@ def cells(experiment: Experiment) -> dict[tuple[str, str], Cell]:
             layered=experiment.cell_layers(*key),
             planes=experiment.cell_planes(*key),
             adopted=experiment.models[key[0]].checkpoints is not None,
+            adapted=experiment.models[key[0]].adapted,
+            factors=experiment.models[key[0]].adapted and "factors" in experiment.paths.spaces,
         )
         for key in experiment.cell_list()
     }

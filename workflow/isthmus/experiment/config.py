@@ -27,7 +27,7 @@ from isthmus.experiment.settings.data import (
     plain,
 )
 from isthmus.experiment.settings.measuring import Averages, Basins, Evaluation, Layers, Paths, Plane
-from isthmus.experiment.settings.models import Checkpoint, Ladder, Model
+from isthmus.experiment.settings.models import Adapter, Base, Checkpoint, Ladder, Model
 from isthmus.experiment.settings.pretraining import POSITIONS, Pretraining
 from isthmus.experiment.settings.running import Plan, Resources
 from isthmus.experiment.settings.showing import Figures, Negligible
@@ -38,7 +38,9 @@ from isthmus.experiment.values import Count, Name, Run, Seed, Step
 __all__ = [
     "PLAIN",
     "POSITIONS",
+    "Adapter",
     "Averages",
+    "Base",
     "Basins",
     "Checkpoint",
     "Columns",
@@ -225,10 +227,9 @@ class Experiment(Settings):
     def _places(self) -> Iterator[tuple[str, Path]]:
         """The user's files and folders, which are inputs of rules, each with its key."""
         for name, model in self.models.items():
-            for number, origin in enumerate(model.checkpoints or [model]):
+            for key, origin in model.origins().items():
                 if origin.folder is not None:
-                    key = f"checkpoints.{number}.folder" if model.checkpoints else "folder"
-                    yield f"models.{name}.{key}", origin.folder
+                    yield f"models.{name}.{key}folder", origin.folder
         for name, dataset in self.datasets.items():
             whole = {f"datasets.{name}": dataset}
             whole |= {f"datasets.{name}.sets.{further}": columns for further, columns in dataset.sets.items()}
@@ -424,11 +425,14 @@ class Experiment(Settings):
                 merged = Training(**{**merged, **given}).model_dump()
             except ValidationError as error:
                 raise ValueError(f"{where}.training: {wording.messages(error, Training)[0]}") from error
-        return self._of_its_task(dataset, merged)
+        return self._of_its_task(model, dataset, merged)
 
-    def _of_its_task(self, dataset: str, merged: dict[str, Any]) -> Training:
-        """A recipe; of language modelling, whose head is the model's own, without the seeds of heads."""
-        if not self.datasets[dataset].language:
+    def _of_its_task(self, model: str, dataset: str, merged: dict[str, Any]) -> Training:
+        """A recipe; of language modelling, whose head is the model's own, without the seeds of heads.
+
+        But a seed draws an adapter, of any task.
+        """
+        if not self.datasets[dataset].language or self.models[model].adapter:
             return Training(**merged)
         vary = [kind for kind in merged["vary"] if kind != "head"]
         try:

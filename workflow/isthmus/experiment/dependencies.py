@@ -44,7 +44,13 @@ def tokens(experiment: Experiment, cell: Cell) -> list[str]:
 
 def weights(cell: Cell, seed: int | str, step: int | str) -> str:
     """The weights of a checkpoint: the one file by which the DAG knows it."""
-    return layout.filled(layout.WEIGHTS, model=cell.model, dataset=cell.dataset, seed=seed, step=step)
+    template = layout.ADAPTER_WEIGHTS if cell.adapted else layout.WEIGHTS
+    return layout.filled(template, model=cell.model, dataset=cell.dataset, seed=seed, step=step)
+
+
+def base(cell: Cell) -> list[str]:
+    """The weights that a cell's adapters adapt; none where its checkpoints are whole."""
+    return [layout.filled(layout.BASE_WEIGHTS, **_names(cell))] if cell.adapted else []
 
 
 def previous_weights(cell: Cell, seed: int | str, step: int) -> str:
@@ -63,8 +69,8 @@ def all_weights(cell: Cell, step: int | str) -> list[str]:
 
 
 def start(cell: Cell, seed: int) -> list[str]:
-    """The weights that a run began from; none where they are not known."""
-    return [weights(cell, seed, 0)] if 0 in cell.steps else []
+    """The weights that a run began from; none where they are not known. Adapters begin from their base."""
+    return [weights(cell, seed, 0)] if 0 in cell.steps else base(cell)
 
 
 def other_starts(cell: Cell, seed: int) -> list[str]:
@@ -93,3 +99,7 @@ def shown_histories(experiment: Experiment, cells: dict[tuple[str, str], Cell]) 
         for model, dataset, seed in outputs.training_runs(experiment)
         for step in cells[model, dataset].steps[1:]
     ]
+
+
+def _names(cell: Cell) -> dict[str, str]:
+    return {"model": cell.model, "dataset": cell.dataset}

@@ -43,6 +43,11 @@ def check(key: str, folder: Path) -> None:
     """
     if not folder.is_dir():
         raise ConfigError(f"{key}: found no folder {folder}; allowed: {LAYOUT}")
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        raise ConfigError(
+            f"{key}: {folder} is an adapter and no whole model; allowed: {LAYOUT}, or adapters as "
+            "`checkpoints` of a model with a `base`"
+        )
     check_heads(key, folder, read_config(key, folder))
     for path in weight_files(key, folder):
         if path.suffix == ".safetensors":

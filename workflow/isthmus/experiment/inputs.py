@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from isthmus.experiment import data_files, folders, tensor_names
+from isthmus.experiment import adapter_folders, data_files, folders, tensor_names
 from isthmus.experiment.config import Experiment, load
 
 
@@ -18,14 +18,12 @@ def checked(raw: dict[str, Any], source: str) -> Experiment:
     """
     experiment = load(raw, source)
     for name, model in experiment.models.items():
-        for number, origin in enumerate(model.checkpoints or [model]):
-            if origin.folder:
-                key = f"models.{name}" + (f".checkpoints.{number}" if model.checkpoints else "")
-                folders.check(f"{key}.folder", origin.folder)
-        named = {
-            f"models.{name}.checkpoints.{n}": own.folder for n, own in enumerate(model.checkpoints or [])
-        }
-        folders.check_alike({key: folder for key, folder in named.items() if folder})
+        local = {f"models.{name}.{key}": own.folder for key, own in model.origins().items() if own.folder}
+        for key, folder in local.items():
+            adapter = model.base is not None and "checkpoints" in key
+            (adapter_folders.read if adapter else folders.check)(f"{key}folder", folder)
+        if model.checkpoints and not model.base:
+            folders.check_alike({key.removesuffix("."): folder for key, folder in local.items()})
     folders.check_lengths(experiment)
     tensor_names.check(experiment)
     for name, dataset in experiment.datasets.items():

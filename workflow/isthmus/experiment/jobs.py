@@ -9,6 +9,7 @@ from isthmus.experiment.cells import Cell, cells
 from isthmus.experiment.config import Columns, Experiment
 
 Wildcards = dict[str, Any]
+WildcardsOf = Callable[["Experiment", list[Cell]], Iterable[Wildcards]]
 # What a data set's own rows are called beside its further sets, whose names begin with no underscore.
 MAIN = "_main"
 PLANE_ROWS = 5  # of a plane's grid, that one job measures
@@ -136,17 +137,17 @@ def _checkpoints(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
     ]
 
 
-def _trained_runs(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
-    return _runs(experiment, [cell for cell in cells if not cell.adopted])
+def _some(jobs: WildcardsOf, **traits: bool) -> WildcardsOf:
+    """The jobs of the cells with some traits."""
+
+    def of(experiment: Experiment, cells: list[Cell]) -> Iterable[Wildcards]:
+        return jobs(experiment, [c for c in cells if all(getattr(c, k) == v for k, v in traits.items())])
+
+    return of
 
 
 def _segments(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
-    trained = [cell for cell in cells if not cell.adopted]
-    return [checkpoint for checkpoint in _checkpoints(experiment, trained) if checkpoint["step"]]
-
-
-def _adopted_checkpoints(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
-    return _checkpoints(experiment, [cell for cell in cells if cell.adopted])
+    return [checkpoint for checkpoint in _checkpoints(experiment, cells) if checkpoint["step"]]
 
 
 def _rows(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
@@ -193,7 +194,7 @@ def _once(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
 
 
 # For each rule a file that is there once a job is done, and its jobs.
-RULES: dict[str, tuple[str, Callable[[Experiment, list[Cell]], Iterable[Wildcards]]]] = {
+RULES: dict[str, tuple[str, WildcardsOf]] = {
     "fetch_dataset": (layout.FETCHED_ROWS, _fetched_sets),
     "fetch_model": (layout.MODEL_RECORD, _fetched_models),
     "pretrain": (layout.MODEL_RECORD, _rungs),
@@ -204,10 +205,15 @@ RULES: dict[str, tuple[str, Callable[[Experiment, list[Cell]], Iterable[Wildcard
     "blocks": (layout.partly(layout.TOKENS, set="train"), lambda e, cells: _cells(e, _running(e, cells))),
     "blocks_further": (layout.TOKENS, lambda e, cells: _cell_sets(e, _running(e, cells))),
     "breakdown": (layout.BREAKDOWN, _broken_down_sets),
-    "adopt": (layout.RECORD, _adopted_checkpoints),
-    "initialize": (layout.partly(layout.RECORD, step=0), _trained_runs),
-    "finetune": (layout.RECORD, _segments),
+    "base": (layout.BASE_RECORD, _some(_cells, adapted=True)),
+    "adopt": (layout.RECORD, _some(_checkpoints, adopted=True, adapted=False)),
+    "adopt_adapter": (layout.RECORD, _some(_checkpoints, adopted=True, adapted=True)),
+    "initialize": (layout.partly(layout.RECORD, step=0), _some(_runs, adopted=False, adapted=False)),
+    "initialize_adapter": (layout.partly(layout.RECORD, step=0), _some(_runs, adopted=False, adapted=True)),
+    "finetune": (layout.RECORD, _some(_segments, adopted=False, adapted=False)),
+    "finetune_adapter": (layout.RECORD, _some(_segments, adopted=False, adapted=True)),
     "interpolate": (layout.ROW, _rows),
+    "interpolate_factors": (layout.FACTORS, _some(_rows, factors=True)),
     "evaluate": (layout.EVALUATION, _checkpoints),
     "average": (layout.AVERAGES, _averaged_steps),
     "layers": (layout.LAYERS, _layered_pairs),

@@ -33,12 +33,21 @@ CONFIG = f"{CHECKPOINT}/config.json"
 WEIGHTS = f"{CHECKPOINT}/model.safetensors"
 RECORD = f"{CHECKPOINT}/checkpoint.json"
 HISTORY = f"{CHECKPOINT}/history.parquet"
+# Of adapters, in PEFT's layout: what they adapt, once a cell, and two files in the place of weights.
+BASE = "checkpoints/{model}/{dataset}/base"
+BASE_CONFIG = f"{BASE}/config.json"
+BASE_WEIGHTS = f"{BASE}/model.safetensors"
+BASE_RECORD = f"{BASE}/checkpoint.json"
+ADAPTER_CONFIG = f"{CHECKPOINT}/adapter_config.json"
+ADAPTER_WEIGHTS = f"{CHECKPOINT}/adapter_model.safetensors"
 
 # Measurements, and what follows from them.
 EVALUATION = "evaluations/{model}/{dataset}/seed{seed}/step{step}.parquet"
 ROW = "paths/{model}/{dataset}/step{step}/seed{seed}.parquet"
 ROW_PAIRS = "paths/{model}/{dataset}/step{step}/seed{seed}.pairs.parquet"
 ROW_GAPS = "paths/{model}/{dataset}/step{step}/seed{seed}.gaps.parquet"
+FACTORS = "factors/{model}/{dataset}/step{step}/seed{seed}.parquet"
+FACTORS_GAPS = "factors/{model}/{dataset}/step{step}/seed{seed}.gaps.parquet"
 AVERAGES = "averages/{model}/{dataset}/step{step}.parquet"
 LAYERS = "layers/{model}/{dataset}/step{step}/seed{seed}-{other}.parquet"
 PLANE = "planes/{model}/{dataset}/{plane}/rows{part}.parquet"
@@ -85,8 +94,13 @@ JOB = {
     "initialize": "initialize/{model}-{dataset}-seed{seed}",
     "finetune": "finetune/{model}-{dataset}-seed{seed}-step{step}",
     "adopt": "adopt/{model}-{dataset}-seed{seed}-step{step}",
+    "base": "base/{model}-{dataset}",
+    "initialize_adapter": "initialize/{model}-{dataset}-seed{seed}",
+    "finetune_adapter": "finetune/{model}-{dataset}-seed{seed}-step{step}",
+    "adopt_adapter": "adopt/{model}-{dataset}-seed{seed}-step{step}",
     "evaluate": "evaluate/{model}-{dataset}-seed{seed}-step{step}",
     "interpolate": "interpolate/{model}-{dataset}-step{step}-seed{seed}",
+    "interpolate_factors": "interpolate_factors/{model}-{dataset}-step{step}-seed{seed}",
     "average": "average/{model}-{dataset}-step{step}",
     "along": "along/{model}-{dataset}-seed{seed}",
     "map": "map/{model}-{dataset}",

@@ -49,13 +49,20 @@ def with_files(settings: dict[str, Any], files: Iterable[str]) -> dict[str, Any]
 
 
 def head(experiment: Experiment, cell: Cell) -> bool | str:
-    """Whether a run's seed draws its head; runs that part later begin with one head.
-
-    Of language modelling the task: a model's own head.
-    """
+    """Whether a run's seed draws its head; of language modelling the task: a model's own head."""
     if experiment.datasets[cell.dataset].language:
         return experiment.datasets[cell.dataset].task
+    return drawn(cell)
+
+
+def drawn(cell: Cell) -> bool:
+    """Whether a run's seed draws what its training begins with; runs that part later begin alike."""
     return "head" in cell.training.vary and not cell.training.shared_steps
+
+
+def adapter(experiment: Experiment, cell: Cell) -> dict[str, Any]:
+    """The settings of a cell's adapters."""
+    return experiment.models[cell.model].adapter.model_dump()
 
 
 def own_groups(experiment: Experiment) -> dict[str, list[str]]:

@@ -119,6 +119,7 @@ LadderRevision = Annotated[str, AfterValidator(_on_a_rung(_revision))]
 PairTemplate = Annotated[str, AfterValidator(_pair_template)]
 Delimiter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_separates)]
 Label = Annotated[str, BeforeValidator(labels.name)]
+TargetName = Annotated[str, Field(min_length=1, pattern=r"^[\w.]+$")]
 
 # ---------------------------------------------------------------------------------------------------- numbers
 

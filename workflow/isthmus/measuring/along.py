@@ -42,7 +42,7 @@ class Trajectory:
         self.ends, self.sets, self.last = ends, sets, max(ends)
         end = ends[self.last]
         self.task = asked(sets, end.folder, numerics)
-        self.engine = Engine(end.folder, end.anchor, sets, budget, self.task)
+        self.engine = Engine(end, sets, budget, self.task)
         self.known = Known(self.engine, journal, FOLDER.format(seed=end.seed), "along")
 
     @cached_property

@@ -60,7 +60,7 @@ class Averages:
             check_same_architecture(ends[0], end, (self.names[ends[0]], self.names[end]))
         self.ends, self.sets = {end.seed: end for end in ends}, sets
         self.task = asked(sets, ends[0].folder, numerics)
-        self.engine = Engine(ends[0].folder, ends[0].anchor, sets, budget, self.task)
+        self.engine = Engine(ends[0], sets, budget, self.task)
         self.known = Known(self.engine, journal, FOLDER, "average")
 
     @property

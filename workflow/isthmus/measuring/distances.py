@@ -31,15 +31,16 @@ def distances(a: Weights, b: Weights, starts: Iterable[Start], device: str = "cp
     """
     between, from_a, from_b, inner = 0.0, 0.0, 0.0, 0.0
     for name, start_a, start_b in starts:
-        if not a[name].is_floating_point():
+        own_a, own_b = a[name], b[name]
+        if not own_a.is_floating_point():
             continue
-        if any(start is not None and start.shape != a[name].shape for start in (start_a, start_b)):
+        if any(start is not None and start.shape != own_a.shape for start in (start_a, start_b)):
             raise MismatchedEnds(
                 f"no line joins a run's end and its start: 1 tensors differ, first {name}; "
                 "allowed: the same names, shapes and types in both"
             )
         one = start_a is not None and (start_a is start_b or torch.equal(start_a, start_b))
-        for end_a, end_b, *origins in _chunks((a[name], b[name], start_a, start_b), device):
+        for end_a, end_b, *origins in _chunks((own_a, own_b, start_a, start_b), device):
             u, v = (
                 end - (np.nan if origin is None else origin)
                 for end, origin in zip((end_a, end_b), origins, strict=True)

@@ -1,28 +1,53 @@
 """The ends of a path: two checkpoints of one architecture, and their weights as they are read."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from isthmus.caches.identity import Anchor
+from torch import Tensor
+
+from isthmus import stored
+from isthmus.caches.identity import FACTORS, MERGED, Adapter, Anchor
 from isthmus.errors import Damaged, MismatchedEnds
+from isthmus.experiment import adapter_folders
 from isthmus.machine.numerics import Numerics
 from isthmus.models import architectures, hf_folders
-from isthmus.space.anchors import Weights, hold
+from isthmus.space.anchors import Weights, hold, mapped, placed
 
 
 @dataclass(frozen=True)
 class End:
-    """A checkpoint as the end of a path."""
+    """A checkpoint as the end of a path.
+
+    Attributes:
+        seed: of its run.
+        folder: the checkpoint's.
+        anchor: what it is; of an adapter also in which space.
+        base: the folder of the model that it adapts; None for a whole one.
+    """
 
     seed: int
     folder: Path
     anchor: Anchor
+    base: Path | None = None
 
     @classmethod
-    def read(cls, seed: int, folder: Path) -> "End":
-        """Errors are those of `architectures.anchor`."""
-        return cls(seed, folder, architectures.anchor(folder))
+    def read(cls, seed: int, folder: Path, space: str = MERGED) -> "End":
+        """Errors are those of `architectures.anchor`; whole models have one space."""
+        anchor = architectures.anchor(folder)
+        if not isinstance(anchor, Adapter):
+            return cls(seed, folder, anchor)
+        return cls(seed, folder, replace(anchor, space=space), hf_folders.base_of(folder))
+
+    @property
+    def merged(self) -> bool:
+        """Whether it is an adapter whose base it moves."""
+        return isinstance(self.anchor, Adapter) and self.anchor.space == MERGED
+
+    @property
+    def opens(self) -> Path:
+        """The folder that opens as a model which has its tensors."""
+        return self.base if self.merged else self.folder
 
     @property
     def sha256(self) -> str:
@@ -31,18 +56,45 @@ class End:
 
 
 class Reader:
-    """Reads the weights of ends, and notices where a file is written over while they are measured."""
+    """Reads the weights of ends, and notices where a file is written over while they are measured.
 
-    def __init__(self, numerics: Numerics):
+    Args:
+        numerics: where weights are to be; None: as their files are, mapped.
+    """
+
+    def __init__(self, numerics: Numerics | None):
         self.numerics = numerics
         self._read: dict[Path, os.stat_result] = {}
+        self._bases: dict[Path, Weights] = {}
 
     def weights(self, end: End) -> Weights:
         """An end's weights, checked against the hash under which they are measured."""
-        path = end.folder / hf_folders.WEIGHTS
-        self._read[path] = path.stat()
+        path = self._noted(end.folder)
         hf_folders.check_weights(end.folder, end.sha256)
-        return hold(path, self.numerics)
+        if not end.merged:
+            return self._held(path)
+        from isthmus.models import adapters  # PEFT is of no use to whole models
+
+        return adapters.Merged(self._base(end), end.folder, self._placed)
+
+    def _base(self, end: End) -> Weights:
+        """The weights of what an end adapts, read once for all ends."""
+        if end.base not in self._bases:
+            path = self._noted(end.base)
+            hf_folders.check_base(end.folder)
+            self._bases[end.base] = self._held(path)
+        return self._bases[end.base]
+
+    def _noted(self, folder: Path) -> Path:
+        path = hf_folders.weights_file(folder)
+        self._read[path] = path.stat()
+        return path
+
+    def _held(self, path: Path) -> Weights:
+        return mapped(path) if self.numerics is None else hold(path, self.numerics)
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        return tensor if self.numerics is None else placed(tensor, self.numerics)
 
     def check_unchanged(self) -> None:
         """Raise where a file of weights was written over since it was read: what is mapped are its new bytes.
@@ -66,8 +118,10 @@ def check_same_architecture(a: End, b: End, names: tuple[str, str] | None = None
         names: what the message calls them; by default their folders.
 
     Raises:
-        MismatchedEnds: with the settings that differ, and both values (None: not stated).
+        MismatchedEnds: with the settings that differ, and both values (None: not stated); or two adapters are
+            of two bases, or differ in their settings where their factors are combined.
     """
+    _check_same_adaptation(a, b, names or (str(a.folder), str(b.folder)))
     if a.anchor.architecture == b.anchor.architecture:
         return
     # Versions of Transformers may state one architecture differently: the present one decides.
@@ -80,4 +134,30 @@ def check_same_architecture(a: End, b: End, names: tuple[str, str] | None = None
         raise MismatchedEnds(
             f"no line joins {first} and {second}: their architectures differ in config.json, in {shown}; "
             "allowed: the same values in both"
+        )
+
+
+def _check_same_adaptation(a: End, b: End, names: tuple[str, str]) -> None:
+    """Raise where two adapters have no common space."""
+    if not (isinstance(a.anchor, Adapter) and isinstance(b.anchor, Adapter)):
+        return
+    bases = a.anchor.base, b.anchor.base
+    if bases[0] != bases[1]:
+        found = " and ".join(
+            f"{folder} ({sha[:12]})" for folder, sha in zip((a.base, b.base), bases, strict=True)
+        )
+        raise MismatchedEnds(
+            f"no line joins {names[0]} and {names[1]}: they adapt {found}; allowed: one base"
+        )
+    if FACTORS in (a.anchor.space, b.anchor.space) and a.anchor.adapter != b.anchor.adapter:
+        settings = [
+            adapter_folders.counted(stored.read_json(e.folder / adapter_folders.CONFIG)) for e in (a, b)
+        ]
+        differing = [
+            n for n in sorted({*settings[0], *settings[1]}) if settings[0].get(n) != settings[1].get(n)
+        ]
+        shown = "; ".join(f"{n}: found {settings[0].get(n)!r} and {settings[1].get(n)!r}" for n in differing)
+        raise MismatchedEnds(
+            f"no line joins the factors of {names[0]} and {names[1]}: {shown}; allowed: the same values in "
+            "both, or `paths.spaces: [merged]`"
         )

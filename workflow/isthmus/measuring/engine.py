@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +9,7 @@ import torch
 from isthmus.caches import identity
 from isthmus.caches.identity import Anchor, Measurement
 from isthmus.data.tokens import Tokens
+from isthmus.measuring.ends import End
 from isthmus.models import weight_files
 from isthmus.space.anchors import Weights, combine
 from isthmus.space.points import Point, at
@@ -26,10 +26,10 @@ class LiveModel:
 
     def __init__(self, model, position: Point | None = None):
         self.model, self.position = model, position
-        parameters = {name for name, _ in model.named_parameters()}
+        buffers = {name for name, _ in model.named_buffers()}
         self.moving, self.fixed = {}, {}
-        for name, tensor in weight_files.distinct(model).items():  # tied weights once
-            moves = name in parameters and tensor.is_floating_point()
+        for name, tensor in weight_files.trained(model).items():  # tied weights once
+            moves = name not in buffers and tensor.is_floating_point()
             (self.moving if moves else self.fixed)[name] = tensor
 
     def move(self, point: Point, weights: Mapping[Anchor, Weights]):
@@ -56,8 +56,7 @@ class Engine:
     """Measures points of weight space on some sets. What a measurement needs is made when one is due.
 
     Args:
-        folder: a checkpoint; its weights are on disk as recorded when the first measurement is asked for.
-        anchor: that checkpoint.
+        end: a checkpoint; its weights are on disk as recorded when the first measurement is asked for.
         sets: the evaluation sets by name.
         budget: tokens a batch.
         task: what is asked of the models.
@@ -66,17 +65,15 @@ class Engine:
         measured: how many measurements were made.
     """
 
-    def __init__(
-        self, folder: Path, anchor: Anchor, sets: dict[str, Tokens], budget: int, task: MeasuredTask
-    ):
-        self.folder, self.anchor, self.sets = folder, anchor, sets
+    def __init__(self, end: End, sets: dict[str, Tokens], budget: int, task: MeasuredTask):
+        self.end, self.sets = end, sets
         self.budget, self.task, self.measured = budget, task, 0
         self._placed: dict[str, Placed] = {}
 
     @cached_property
     def live(self) -> LiveModel:
-        """The model; it opens at the anchor."""
-        return LiveModel(self.task.open(self.folder), at(self.anchor))
+        """The model; it opens at the checkpoint, or for an adapter at its base."""
+        return LiveModel(self.task.open(self.end.opens), None if self.end.merged else at(self.end.anchor))
 
     def key(self, name: str, point: Point) -> str:
         """The journal's key of a point on a set."""

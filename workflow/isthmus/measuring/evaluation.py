@@ -11,8 +11,8 @@ from isthmus.caches.journal import Journal, Origin, mixture
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics
+from isthmus.measuring.ends import End, Reader
 from isthmus.measuring.engine import Engine
-from isthmus.models import architectures, hf_folders
 from isthmus.space.points import at
 from isthmus.tasks.asked import asked
 
@@ -47,19 +47,19 @@ def evaluate(
     Raises:
         errors.Damaged: the checkpoint is damaged.
     """
-    anchor = architectures.anchor(checkpoint)
+    end = End.read(0, checkpoint)
     records = Journal(journal, "checkpoint", Origin(numerics.hardware, numerics.torch))
     task = asked(sets, checkpoint, numerics)
-    engine = Engine(checkpoint, anchor, sets, budget, task)
+    engine, point = Engine(end, sets, budget, task), at(end.anchor)
     parts = []
     with attempts.measuring(journal, numerics, lambda: engine.measured):
         for name, examples in sets.items():
-            key = engine.key(name, at(anchor))
+            key = engine.key(name, point)
             record = records.get(key)
             if record is None:
                 if not engine.measured:
-                    hf_folders.check_weights(checkpoint, anchor.weights)
-                record = records.put(key, engine.measure(name, at(anchor), {}))
+                    weights = {end.anchor: Reader(None).weights(end)}
+                record = records.put(key, engine.measure(name, point, weights))
             columns = {"id": examples.rows, **task.scored(record, examples)}
             table = pa.table({column: np.asarray(values) for column, values in columns.items()})
             parts.append(table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode()))

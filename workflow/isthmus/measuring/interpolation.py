@@ -20,8 +20,8 @@ from isthmus.tasks.record import Record
 
 
 def interpolate(
-    *, row: Row, others: list[End], sampler: Sampler, labels: dict[str, Any], out: Path, pairs: Path,
-    gaps: Path, starts: list[End] | None = None,
+    *, row: Row, others: list[End], sampler: Sampler, labels: dict[str, Any], out: Path,
+    pairs: Path | None, gaps: Path, starts: list[End] | None = None,
 ) -> None:  # fmt: skip
     """One job: the curves of a row.
 
@@ -32,7 +32,7 @@ def interpolate(
         labels: `model`, `dataset` and `step`, written to each row of the files.
         out: Parquet, a row a path, set and alpha: the labels, `seed_a, seed_b, set, alpha, loss, error, n`
             and the replicates of loss and error (lists of float32).
-        pairs: Parquet, a row a path: the labels, seeds, distances, cosine, disagreements.
+        pairs: Parquet, a row a path: the labels, seeds, distances, cosine, disagreements; None: not written.
         gaps: Parquet, a row a path, set, quantity and metric: the labels, seeds, and the cross-fitted gap as
             `value` with its `replicates`.
         starts: the step-0 checkpoints of the earlier ends; by default all began from the body of `row.start`.
@@ -53,13 +53,15 @@ def interpolate(
             curve = path.curve(sampler)
             points += _points(row, seeds, curve)
             gap_rows += _gaps(row, seeds, curve)
-            pair_rows.append({**seeds, **path.pair(starts[position] if starts else row.start)})
+            if pairs:
+                pair_rows.append({**seeds, **path.pair(starts[position] if starts else row.start)})
             print(f"seeds {other.seed} and {row.end.seed}: {len(curve)} alphas", flush=True)
     print(f"{row.engine.measured} measurements made, the others were in the journal", flush=True)
     if mixed := mixture(row.journals()):
         print(mixed, flush=True)
     write_rows(points, out)
-    write_rows(pair_rows, pairs)
+    if pairs:
+        write_rows(pair_rows, pairs)
     write_rows(gap_rows, gaps)
 
 

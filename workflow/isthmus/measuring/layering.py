@@ -78,7 +78,7 @@ class LayeredPair:
         check_same_architecture(a, b)
         self.a, self.b, self.sets, self.cache = a, b, sets, cache
         self.task = asked(sets, a.folder, numerics)
-        self.engine = Engine(a.folder, a.anchor, sets, budget, self.task)
+        self.engine = Engine(a, sets, budget, self.task)
         self.known = Known(self.engine, journal, FOLDER, "layers")
         self._weights: dict[Anchor, Weights] = {}
         self._prefix: Prefix | None = None

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.measuring.ends import End, check_same_architecture
+from isthmus.measuring.ends import End, Reader, check_same_architecture
 from isthmus.measuring.interpolation import write_rows
-from isthmus.models import hf_folders
-from isthmus.space.anchors import Weights, check_same_space, mapped
+from isthmus.space.anchors import Weights, check_same_space
 
 CHUNK = 2**16  # weights of each checkpoint that stand in memory at once, in float64
 
@@ -24,8 +23,9 @@ def inner_products(models: Sequence[Weights]) -> np.ndarray:
     for name, tensor in models[0].items():
         if not tensor.is_floating_point():
             continue
+        tensors = [own[name].flatten() for own in models]
         for begin in range(0, tensor.numel(), CHUNK):
-            parts = torch.stack([own[name].flatten()[begin : begin + CHUNK].double() for own in models])
+            parts = torch.stack([tensor[begin : begin + CHUNK].double() for tensor in tensors])
             parts -= parts[0].clone()
             total += (parts @ parts.T).numpy()
     return total
@@ -64,11 +64,10 @@ def map_of_runs(*, ends: Sequence[tuple[int, End]], labels: dict[str, Any], out:
         MismatchedEnds: two checkpoints differ in architecture, keys, shapes or types.
         errors.Damaged: a checkpoint is damaged.
     """
-    models, first = [], ends[0][1]
+    models, first, reader = [], ends[0][1], Reader(None)
     for _, end in ends:
         check_same_architecture(first, end)
-        hf_folders.check_weights(end.folder, end.sha256)
-        models.append(mapped(end.folder / hf_folders.WEIGHTS))
+        models.append(reader.weights(end))
         check_same_space(models[0], models[-1], (str(first.folder), str(end.folder)))
     places, share = scaled(inner_products(models))
     rows = [

@@ -29,8 +29,9 @@ def distance(a: Weights, b: Weights, names: Sequence[str]) -> float:
     """The L2 distance of two models over some of their tensors, summed in float64."""
     total = 0.0
     for name in names:
-        for begin in range(0, a[name].numel(), CHUNK):
-            u, v = (own[name].flatten()[begin : begin + CHUNK].double() for own in (a, b))
+        flat = a[name].flatten(), b[name].flatten()
+        for begin in range(0, len(flat[0]), CHUNK):
+            u, v = (own[begin : begin + CHUNK].double() for own in flat)
             total += float(((u - v) ** 2).sum())
     return float(np.sqrt(total))
 
@@ -65,7 +66,7 @@ class MeasuredPlane:
             check_same_architecture(ends[0], end)
         self.ends, self.examples = ends, examples
         self.task = asked({SAMPLER_SET: examples}, ends[0].folder, numerics)
-        self.engine = Engine(ends[0].folder, ends[0].anchor, {SAMPLER_SET: examples}, budget, self.task)
+        self.engine = Engine(ends[0], {SAMPLER_SET: examples}, budget, self.task)
         self.known = Known(self.engine, journal.parent, journal.name, "plane")
 
     def opened(self) -> Plane:

@@ -17,8 +17,7 @@ from isthmus.machine.numerics import Numerics
 from isthmus.measuring.distances import Start
 from isthmus.measuring.ends import End, Reader
 from isthmus.measuring.engine import Engine
-from isthmus.models import hf_folders
-from isthmus.space.anchors import Weights, mapped
+from isthmus.space.anchors import Weights
 from isthmus.tasks.asked import asked
 from isthmus.tasks.record import Record
 
@@ -75,13 +74,13 @@ class Row:
         self.end, self.start, self.sets, self.numerics = end, start, sets, numerics
         self.resampling, self.journal = resampling, journal
         self.task = asked(sets, end.folder, numerics)
-        self.engine = Engine(end.folder, end.anchor, sets, budget, self.task)
+        self.engine = Engine(end, sets, budget, self.task)
         self.origin = Origin(numerics.hardware, numerics.torch)
         self.records = Journal(self._folder(end), kind="path", origin=self.origin)
         self.checkpoints: dict[int, Journal] = {}
         self.bootstraps = resampling.bootstraps(sets)
-        self.starts_checked: set[Path] = set()
         self.reader = Reader(numerics)
+        self._starts: dict[Path, Weights] = {}
 
     @cached_property
     def weights(self) -> Weights:
@@ -106,11 +105,10 @@ class Row:
                 yield name, tensor if same else a[name], tensor
 
     def _start_weights(self, start: End) -> Weights:
-        """Those of a step-0 checkpoint, hashed once for all paths."""
-        if start.folder not in self.starts_checked:
-            hf_folders.check_weights(start.folder, start.sha256)
-            self.starts_checked.add(start.folder)
-        return mapped(start.folder / hf_folders.WEIGHTS)
+        """Those of a step-0 checkpoint, read once for all paths."""
+        if start.folder not in self._starts:
+            self._starts[start.folder] = Reader(None).weights(start)
+        return self._starts[start.folder]
 
     def checkpoint_journal(self, end: End) -> Journal:
         if end.seed not in self.checkpoints:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isthmus.caches.identity import Anchor, key, plain
+from isthmus.caches.identity import Adapter, Anchor, key, plain
 from isthmus.models import hf_folders
 from isthmus.models.configurations import stated_config
 
@@ -110,6 +110,8 @@ def anchor(folder: Path) -> Anchor:
         errors.ConfigError: the configuration (of a checkpoint of an earlier version) cannot be read.
     """
     record = hf_folders.read_record(folder)
+    if base := record.get("base"):
+        return Adapter(record["sha256"], record["architecture"], base["sha256"], record["adapter"])
     if "architecture" not in record:  # of an earlier version
         return Anchor(record["sha256"], key(architecture(folder)))
     return Anchor(record["sha256"], record["architecture"])

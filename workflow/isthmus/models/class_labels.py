@@ -23,11 +23,11 @@ def check_classes(folder: Path, origin: str, first: Path) -> None:
         )
 
 
-def class_labels(folder: Path, where: str, named: list[str] | None, labels: list[str]) -> list[int]:
+def class_labels(own: list[str], where: str, named: list[str] | None, labels: list[str]) -> list[int]:
     """For each class of a classifier that others trained, the position of its label in the data set's.
 
     Args:
-        folder: the classifier.
+        own: the classifier's names of its classes, as of `class_names`.
         where: the model's key in the config, for messages.
         named: the labels as the config gives them, in the classes' order; None for the classifier's own.
         labels: the data set's labels.
@@ -35,7 +35,6 @@ def class_labels(folder: Path, where: str, named: list[str] | None, labels: list
     Raises:
         ConfigError: a class has no label, or a label no class, or `named` contradicts the classifier's names.
     """
-    own = class_names(folder)
     names = [name.casefold() for name in named or own]
     if named is None and names == [str(i) for i in range(len(labels))]:
         return list(range(len(labels)))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
+from transformers import AutoConfig
 
 from isthmus import hashing
 from isthmus.caches.identity import CLASSIFICATION
@@ -69,6 +70,29 @@ def initialize(folder: Path, labels: list[str], model_seed: int, head_seed: int,
     write_config(folder, settings, model, out / "config.json")
     weight_files.save(weight_files.distinct(model), out / WEIGHTS, architecture=architecture_key(out))
     return hashing.of_file(out / WEIGHTS)
+
+
+def write_base(
+    folder: Path, labels: list[str], model_seed: int, own_head: bool, out: Path
+) -> tuple[str, list[str]]:
+    """Write the whole classifier that a cell's adapters adapt.
+
+    Args:
+        folder, labels, model_seed, out: as of `initialize`.
+        own_head: whether a head of so many classes that the folder brings along is used, as by adapters that
+            others trained; else one is drawn.
+
+    Returns:
+        The SHA-256 of the weights, and the tensors that pre-training has not made.
+
+    Raises:
+        ConfigError: as of `initialize`.
+    """
+    fit = fitting.examine(str(folder), folder)
+    drawn = fitting.check_body(str(folder), fit)
+    if own_head and not fit.missing and AutoConfig.from_pretrained(folder).num_labels == len(labels):
+        return adopt(folder, str(folder), out), []
+    return initialize(folder, labels, model_seed, hashing.seed("head", "fixed"), out), drawn
 
 
 @contextmanager

@@ -1,14 +1,18 @@
 """Folders in Hugging Face's layout: what is in them, by name and hash, and the record that says so.
 
 A checkpoint's or a model's folder has `config.json` and `model.safetensors` and opens with
-`AutoModelForSequenceClassification.from_pretrained(folder)`, or as the language model that it is.
+`AutoModelForSequenceClassification.from_pretrained(folder)`, or as the language model that it is. The folder
+of an adapter has PEFT's two files in their place, and a record that names the base.
 """
 
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from isthmus import hashing, stored
+from isthmus.errors import Damaged
+from isthmus.experiment import adapter_folders
 
 WEIGHTS = "model.safetensors"
 
@@ -25,7 +29,8 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
     beside = [
         file
         for file in sorted(path.parent.iterdir())
-        if file.name not in (*RECORDS, WEIGHTS, "history.parquet") and not file.name.startswith(".")
+        if file.name not in (*RECORDS, WEIGHTS, adapter_folders.WEIGHTS, "history.parquet")
+        and not file.name.startswith(".")
     ]
     hashes = {file.name: hashing.of_file(file) for file in beside if file.is_file()}
     stored.write_json(path, record | {"files": hashes})
@@ -44,9 +49,40 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
+def weights_file(folder: Path) -> Path:
+    """The file of a folder's weights: of a whole model, or of an adapter."""
+    adapter = folder / adapter_folders.WEIGHTS
+    return adapter if adapter.exists() else folder / WEIGHTS
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """The small files that say how a checkpoint's weights are opened: their texts by name."""
+    names = ("config.json", adapter_folders.CONFIG)
+    return {name: (folder / name).read_text("utf-8") for name in names if (folder / name).exists()}
+
+
+def base_of(folder: Path) -> Path | None:
+    """The folder of the model that a checkpoint adapts, by its record; None for whole models."""
+    base = read_record(folder).get("base")
+    return None if base is None else Path(os.path.normpath(folder / base["folder"]))
+
+
 def check_weights(folder: Path, sha256: str) -> None:
     """Raise Damaged where a folder's weights are not those that were recorded."""
-    stored.check_hash(folder / WEIGHTS, sha256, folder)
+    stored.check_hash(weights_file(folder), sha256, folder)
+
+
+def check_base(folder: Path) -> None:
+    """Raise Damaged where the model that a checkpoint adapts is not the one that it was made for."""
+    if not (base := read_record(folder).get("base")):
+        return
+    found = base_of(folder)
+    if (sha256 := read_record(found)["sha256"]) != base["sha256"]:
+        raise Damaged(
+            f"{folder} adapts another model than {found}: found the hash {sha256[:12]}; allowed: "
+            f"{base['sha256'][:12]}, of the base that it was made for"
+        )
+    check_weights(found, sha256)
 
 
 def check_whole(folder: Path) -> None:

@@ -15,7 +15,8 @@ from transformers import (
 )
 
 from isthmus.caches.identity import CAUSAL_LM, CLASSIFICATION, MASKED_LM
-from isthmus.models import fitting
+from isthmus.experiment import adapter_folders
+from isthmus.models import fitting, hf_folders
 from isthmus.models.architectures import ATTENTION_DROPOUT, CLASSIFIER_DROPOUT, DROPOUT
 
 MAPPINGS = {
@@ -31,12 +32,17 @@ def opened(
     """A folder as a model of a task, in evaluation mode, whatever it lacks, and how its weights fit.
 
     Args:
-        folder: in Hugging Face's layout.
+        folder: in Hugging Face's layout, or an adapter's checkpoint, which is put into its base.
         task: one of `MAPPINGS`.
         attention: `eager` or `sdpa`; architectures that have no `sdpa` (DeBERTa) compute with `eager`.
         dropout, attention_dropout: what the model applies while in training mode.
         extra: settings of the configuration, such as `num_labels`.
     """
+    if base := hf_folders.base_of(folder) if adapter_folders.is_adapter(folder) else None:
+        from isthmus.models import adapters  # PEFT is of no use to whole models
+
+        model, fit = opened(base, task, attention, dropout, attention_dropout, **extra)
+        return adapters.put_into(model, folder), fit
     config = AutoConfig.from_pretrained(folder, **extra)
     config.use_cache = False  # nothing is generated, and a decoder would copy all keys and values
     # Layers computed anew for the backward pass would draw other dropout masks than the forward pass had.

@@ -14,7 +14,7 @@ from transformers import CONFIG_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPI
 
 from isthmus import hashing, stored
 from isthmus.errors import ConfigError
-from isthmus.experiment import folders
+from isthmus.experiment import adapter_folders, folders
 from isthmus.experiment.config import Checkpoint, Model
 from isthmus.models import fitting, weight_files
 from isthmus.models.hf_folders import WEIGHTS, write_record
@@ -55,6 +55,25 @@ def fetch(model: Model | Checkpoint, folder: Path) -> None:
             "sha256": hashing.of_file(folder / WEIGHTS),
         },
     )
+
+
+def fetch_adapter(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
+    """Make the local copy `folder` of an adapter from the hub or from another folder.
+
+    Returns:
+        Its `origin` and `revision`.
+
+    Raises:
+        ConfigError: the hub cannot be reached, or what was found is no adapter in PEFT's layout.
+    """
+    origin = str(checkpoint.hub or Path(checkpoint.folder).name)
+    files = [adapter_folders.CONFIG, adapter_folders.WEIGHTS]
+    source, revision = (checkpoint.folder, None) if checkpoint.folder else _download(checkpoint, files)
+    adapter_folders.read(f"the adapter {origin}", source)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in files:
+        shutil.copyfile(source / name, folder / name)
+    return {"origin": origin, "revision": revision}
 
 
 def _check_supported(folder: Path, origin: str) -> None:
@@ -100,11 +119,12 @@ def _settle_padding(folder: Path, origin: str) -> int:
     return pad
 
 
-def _download(model: Model | Checkpoint) -> tuple[Path, str]:
-    patterns = ["*.json", "*.txt", "*.model", "*.safetensors"]
+def _download(model: Model | Checkpoint, files: list[str] | None = None) -> tuple[Path, str]:
+    """The hub's copy of a model, or of some files, and its revision."""
+    patterns = files or ["*.json", "*.txt", "*.model", "*.safetensors"]
     try:
         path = Path(snapshot_download(model.hub, revision=model.revision, allow_patterns=patterns))
-        if not any(path.glob("model*.safetensors")):
+        if not files and not any(path.glob("model*.safetensors")):
             path = Path(
                 snapshot_download(
                     model.hub, revision=model.revision, allow_patterns=[*patterns, "pytorch_model*.bin"]

@@ -7,6 +7,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 
 from isthmus import stored
+from isthmus.experiment.adapter_folders import PREFIX
 
 
 def save(state: dict[str, Any], path: Path, **metadata: str) -> None:
@@ -38,6 +39,16 @@ def load(path: Path, sha256: str | None = None) -> dict[str, Any]:
     if sha256 is not None:
         stored.check_hash(path, sha256, path.parent)
     return {name: tensor.clone() for name, tensor in load_file(path).items()}
+
+
+def trained(model) -> dict[str, Any]:
+    """What of a model is trained: all of its state, or its adapter's, under the names of PEFT's files."""
+    if not hasattr(model, "peft_config"):
+        return distinct(model)
+    from peft import get_peft_model_state_dict  # of no use to whole models
+
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {f"{PREFIX}{name}": tensor for name, tensor in state.items()}
 
 
 def distinct(model) -> dict[str, Any]:

@@ -28,20 +28,14 @@ def hold(path: Path, numerics: Numerics) -> Weights:
     `device`: all of them in the GPU's memory. `host`: in pinned memory, from which each tensor is sent to the
     GPU when it is combined, so that the GPU holds one model.
     """
-    weights = mapped(path)
+    return {name: placed(tensor, numerics) for name, tensor in mapped(path).items()}
+
+
+def placed(tensor: torch.Tensor, numerics: Numerics) -> torch.Tensor:
+    """A tensor of an anchor where it is to be: as it is, or a copy for a GPU."""
     if numerics.device == "cpu":
-        return weights
-    return in_host(weights) if numerics.anchors == "host" else on_device(weights, numerics.device)
-
-
-def in_host(weights: Weights) -> Weights:
-    """Copies in pinned memory, which a GPU reads by itself."""
-    return {name: tensor.pin_memory() for name, tensor in weights.items()}
-
-
-def on_device(weights: Weights, device: str) -> Weights:
-    """Copies in a device's memory."""
-    return {name: tensor.to(device, copy=True) for name, tensor in weights.items()}
+        return tensor
+    return tensor.pin_memory() if numerics.anchors == "host" else tensor.to(numerics.device, copy=True)
 
 
 def combine(coefficients: Sequence[float], tensors: Sequence[torch.Tensor], out: torch.Tensor) -> None:

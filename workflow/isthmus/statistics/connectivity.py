@@ -1,8 +1,8 @@
 """From curves to tidy frames: the metrics of each path, their deltas, what a whole experiment collects."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from isthmus import metrics, stored
 from isthmus.bootstrap import percentile_interval
+from isthmus.caches.identity import FACTORS, MERGED
 from isthmus.experiment import layout
 from isthmus.space import sampling
 from isthmus.statistics.averages import Averages
@@ -44,6 +45,7 @@ CELL_FILES = {
     "layers": layout.CELL_LAYERS,
 }
 LINE, ALONG = "line", "along"
+WHOLE = "whole"  # the space of models without adapters
 # Of a line along one run, where it begins and ends.
 STEPS_ALONG = ["step_a", "step_b"]
 METRIC_COLUMNS = [*KEYS, *INTERVAL, "error", "alpha", "chord_low", "chord_high", "alphas", *CROSS_FITTED]
@@ -122,6 +124,16 @@ class Reduced:
     deltas: pd.DataFrame
     means: pd.DataFrame
     averages: pd.DataFrame
+
+    def with_factors(self, factors: "Reduced") -> "Reduced":
+        """The same with the lines between the factors of adapters, whose rows say so in a column `space`."""
+
+        def both(name: str) -> pd.DataFrame:
+            return pd.concat(
+                [getattr(self, name), getattr(factors, name).assign(space=FACTORS)], ignore_index=True
+            )
+
+        return Reduced(*map(both, (field.name for field in fields(self))))
 
 
 def cell(
@@ -285,6 +297,7 @@ def collect(
     inputs: dict[str, list[str]],
     outputs: dict[str, str],
     breakdowns: Iterable[Path] = (),
+    adapted: Sequence[str] = (),
 ) -> None:
     """Write `metrics.csv`, `deltas.csv`, `means.csv`, `differences.csv`, `averages.csv`, `pairs.csv` and
     `evaluations.csv`.
@@ -295,12 +308,16 @@ def collect(
         inputs: the Parquet files of all but `differences`, whose folders name the cell (and run and step).
         outputs: for each of the seven names the CSV file. Every digit is written; what is empty stays empty.
         breakdowns: from `data.breakdowns.write`, in a folder of the data set's.
+        adapted: the models whose checkpoints are adapters; the column `space` says of them in which space a
+            number is measured, `merged` or `factors`, and of others `whole`.
     """
     parts = _breakdowns(breakdowns)
     for name, files in inputs.items():
         frame = pd.concat([_collected(name, Path(path), parts) for path in files], ignore_index=True)
         if name == "evaluations":
             frame["majority"] = _bars(frame)
+        own = frame["model"].isin(adapted).map({True: MERGED, False: WHOLE})
+        frame["space"] = frame["space"].fillna(own) if "space" in frame else own
         frame.insert(0, "experiment", experiment)
         frame.insert(2, "pretraining_steps", frame["model"].map(pretraining_steps).astype("Int64"))
         stored.write_csv(Path(outputs[name]), frame)

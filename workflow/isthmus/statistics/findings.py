@@ -25,7 +25,7 @@ import pandas as pd
 
 from isthmus import stored
 from isthmus.experiment import layout
-from isthmus.statistics.pair_means import mean_over_pairs
+from isthmus.statistics.pair_means import mean_over_pairs, merged
 from isthmus.statistics.seeds import Estimate, Mean, combined, holm
 from isthmus.statistics.thresholds import FLOOR, learnt
 from isthmus.statistics.tidy import convexity_gaps, of_cell
@@ -266,7 +266,7 @@ def write(
         path: the CSV file.
     """
     files = {tuple(layout.parsed(layout.MEANS, file).values()): file for file in means}
-    gaps = Gaps(evaluations, {key: stored.read_frame(file) for key, file in files.items()})
+    gaps = Gaps(evaluations, {key: merged(stored.read_frame(file)) for key, file in files.items()})
     frame = table(gaps, cells, ladders)
     frame.insert(0, "experiment", experiment)
     stored.write_csv(path, frame)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from isthmus import stored
 from isthmus.bootstrap import percentile_interval
+from isthmus.caches.identity import FACTORS
 from isthmus.statistics import seeds
 
 INTERVAL = ["value", "low", "high"]
@@ -77,7 +78,7 @@ def differences(files: list[Path]) -> pd.DataFrame:
         A row a pair of models and mean that both have, as in `differences.csv`.
     """
     columns = ["model_a", "model_b", *MEAN_KEYS, *INTERVAL, *OVER_SEEDS]
-    means = {path.parent.name: by_key(stored.read_frame(path)) for path in files}
+    means = {path.parent.name: by_key(merged(stored.read_frame(path))) for path in files}
     rows = [
         dict(zip(MEAN_KEYS, key, strict=True))
         | {"model_a": a, "model_b": b}
@@ -87,6 +88,11 @@ def differences(files: list[Path]) -> pd.DataFrame:
         if key in second
     ]
     return frame_of(rows, columns)
+
+
+def merged(means: pd.DataFrame) -> pd.DataFrame:
+    """The means of a cell without those of the lines between its adapters' factors."""
+    return means[means["space"] != FACTORS] if "space" in means else means
 
 
 def by_key(means: pd.DataFrame) -> dict[tuple, seeds.Mean]:

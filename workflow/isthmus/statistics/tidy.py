@@ -19,12 +19,15 @@ TEXT = (
     "subject",
     "note",
     "path",
+    "space",
     "kind",
     "group",
     "order",
 )
 
 
+# The frames that have lines between factors, too.
+SPACES = ("metrics", "deltas", "means", "averages")
 CROSS_FITTED = {"mean_cross_fitted_low": "cross_fitted_low"}
 # The intervals of a mean over pairs, as the frames of its pairs have them, and in `means.csv`.
 INTERVALS = {
@@ -42,7 +45,8 @@ def read(path: Path) -> pd.DataFrame:
 def load(results: Path) -> dict[str, pd.DataFrame]:
     """The tidy files of an experiment by name; metrics and deltas know their mean's interval.
 
-    `metrics` has the lines between seeds, `along` those along one run.
+    `metrics` has the lines between seeds, `along` those along one run, `factors` the lines between the
+    factors of adapters, of which the other frames say nothing.
     """
     return known({name: read(results / f"{name}.csv") for name in outputs.TIDY})
 
@@ -50,7 +54,11 @@ def load(results: Path) -> dict[str, pd.DataFrame]:
 def known(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The tidy files' frames as `load` gives them."""
     between = frames["metrics"]["path"] == "line"
-    parted = {"along": frames["metrics"][~between], "metrics": frames["metrics"][between]}
+    factors = {name: frame[frame["space"] == "factors"] for name, frame in frames.items() if name in SPACES}
+    frames = frames | {name: frames[name].drop(index=rows.index) for name, rows in factors.items()}
+    metrics = frames["metrics"]
+    parted = {"along": metrics[~between.loc[metrics.index]], "metrics": metrics[between.loc[metrics.index]]}
+    parted["factors"] = with_intervals(factors["metrics"], factors["means"])
     own = {
         name: with_intervals(frame, frames["means"])
         for name, frame in (("metrics", parted["metrics"]), ("deltas", frames["deltas"]))

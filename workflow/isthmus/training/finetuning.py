@@ -37,6 +37,7 @@ class _Cell:
 
         def open_model():
             hf_folders.check_weights(self.start, self.anchor.weights)
+            hf_folders.check_base(self.start)
             return task.open(self.start, self.recipe.dropout, self.recipe.attention_dropout)
 
         return Run(
@@ -72,7 +73,7 @@ def finetune(
     Raises:
         errors.Damaged: the start, or the tokens. And as `segment`.
     """
-    begin, config = hf_folders.read_record(start), (start / "config.json").read_text(encoding="utf-8")
+    begin, beside = hf_folders.read_record(start), hf_folders.settings(start)
     cell = _Cell(start, architectures.anchor(start), tokens.read(examples), recipe, numerics)
     fork = recipe.shared_steps
     shared = cell.run(seed, [])
@@ -84,10 +85,12 @@ def finetune(
 
     run, where, origin = (shared, trunk, None) if step <= fork else (own, cache, forked if fork else None)
     with segment(run, step, where, origin) as state:
-        sha256 = publish(state, recipe, previous, step, out)
+        sha256 = publish(state, recipe, previous, step, out / hf_folders.weights_file(start).name)
         platforms = states.platforms(state)
-    stored.write_text(out / "config.json", config)
-    record = {key: begin[key] for key in ("model", "dataset", "seed")} | {"step": step, "sha256": sha256}
+    for name, text in beside.items():
+        stored.write_text(out / name, text)
+    kept = ("model", "dataset", "seed", "base", "adapter")  # the last two of an adapter
+    record = {key: begin[key] for key in kept if key in begin} | {"step": step, "sha256": sha256}
     record |= _described(run, where) | asdict(platforms)
     if fork:
         record["trunk"] = _cost(shared, trunk)

@@ -8,7 +8,7 @@ from isthmus import hashing
 
 
 def perturb(model: nn.Module, scale: float, seed: int) -> None:
-    """Move a model's parameters, in place, in a random direction.
+    """Move what is trained of a model's parameters, in place, in a random direction.
 
     Each tensor moves by `scale` times its own norm, so that all weights together do, too, and none is
     drowned in a step that is meant for a larger one. A tensor of zeros stays.
@@ -18,7 +18,8 @@ def perturb(model: nn.Module, scale: float, seed: int) -> None:
         seed: of the direction, which depends on it and the tensors' names alone.
     """
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        trained = ((name, own) for name, own in model.named_parameters() if own.requires_grad)
+        for name, parameter in trained:
             weights = parameter.double().cpu().numpy()
             stream = np.random.Generator(np.random.Philox(hashing.seed("direction", seed, name)))
             direction = stream.standard_normal(weights.shape)

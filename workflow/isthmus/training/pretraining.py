@@ -190,7 +190,7 @@ def pretrain(
         platforms = states.Platforms().and_then(numerics)
     else:
         with segment(run, step, cache) as state:
-            publish(state, recipe, 0, step, out)
+            publish(state, recipe, 0, step, out / hf_folders.WEIGHTS)
             platforms = states.platforms(state)
     published = architecture(settings, "eager")
     published.architectures = ["GPT2LMHeadModel" if settings.decoder else "BertForMaskedLM"]

@@ -7,12 +7,12 @@ import pyarrow as pa
 
 from isthmus import hashing, stored
 from isthmus.machine.failures import naming_full_disk
-from isthmus.models import hf_folders, weight_files
+from isthmus.models import weight_files
 from isthmus.training import snapshot
 from isthmus.training.schedule import Recipe
 
 
-def publish(state: Path, recipe: Recipe, previous: int, step: int, out: Path) -> str:
+def publish(state: Path, recipe: Recipe, previous: int, step: int, file: Path) -> str:
     """Write a state's weights, and its history from the checkpoint before it on.
 
     Args:
@@ -20,7 +20,7 @@ def publish(state: Path, recipe: Recipe, previous: int, step: int, out: Path) ->
         recipe: the run's, for the learning rates.
         previous: the checkpoint before this one.
         step: this one.
-        out: its folder.
+        file: of its weights, in its folder.
 
     Returns:
         The SHA-256 of the weights.
@@ -28,7 +28,7 @@ def publish(state: Path, recipe: Recipe, previous: int, step: int, out: Path) ->
     Raises:
         errors.DiskFull: there is no room for them.
     """
-    weights, history = snapshot.read(state)
+    (weights, history), out = snapshot.read(state), file.parent
     updates = slice(previous, step)
     columns = {
         "step": np.arange(previous + 1, step + 1),
@@ -41,10 +41,8 @@ def publish(state: Path, recipe: Recipe, previous: int, step: int, out: Path) ->
         f"step {step} could not be published in {out}; its state is kept. Make room, run again"
     ):
         out.mkdir(parents=True, exist_ok=True)
-        for leftover in out.glob(
-            f".{hf_folders.WEIGHTS}.*.tmp"
-        ):  # of killed processes: the run's lock is held
+        for leftover in out.glob(f".{file.name}.*.tmp"):  # of killed processes: the run's lock is held
             leftover.unlink(missing_ok=True)
-        weight_files.save(weights, out / hf_folders.WEIGHTS)
+        weight_files.save(weights, file)
         stored.write_table(out / "history.parquet", pa.table(columns))
-    return hashing.of_file(out / hf_folders.WEIGHTS)
+    return hashing.of_file(file)

@@ -17,8 +17,8 @@ WEIGHTS = "weights/"
 
 
 def capture(model: nn.Module, optimizer: Optimizer, history: dict[str, np.ndarray]) -> dict[str, Tensor]:
-    """Weights, moments and history by name, on the CPU."""
-    tensors = {f"{WEIGHTS}{name}": tensor for name, tensor in weight_files.distinct(model).items()}
+    """What is trained of the weights, moments and history by name, on the CPU."""
+    tensors = {f"{WEIGHTS}{name}": tensor for name, tensor in weight_files.trained(model).items()}
     for name, parameter in model.named_parameters():
         for moment in MOMENTS:
             # a parameter that takes no part in the loss has none
@@ -36,7 +36,7 @@ def restore(model: nn.Module, optimizer: Optimizer, path: Path, step: int) -> di
     """
     tensors = load_file(path)
     with torch.no_grad():
-        for name, tensor in weight_files.distinct(model).items():
+        for name, tensor in weight_files.trained(model).items():
             tensor.copy_(tensors[f"{WEIGHTS}{name}"])
         for name, parameter in model.named_parameters():
             if f"{MOMENTS[0]}/{name}" in tensors:

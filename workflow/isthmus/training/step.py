@@ -44,9 +44,9 @@ class Objective:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> AdamW:
-    """PyTorch's fused AdamW over all parameters: weight decay is decoupled and reaches each of them."""
+    """PyTorch's fused AdamW over all that is trained: weight decay is decoupled and reaches all of it."""
     return AdamW(
-        model.parameters(),
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=0.0,
         betas=tuple(recipe.betas),
         eps=recipe.eps,

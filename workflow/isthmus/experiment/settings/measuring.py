@@ -43,9 +43,21 @@ class Paths(Settings):
         1e-3, description="adaptive: stop when the estimated error of CG is under this, in nats"
     )
     max_alphas: Annotated[Whole, Field(ge=3, le=10_001)] = Field(41, description="adaptive: alphas at most")
+    spaces: list[Literal["merged", "factors"]] = Field(
+        ["merged"],
+        description="of models with adapters: the lines between the weights with adapters `merged` into them, "
+        "and between the adapters' own `factors` A and B, another path between the same models",
+    )
     along: bool = Field(
         False, description="whether the lines between each checkpoint of a run and its last are measured too"
     )
+
+    @field_validator("spaces")
+    @classmethod
+    def _with_merged(cls, spaces):
+        if "merged" not in spaces or len(set(spaces)) < len(spaces):
+            raise ValueError(f"found {spaces}; allowed: `[merged]` or `[merged, factors]`")
+        return spaces
 
     @model_validator(mode="after")
     def _grids(self):
@@ -66,7 +78,7 @@ class Paths(Settings):
         """What the choice of alphas depends on, and nothing else."""
         if self.grid == "uniform":
             return {"grid": "uniform", "points": self.points}
-        return self.model_dump(exclude={"points", "along"})
+        return self.model_dump(exclude={"points", "along", "spaces"})
 
 
 class Averages(Settings):

@@ -1,7 +1,7 @@
 """Settings of models: pre-trained ones, ladders of them, and others' that are there already."""
 
 from collections import Counter
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,8 @@ from isthmus.experiment.settings.base import Settings
 from isthmus.experiment.settings.training import TrainingOverride
 from isthmus.experiment.values import (
     PLACES,
+    Count,
+    Dropout,
     HubId,
     Label,
     LadderHubId,
@@ -17,9 +19,11 @@ from isthmus.experiment.values import (
     Location,
     Name,
     PairTemplate,
+    Real,
     Revision,
     Seed,
     Step,
+    TargetName,
     filled,
 )
 
@@ -42,12 +46,52 @@ class Checkpoint(Settings):
         return self
 
 
+class Base(Settings):
+    """The model that adapters were trained on."""
+
+    hub: HubId | None = Field(None, description="the model's id on the hub")
+    revision: Revision | None = Field(
+        None, description="a commit, tag or branch of the hub's repository; pin it"
+    )
+    folder: Location | None = Field(None, description="a folder in Hugging Face's layout, instead of `hub`")
+
+    @model_validator(mode="after")
+    def _one_origin(self):
+        _check_origin(self, ("hub", "folder"))
+        return self
+
+
 def _check_origin(settings: Settings, allowed: tuple[str, ...]) -> None:
     origins = [key for key in allowed if getattr(settings, key) is not None]
     if len(origins) != 1:
         raise ValueError(f"found {origins or 'no origin'}; allowed: exactly one of {', '.join(allowed)}")
     if settings.revision is not None and settings.hub is None:
         raise ValueError("revision: only a model from the hub has one")
+
+
+class Adapter(Settings):
+    """Low-rank adapters (LoRA, Hu et al. 2021) beside fixed weights, through PEFT."""
+
+    kind: Literal["lora"] = Field(
+        "lora", description="`lora`, which adds `alpha / rank * B A` to a layer's weights"
+    )
+    rank: Annotated[Count, Field(le=100_000)] = Field(8, description="columns of B and rows of A")
+    alpha: Annotated[Real, Field(gt=0, le=10**6)] = Field(
+        16.0, description="the adapter's scale is `alpha / rank`"
+    )
+    dropout: Dropout = Field(0.0, description="dropout of what enters the adapters")
+    targets: Literal["all-linear"] | list[TargetName] | None = Field(
+        None,
+        min_length=1,
+        description="the layers that get one, by the ends of their names, such as `[query, value]`, or "
+        "`all-linear`; by default PEFT's for the architecture",
+    )
+    rslora: bool = Field(False, description="whether the scale is `alpha / sqrt(rank)` (Kalajdzievski 2023)")
+    train_head: bool = Field(
+        True,
+        description="whether a classifier's head (and a pooler that pre-training did not make) is trained "
+        "whole; a language model's own head stays as it is",
+    )
 
 
 class Model(Settings):
@@ -65,6 +109,12 @@ class Model(Settings):
     checkpoints: list[Checkpoint] | None = Field(
         None,
         description="models of one architecture that others trained, instead of `hub`, to be measured",
+    )
+    base: Base | None = Field(
+        None, description="with `checkpoints` that are adapters in PEFT's layout: the model that they adapt"
+    )
+    adapter: Adapter | None = Field(
+        None, description="train adapters and a head, and keep the model's own weights as they are"
     )
     labels: list[Label] | None = Field(
         None,
@@ -91,6 +141,10 @@ class Model(Settings):
         _check_origin(self, ("hub", "folder", "pretraining", "checkpoints"))
         if self.labels is not None and self.checkpoints is None:
             raise ValueError("labels: only a model with `checkpoints` has them; others take the data set's")
+        for key in ("base", "adapter"):
+            if getattr(self, key) is not None and (key == "base") != (self.checkpoints is not None):
+                allowed = "`base` with `checkpoints`, `adapter` with a model that is trained here"
+                raise ValueError(f"{key}: allowed: {allowed}")
         if self.training is not None and self.checkpoints is not None:
             raise ValueError("training: allowed: `training` or `checkpoints`, of which nothing is trained")
         if self.pretraining is not None and self.pretraining_steps is None:
@@ -127,9 +181,19 @@ class Model(Settings):
         return self
 
     @property
-    def origin(self) -> "Model | Checkpoint":
+    def origin(self) -> "Model | Checkpoint | Base":
         """Where configuration and tokenizer come from."""
-        return self.checkpoints[0] if self.checkpoints else self
+        return self.base or (self.checkpoints[0] if self.checkpoints else self)
+
+    def origins(self) -> "dict[str, Model | Checkpoint | Base]":
+        """All that it is made of, by what begins their keys."""
+        named = {f"checkpoints.{number}.": own for number, own in enumerate(self.checkpoints or [])}
+        return ({"base.": self.base} if self.base else {}) | (named or {"": self})
+
+    @property
+    def adapted(self) -> bool:
+        """Whether its checkpoints are adapters."""
+        return self.adapter is not None or self.base is not None
 
     def runs(self) -> dict[int, dict[int, Checkpoint]]:
         """The checkpoints by the run's number (its seed, else counted from 1) and step."""
@@ -174,6 +238,7 @@ class Ladder(Settings):
     folder: Location | None = Field(None, description="their folders, with the same places, instead of `hub`")
     pretraining: Name | None = Field(None, description="a key of `pretraining`, instead of `hub`")
     seed: Seed = Field(0, description="as a model's")
+    adapter: Adapter | None = Field(None, description="as a model's")
     pair_template: PairTemplate | None = Field(None, description="as a model's")
     training: TrainingOverride | None = Field(None, description="training settings that differ for it")
 

@@ -48,7 +48,8 @@ class Training(Settings):
     dropout: Dropout = Field(0.1, description="dropout")
     attention_dropout: Dropout = Field(0.1, description="dropout of attention weights")
     vary: list[Literal["head", "order", "dropout"]] = Field(
-        list(VARY), description="what a seed varies: head initialisation, data order, dropout"
+        list(VARY),
+        description="what a seed varies: head initialisation (and of an adapter, its A), data order, dropout",
     )
     fork_at: Step = Field(
         0,

@@ -1,0 +1,313 @@
+"""Adapters (LoRA, Hu et al. 2021) on a base, through PEFT: draw one, put one into a model, merge one.
+
+A checkpoint of an adapter is PEFT's folder with a record that names the base's folder and its hash. Its
+weights have two spaces: that of the base, with `W + s B A` in the place of each `W` (`Merged`), and that of
+the factors `A` and `B` themselves, which are the tensors of its file.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from peft import LoraConfig, PeftConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+from torch import Tensor, nn
+from transformers import AutoConfig
+from transformers.pytorch_utils import Conv1D
+
+from isthmus import hashing, stored
+from isthmus.caches.identity import CAUSAL_LM, CLASSIFICATION, key
+from isthmus.errors import ConfigError
+from isthmus.experiment import adapter_folders
+from isthmus.experiment.adapter_folders import CONFIG, PREFIX, WEIGHTS
+from isthmus.experiment.folders import listed
+from isthmus.models import fitting, hf_folders, weight_files
+
+NAME = "default"  # PEFT's own, of the one adapter in a model
+ALL = "all-linear"
+TYPES = {CLASSIFICATION.name: "SEQ_CLS", CAUSAL_LM: "CAUSAL_LM"}  # PEFT has none for masked tokens
+FACTORS = ("lora_A", "lora_B")
+
+
+# --------------------------------------------------------------------------------------------------- opening
+
+
+def put_into(model: nn.Module, folder: Path) -> nn.Module:
+    """A model with an adapter's layers in it, whose own weights are fixed; returns it.
+
+    Args:
+        model: the base, as Transformers opens it.
+        folder: the adapter's.
+    """
+    settings = PeftConfig.from_pretrained(folder)
+    settings.inference_mode = False
+    inject_adapter_in_model(settings, model, NAME)
+    weights = weight_files.load(folder / WEIGHTS)
+    with torch.no_grad():
+        for name, tensor in weight_files.trained(model).items():
+            tensor.copy_(weights[name])
+    return model.eval()
+
+
+class Merged(Mapping[str, Tensor]):
+    """The weights of a base with an adapter merged into them, one tensor at a time, when it is asked for.
+
+    Args:
+        base: the base's weights by name.
+        folder: the adapter's.
+        place: what is done with each of the adapter's tensors, such as sending it to a device.
+    """
+
+    def __init__(self, base: Mapping[str, Tensor], folder: Path, place: Callable[[Tensor], Tensor]):
+        own = {name: place(tensor) for name, tensor in weight_files.load(folder / WEIGHTS).items()}
+        self._base, self._layers = base, {}
+        for name, layer in _layers(skeleton(hf_folders.base_of(folder), folder)):
+            for factor in FACTORS:
+                tensor = own.pop(f"{PREFIX}{name}.{factor}.weight")
+                getattr(layer, factor)[NAME].weight = nn.Parameter(tensor, requires_grad=False)
+            self._layers[f"{name}.weight"] = layer
+        self._whole = {name.removeprefix(PREFIX): tensor for name, tensor in own.items()}  # such as a head
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name in self._whole:
+            return self._whole[name]
+        if name in self._layers:
+            return self._base[name] + self._layers[name].get_delta_weight(NAME)
+        return self._base[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._base)
+
+    def __len__(self) -> int:
+        return len(self._base)
+
+
+def skeleton(base: Path, folder: Path | None = None) -> nn.Module:
+    """The modules of a base, without memory, and an adapter's layers among them."""
+    config = AutoConfig.from_pretrained(base)
+    with torch.device("meta"):
+        model = getattr(transformers, config.architectures[0])(config)
+    if folder is not None:
+        inject_adapter_in_model(PeftConfig.from_pretrained(folder), model, NAME, low_cpu_mem_usage=True)
+    return model
+
+
+def _layers(model: nn.Module) -> list[tuple[str, LoraLayer]]:
+    """The layers that are adapted, by name."""
+    return [(name, layer) for name, layer in model.named_modules() if isinstance(layer, LoraLayer)]
+
+
+# -------------------------------------------------------------------------------------------------- beginning
+
+
+def initialize(
+    base: Path, where: str, settings: Mapping[str, Any], task: str, drawn: Path, head: Sequence[str],
+    seed: int, out: Path,
+) -> str:  # fmt: skip
+    """Write the adapter that a run begins with: A drawn, B zero, so that the function is the base's.
+
+    Args:
+        base: the folder of the base, with a head.
+        where: the model's key in the config, for messages.
+        settings: `models.<name>.adapter`.
+        task: what is asked of the model.
+        drawn: a folder of the whole model with the run's own head.
+        head: the tensors that pre-training has not made; none of language models.
+        seed: draws A.
+        out: the checkpoint's folder.
+
+    Returns:
+        The SHA-256 of the adapter's file.
+
+    Raises:
+        ConfigError: a target that matches no layer, or a rank above a layer's width.
+    """
+    model, own = skeleton(base), weight_files.load(drawn / hf_folders.WEIGHTS)
+    fixed = [name for name, _ in model.named_modules() if _within(name, _modules(model, head))]
+    targets, layers = _targets(model, f"{where}.targets", settings["targets"], fixed)
+    _check_rank(f"{where}.rank", settings["rank"], layers)
+    lora = LoraConfig(
+        r=settings["rank"],
+        lora_alpha=settings["alpha"],
+        lora_dropout=settings["dropout"],
+        use_rslora=settings["rslora"],
+        target_modules=targets,
+        exclude_modules=fixed or None if not settings["train_head"] else None,
+        modules_to_save=_modules(model, head) or None if settings["train_head"] else None,
+        fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in layers.values()),
+        task_type=TYPES.get(task),
+    )
+    inject_adapter_in_model(lora, model, NAME, low_cpu_mem_usage=True)
+    torch.manual_seed(seed)
+    state = {
+        name: _drawn(name, tensor.shape) if _is_factor(name) else own[name.removeprefix(PREFIX)]
+        for name, tensor in weight_files.trained(model).items()
+    }
+    return _write(lora.to_dict(), state, base, out)
+
+
+def _modules(model: nn.Module, head: Sequence[str]) -> list[str]:
+    """The modules that hold a head's tensors: the classifier, and a pooler that pre-training has not made."""
+    prefix = f"{model.base_model_prefix}."
+    names = {(name.removeprefix(prefix).partition(".")[0], name.startswith(prefix)) for name in head}
+    return sorted(f"{prefix}{name}" if inner else name for name, inner in names)
+
+
+def _within(name: str, modules: Sequence[str]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def _targets(
+    model: nn.Module, where: str, targets: list[str] | str | None, fixed: Sequence[str]
+) -> tuple[list[str] | str, dict[str, nn.Module]]:
+    """The targets (by default PEFT's for the architecture), and the layers that they match, by name."""
+    layers = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | Conv1D) and name not in fixed
+        and module is not model.get_output_embeddings()
+    }  # fmt: skip
+    kind = model.config.model_type
+    found = targets or TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(kind)
+    allowed = f"{ALL}, or some of {', '.join(sorted({name.rpartition('.')[2] for name in layers}))}"
+    if found is None:
+        raise ConfigError(
+            f"{where}: missing, and PEFT has none for the architecture {kind!r}; allowed: {allowed}"
+        )
+    if found == ALL:
+        return found, layers
+    matched = {target: [n for n in layers if n == target or n.endswith(f".{target}")] for target in found}
+    if unmatched := [target for target, names in matched.items() if not names]:
+        raise ConfigError(f"{where}: found {unmatched[0]!r}, which matches no layer; allowed: {allowed}")
+    return list(found), {name: layers[name] for names in matched.values() for name in names}
+
+
+def _check_rank(where: str, rank: int, layers: Mapping[str, nn.Module]) -> None:
+    """Raise a ConfigError where a rank is above a layer's width."""
+    for name, layer in layers.items():
+        if rank > min(layer.weight.shape):
+            raise ConfigError(
+                f"{where}: found {rank}; allowed: 1 to {min(layer.weight.shape)}, the width of {name}"
+            )
+
+
+def _is_factor(name: str) -> bool:
+    return any(f".{factor}." in name for factor in FACTORS)
+
+
+def _drawn(name: str, shape: torch.Size) -> Tensor:
+    """A factor as PEFT draws it: A as a linear layer's weights, B zero."""
+    tensor = torch.zeros(shape)
+    return nn.init.kaiming_uniform_(tensor, a=5**0.5) if ".lora_A." in name else tensor
+
+
+def adopt(folder: Path, origin: str, base: Path, out: Path, hub: str | None = None) -> str:
+    """Write the float32 weights of an adapter that others trained.
+
+    Args:
+        folder: a copy of its two files.
+        origin: its name, for messages.
+        base: the folder of the base that it is to adapt.
+        out: the checkpoint's folder.
+        hub: the base's id, where it is the hub's.
+
+    Returns:
+        The SHA-256 of the adapter's file.
+
+    Raises:
+        ConfigError: it is of a kind that is not supported, or does not fit the base.
+    """
+    settings = adapter_folders.read(origin, folder)
+    check_base(origin, settings, base, hub)
+    fitting.check_numbers(origin, folder / WEIGHTS)
+    try:
+        expected = weight_files.trained(skeleton(base, folder))
+    except Exception as error:  # of any kind: it comes of a file that somebody else wrote
+        raise ConfigError(
+            f"{origin}: {CONFIG} does not fit the base: {fitting.plainly(error)}; allowed: an adapter of it"
+        ) from error
+    state = weight_files.load(folder / WEIGHTS)
+    wrong = {
+        "missing": expected.keys() - state.keys(),
+        "left over": state.keys() - expected.keys(),
+        "of another shape": {
+            n for n in expected.keys() & state.keys() if expected[n].shape != state[n].shape
+        },
+    }
+    if clauses := [f"{problem} {listed(sorted(names))}" for problem, names in wrong.items() if names]:
+        raise ConfigError(
+            f"{origin}: the adapter does not fit its base: {'; '.join(clauses)}; allowed: an adapter of this "
+            "base, whose embeddings and layers are the base's own"
+        )
+    own = {name.removeprefix(PREFIX) for name in state}
+    if lacking := [name for name in hf_folders.read_record(base)["drawn"] if name not in own]:
+        raise ConfigError(
+            f"{origin}: neither the adapter nor its base has {listed(lacking)}; allowed: an adapter that was "
+            "saved with the head that was trained with it (PEFT's `modules_to_save`)"
+        )
+    return _write(settings, {name: tensor.float() for name, tensor in state.items()}, base, out)
+
+
+def check_base(origin: str, settings: Mapping[str, Any], base: Path, hub: str | None) -> None:
+    """Raise a ConfigError where an adapter says that it was trained on another model.
+
+    Args:
+        origin: the adapter's name, for messages.
+        settings: the adapter's.
+        base: the folder of the base that it is to adapt.
+        hub: the base's id, where it is the hub's.
+    """
+    named = settings.get("base_model_name_or_path")
+    if not named:
+        return
+    other = Path(named) / hf_folders.WEIGHTS
+    if other.is_file():
+        if not _same_body(other, base / hf_folders.WEIGHTS):
+            raise ConfigError(
+                f"{origin}: found an adapter of {named}, whose weights are others than those of the base; "
+                "allowed: adapters of the base"
+            )
+    elif hub and hub != named and not Path(named).is_absolute():
+        raise ConfigError(f"{origin}: found an adapter of {named}; allowed: one of the base, {hub}")
+
+
+def _same_body(one: Path, base: Path) -> bool:
+    """Whether the tensors of a file that a base has, too, are the same in both; heads may differ in shape."""
+    a, b = (weight_files.load(path) for path in (one, base))
+    short = {name.partition(".")[2]: name for name in b}  # files of bodies leave their prefix out
+    pairs = [
+        (tensor, b[name if name in b else short[name]])
+        for name, tensor in a.items()
+        if name in b or name in short
+    ]
+    return bool(pairs) and all(u.shape != v.shape or torch.equal(u.float(), v) for u, v in pairs)
+
+
+def _write(settings: Mapping[str, Any], state: Mapping[str, Tensor], base: Path, out: Path) -> str:
+    """Write an adapter's files, and its base's configuration beside them; returns the hash of the weights."""
+    plain = {name: sorted(v) if isinstance(v, set) else v for name, v in settings.items()}
+    plain |= {"base_model_name_or_path": str(base), "revision": None, "inference_mode": True}
+    out.mkdir(parents=True, exist_ok=True)
+    stored.write_text(out / CONFIG, json.dumps(plain, indent=2, sort_keys=True) + "\n")
+    shutil.copyfile(base / "config.json", out / "config.json")
+    # The DAG knows a checkpoint by its weights, so these carry what else a training begins with.
+    begun = {"settings": adapter_folders.counted(plain), "dropout": plain["lora_dropout"]}
+    base_weights = hf_folders.read_record(base)["sha256"]
+    weight_files.save(dict(state), out / WEIGHTS, adapter=hashing.of_data(begun), base=base_weights)
+    return hashing.of_file(out / WEIGHTS)
+
+
+def described(out: Path, base: Path) -> dict[str, Any]:
+    """What `checkpoint.json` says of an adapter: its settings' key, its base, and the base's architecture."""
+    record = hf_folders.read_record(base)
+    return {
+        "architecture": record["architecture"],
+        "base": {"folder": os.path.relpath(base, out), "sha256": record["sha256"]},
+        "adapter": key(adapter_folders.counted(stored.read_json(out / CONFIG))),
+    }
