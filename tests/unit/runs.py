@@ -99,7 +99,7 @@ class Run:
             out=out,
         )
         self.at = step
-        return hashing.of_file(out / hf_folders.WEIGHTS)
+        return hashing.of_file(hf_folders.weights_file(out))
 
     def states(self) -> list[int]:
         return sorted(int(path.name[4:12]) for path in self.cache.glob("step*"))

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError, create_model
 from tqdm import tqdm
 
+from isthmus.caches.identity import FACTORS, MERGED
 from isthmus.errors import ConfigError, UserError
 from isthmus.experiment import config, wording
 
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     _add_examples(connect)
     add = connect.add_argument
     defaults = {name: field.default for name, field in config.Paths.model_fields.items()}
+    add("--space", choices=(MERGED, FACTORS), default=MERGED, help="of adapters (%(default)s)")
     add("--tolerance", type=float, default=defaults["tolerance"], help="of CG, in nats (%(default)s)")
     add("--max-alphas", type=int, default=defaults["max_alphas"], metavar="N", help="at most (%(default)s)")
     add("--out", type=Path, default=Path("curve"), help="the curve goes to OUT.csv and OUT.png (%(default)s)")
@@ -104,6 +106,7 @@ def _add_examples(command: argparse.ArgumentParser) -> None:
     add("--pair-template", metavar="TEXT", help="how two texts are joined, such as '{a} [SEP] {b}'")
     longest = config.Dataset.model_fields["max_length"].default
     add("--max-length", type=int, metavar="N", help=f"tokens an example at most ({longest})")
+    add("--base", metavar="MODEL", help="of adapters: what they adapt, where it is not where they say")
     for name in LANGUAGE:
         kind = {"block_size": int, "masked": float}.get(name, str)
         said = config.Dataset.model_fields[name].description.replace("`", "")
@@ -132,6 +135,7 @@ def _connect(arguments: argparse.Namespace) -> None:
             (arguments.a, arguments.b),
             columns,
             alphas=limits.sampler(),
+            space=arguments.space,
             seen=lambda alpha: bar.update(),
             **options,
         )
@@ -182,6 +186,7 @@ def _measuring(arguments: argparse.Namespace) -> tuple[config.Dataset, dict[str,
         "labels": columns.labels,
         "template": reading.pair_template,
         "max_length": reading.max_length,
+        "base": arguments.base,
         "budget": measuring.token_budget,
         "resampling": Resampling(measuring.replicates, measuring.seed),
         "settings": default_numerics() | chosen,

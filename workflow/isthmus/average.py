@@ -111,6 +111,7 @@ def average(
     labels: list[str] | None = None,
     template: str | None = None,
     max_length: int = 128,
+    base: str | None = None,
     budget: int = 1024,
     resampling: Resampling | None = None,
     settings: dict[str, Any] | None = None,
@@ -123,7 +124,7 @@ def average(
         out: the folder to make, in Hugging Face's layout.
         greedy: whether to keep only those models that make the average better on the examples. Its card
             then has the score of choices that other examples made, too.
-        labels, template, max_length, budget, resampling, settings: as of `connect.connect`.
+        labels, template, max_length, base, budget, resampling, settings: as of `connect.connect`.
 
     Raises:
         ConfigError: a model, the data, a label or the folder cannot be used.
@@ -133,7 +134,7 @@ def average(
     computing = numerics.setup(settings or given.default_numerics())
     _check_out(out)
     with tempfile.TemporaryDirectory() as temporary:
-        reading = given.Reading(columns, labels, template, max_length)
+        reading = given.Reading(columns, labels, template, max_length, base)
         copies, examples, notes = given.read(names, Path(temporary), reading)
         ends = [End.read(place, copy / "checkpoint") for place, copy in enumerate(copies)]
         sets = {SAMPLER_SET: examples}
@@ -214,7 +215,11 @@ def _write(averages: Averages, copy: Path, averaged: Averaged, data: Path, out: 
     with tempfile.TemporaryDirectory(dir=out.parent) as temporary:
         folder = Path(temporary, "average")
         shutil.copytree(
-            copy, folder, ignore=shutil.ignore_patterns("checkpoint", hf_folders.WEIGHTS, CARD, "model.json")
+            copy,
+            folder,
+            ignore=shutil.ignore_patterns(
+                "checkpoint", "base", "adapter", hf_folders.WEIGHTS, CARD, "model.json"
+            ),
         )
         shutil.copy(copy / "checkpoint" / "config.json", folder / "config.json")
         weight_files.save(weight_files.distinct(model), folder / hf_folders.WEIGHTS)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from isthmus import given
 from isthmus.bootstrap import percentile_interval
+from isthmus.caches.identity import FACTORS, MERGED, Adapter
 from isthmus.errors import ConfigError
 from isthmus.experiment import config
 from isthmus.machine import numerics
@@ -121,6 +122,8 @@ def connect(
     labels: list[str] | None = None,
     template: str | None = None,
     max_length: int = 128,
+    base: str | None = None,
+    space: str = MERGED,
     budget: int = 1024,
     alphas: dict[str, Any] | None = None,
     resampling: Resampling | None = None,
@@ -135,6 +138,8 @@ def connect(
         labels: the data's names of the models' classes, in their order; by default the models' own.
         template: how two texts are joined, as in `tokens.tokenize`; by default as the architecture does.
         max_length, budget: tokens an example, and tokens a batch, at most.
+        base: of adapters, the model that they adapt; by default the one that they name.
+        space: of adapters, whether the line joins the weights with them `merged`, or their own `factors`.
         alphas, resampling, settings: how to measure; those of `sampling.sampler` and `numerics.setup`.
         seen: told each alpha once it is measured.
 
@@ -145,9 +150,11 @@ def connect(
     resampling = resampling or Resampling(replicates=1000, seed=0)
     computing = numerics.setup(settings or given.default_numerics())
     with tempfile.TemporaryDirectory() as temporary:
-        reading = given.Reading(columns, labels, template, max_length)
+        reading = given.Reading(columns, labels, template, max_length, base)
         copies, examples, notes = given.read(names, Path(temporary), reading)
-        ends = [End.read(seed, copy / "checkpoint") for seed, copy in enumerate(copies)]
+        ends = [End.read(seed, copy / "checkpoint", space) for seed, copy in enumerate(copies)]
+        if space == FACTORS and not all(isinstance(end.anchor, Adapter) for end in ends):
+            raise ConfigError(f"--space: found {space} for whole models; allowed: {MERGED}, or two adapters")
         check_same_architecture(*ends, names)
         sets, journal = {SAMPLER_SET: examples}, Path(temporary, "journal")
         row = Row(ends[1], None, sets, budget, computing, resampling, journal)
@@ -162,6 +169,8 @@ def connect(
         )
     if ends[0].sha256 == ends[1].sha256:
         notes.append("A and B have the same weights: a gap of 0 by construction")
+    if FACTORS in (getattr(end.anchor, "space", MERGED) for end in ends):
+        notes.append("on the line between the adapters' own factors A and B, not between the merged weights")
     notes.append("two models: nothing is said of other seeds")
     return _connection(points.assign(n=len(examples)), gaps, scores, notes)
 

@@ -1,5 +1,6 @@
 """Models and examples as the command line is given them: local copies, and tokens that all read alike."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from isthmus.data import labelled, running_text, tokens
 from isthmus.data.blocks import Blocks
 from isthmus.data.rows import Rows
 from isthmus.errors import ConfigError, MismatchedEnds
-from isthmus.experiment import config, data_files, folders, parameters, wording
+from isthmus.experiment import adapter_folders, config, data_files, folders, parameters, wording
 from isthmus.experiment.labels import check_names
 from isthmus.models import (
     architectures,
@@ -38,7 +39,7 @@ def origin(side: str, name: str) -> config.Checkpoint:
     """
     folder = Path(name).expanduser()
     if folder.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        folders.check(side, folder)
+        (adapter_folders.read if adapter_folders.is_adapter(folder) else folders.check)(side, folder)
         return config.Checkpoint(folder=folder)
     hub, _, revision = name.partition("@")
     try:
@@ -58,6 +59,8 @@ class Reading:
         template: how two texts are joined, as in `tokens.tokenize`; by default as the architecture does.
         max_length: tokens an example at most.
 
+        base: of adapters, the model that they adapt; by default the one that they name.
+
     Columns of running text, which are a data set's, are cut into blocks; the other three say nothing there.
     """
 
@@ -65,6 +68,7 @@ class Reading:
     labels: list[str] | None = None
     template: str | None = None
     max_length: int = 128
+    base: str | None = None
 
     @property
     def blocks(self) -> Blocks | None:
@@ -96,10 +100,10 @@ def read(names: Sequence[str], folder: Path, reading: Reading) -> tuple[list[Pat
             "allowed: with two columns of --text"
         )
     sides = [chr(ord("A") + place) if place < 26 else f"model {place + 1}" for place in range(len(names))]
-    origins = [origin(side, name) for side, name in zip(sides, names, strict=True)]
+    found_at = [origin(side, name) for side, name in zip(sides, names, strict=True)]
     copies = [
-        _adopted(name, found, folder / side, reading.task)
-        for name, found, side in zip(names, origins, sides, strict=True)
+        (_adapted if origins.is_adapter(found) else _adopted)(name, found, folder / side, reading)
+        for name, found, side in zip(names, found_at, sides, strict=True)
     ]
     return copies, *(_blocks if reading.blocks else _examples)(copies, names, reading)
 
@@ -144,7 +148,7 @@ def default_numerics() -> dict[str, Any]:
     return {name: config.Experiment.model_fields[name].default for name in parameters.NUMERICS}
 
 
-def _adopted(name: str, found: config.Checkpoint, folder: Path, task: str) -> Path:
+def _adopted(name: str, found: config.Checkpoint, folder: Path, reading: Reading) -> Path:
     """A folder with a model's local copy, and under `checkpoint` its weights as they are measured."""
     try:
         origins.fetch(found, folder)
@@ -152,15 +156,45 @@ def _adopted(name: str, found: config.Checkpoint, folder: Path, task: str) -> Pa
         if not found.hub or "could not be fetched" not in str(error):
             raise
         raise ConfigError(f"{error}. There is no folder {name} either") from error
-    if task == CLASSIFICATION.name:
-        sha256 = classifiers.adopt(folder, name, folder / "checkpoint")
+    out = folder / "checkpoint"
+    if reading.blocks:
+        sha256 = language_models.write_checkpoint(folder, name, reading.task, out)
     else:
-        sha256 = language_models.write_checkpoint(folder, name, task, folder / "checkpoint")
-    described = architectures.described(folder / "checkpoint")
-    hf_folders.write_record(
-        folder / "checkpoint" / architectures.RECORD, {"origin": name, "sha256": sha256, **described}
-    )
+        sha256 = classifiers.adopt(folder, name, out)
+    _record(out, origin=name, sha256=sha256, **architectures.described(out))
     return folder
+
+
+def _adapted(name: str, found: config.Checkpoint, folder: Path, reading: Reading) -> Path:
+    """The same of an adapter: the copy is its base's, with the classes that the adapter brings along."""
+    from isthmus.models import adapters  # PEFT is of no use to whole models
+
+    own, base, out = folder / "adapter", folder / "base", folder / "checkpoint"
+    origins.fetch_adapter(found, own)
+    settings = adapter_folders.read(name, own)
+    if not (named := reading.base or settings.get("base_model_name_or_path")):
+        raise ConfigError(f"{name}: the adapter names no base; allowed: --base, the model that it adapts")
+    try:
+        origins.fetch(origin("--base", named), folder)
+    except ConfigError as error:
+        raise ConfigError(f"{name} adapts {named}: {error}") from error
+    drawn = []
+    if reading.blocks:
+        sha256 = language_models.write_checkpoint(folder, named, reading.task, base)
+    else:
+        classes = adapters.classes(own) or len(class_labels.class_names(folder))
+        names = class_labels.class_names(folder)
+        labels = names if len(names) == classes else [f"LABEL_{i}" for i in range(classes)]
+        sha256, drawn = classifiers.write_base(folder, labels, 0, True, base)
+        shutil.copyfile(base / "config.json", folder / "config.json")
+    _record(base, drawn=drawn, sha256=sha256, **architectures.described(base))
+    sha256 = adapters.adopt(own, name, base, out)
+    _record(out, origin=name, sha256=sha256, **adapters.described(out, base))
+    return folder
+
+
+def _record(folder: Path, **record: Any) -> None:
+    hf_folders.write_record(folder / architectures.RECORD, record)
 
 
 def _class_names(copies: list[Path], names: Sequence[str], labels: list[str] | None) -> list[str]:

@@ -1,14 +1,16 @@
-"""Names of tensors that are known when the workflow is read, for groups that the user names by patterns.
+"""Names of tensors that are known when the workflow is read, for what the user names: groups, and targets.
 
 Of a pre-training of the workflow they follow from its architecture, of a folder they stand in its files.
-What a hub's model has is known once it is fetched: `initialize` checks groups against the names themselves.
+What a hub's model has is known once it is fetched: the first job of a cell checks them against the names
+themselves.
 """
 
+import re
 from fnmatch import fnmatchcase
 
 from isthmus.errors import ConfigError
 from isthmus.experiment import folders
-from isthmus.experiment.config import Experiment, Model
+from isthmus.experiment.config import Adapter, Experiment, Model
 from isthmus.experiment.settings.pretraining import Pretraining
 
 LINEAR = ("weight", "bias")
@@ -48,6 +50,27 @@ def pretrained(settings: Pretraining) -> list[str]:
     ]
 
 
+# Two-dimensional tensors that are no layers of a block.
+NO_LAYER = re.compile(r"embed|wte|wpe|[Nn]orm|ln_|(^|\.)(classifier|score|pooler|lm_head|cls)\.")
+
+
+def layers(experiment: Experiment, model: Model) -> dict[str, int]:
+    """The layers that can get an adapter, as far as they are known, each with the less of its two widths."""
+    if model.pretraining:
+        settings = experiment.pretraining[model.pretraining]
+        found = dict.fromkeys(pretrained(settings), [settings.width] * 2)
+    elif folder := model.origin.folder:
+        files = [path for path in folders.weight_files("adapter", folder) if path.suffix == ".safetensors"]
+        found = {n: t["shape"] for path in files for n, t in folders.header("adapter", path).items()}
+    else:
+        return {}
+    return {
+        name.removesuffix(".weight"): min(shape)
+        for name, shape in found.items()
+        if name.endswith(".weight") and len(shape) == 2 and not NO_LAYER.search(name)
+    }
+
+
 def known(experiment: Experiment, model: Model) -> list[str]:
     """Those that a model may have, as far as they are known; none where nothing is."""
     if model.pretraining:
@@ -63,7 +86,14 @@ def known(experiment: Experiment, model: Model) -> list[str]:
 
 
 def check(experiment: Experiment) -> None:
-    """Raise a ConfigError where a group of patterns has no tensor of some model, or leaves none over."""
+    """Raise a ConfigError where what the user names is not there.
+
+    That is a group of patterns that has no tensor of some model, or leaves none over, and a target of
+    adapters that matches no layer, or only ones that are narrower than their rank.
+    """
+    for name, model in experiment.models.items():
+        if model.adapter and (known_layers := layers(experiment, model)):
+            _check_adapter(f"models.{name}.adapter", model.adapter, known_layers)
     groups = experiment.layers.groups if experiment.layers else {}
     for name, patterns in groups.items() if isinstance(groups, dict) else ():
         for model in dict.fromkeys(model for model, _ in experiment.cell_list()):
@@ -74,3 +104,19 @@ def check(experiment: Experiment) -> None:
                     f"layers.groups.{name}: found {patterns}, which match {'all' if inside else 'none'} "
                     f"of the tensors of {model}; allowed: patterns that match some, such as '{names[0]}'"
                 )
+
+
+def _check_adapter(where: str, adapter: Adapter, layers: dict[str, int]) -> None:
+    named = adapter.targets if isinstance(adapter.targets, list) else []
+    matched = {target: [n for n in layers if n == target or n.endswith(f".{target}")] for target in named}
+    if unmatched := [target for target, names in matched.items() if not names]:
+        allowed = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
+        raise ConfigError(
+            f"{where}.targets: found {unmatched[0]!r}, which matches no layer; allowed: all-linear, or some of "
+            f"{allowed}"
+        )
+    for name in [name for names in matched.values() for name in names] or layers:
+        if adapter.rank > layers[name]:
+            raise ConfigError(
+                f"{where}.rank: found {adapter.rank}; allowed: 1 to {layers[name]}, the width of {name}"
+            )

@@ -7,6 +7,7 @@ the factors `A` and `B` themselves, which are the tensors of its file.
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig
 from transformers.pytorch_utils import Conv1D
 
-from isthmus import hashing, stored
+from isthmus import hashing, stored, tensor_header
 from isthmus.caches.identity import CAUSAL_LM, CLASSIFICATION, key
 from isthmus.errors import ConfigError
 from isthmus.experiment import adapter_folders
@@ -33,6 +34,7 @@ NAME = "default"  # PEFT's own, of the one adapter in a model
 ALL = "all-linear"
 TYPES = {CLASSIFICATION.name: "SEQ_CLS", CAUSAL_LM: "CAUSAL_LM"}  # PEFT has none for masked tokens
 FACTORS = ("lora_A", "lora_B")
+HEAD = re.compile(r"\b(classifier|score|out_proj)\.weight$")  # of what a sequence classifier ends with
 
 
 # --------------------------------------------------------------------------------------------------- opening
@@ -252,6 +254,13 @@ def adopt(folder: Path, origin: str, base: Path, out: Path, hub: str | None = No
             "saved with the head that was trained with it (PEFT's `modules_to_save`)"
         )
     return _write(settings, {name: tensor.float() for name, tensor in state.items()}, base, out)
+
+
+def classes(folder: Path) -> int | None:
+    """How many classes the head of an adapter has; None where it brings no head along."""
+    header, _ = tensor_header.read(folder / WEIGHTS)
+    heads = [entry["shape"][0] for name, entry in header.items() if HEAD.search(name)]
+    return heads[0] if heads else None
 
 
 def check_base(origin: str, settings: Mapping[str, Any], base: Path, hub: str | None) -> None:

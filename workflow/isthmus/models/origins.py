@@ -57,6 +57,12 @@ def fetch(model: Model | Checkpoint, folder: Path) -> None:
     )
 
 
+def is_adapter(checkpoint: Checkpoint) -> bool:
+    """Whether a checkpoint is an adapter in PEFT's layout; errors as of `fetch`."""
+    files = [adapter_folders.CONFIG]
+    return adapter_folders.is_adapter(checkpoint.folder or _download(checkpoint, files)[0])
+
+
 def fetch_adapter(checkpoint: Checkpoint, folder: Path) -> dict[str, Any]:
     """Make the local copy `folder` of an adapter from the hub or from another folder.
 

@@ -36,6 +36,7 @@ def find(experiment: Experiment, results: Path) -> Found:
         return [path for path in paths if path.exists()]
 
     rows = there("interpolate")
+    adapted = [name for name, model in experiment.models.items() if model.adapted]
     amounts = {name: model.pretraining_steps for name, model in experiment.models.items()}
     with tempfile.TemporaryDirectory() as folder:
         reduced = [
@@ -45,6 +46,7 @@ def find(experiment: Experiment, results: Path) -> Found:
                 there("average", among=[cell]),
                 there("layers", among=[cell]),
                 there("along", among=[cell]),
+                there("interpolate_factors", among=[cell]),
                 experiment.paths.intervals,
                 results,
                 Path(folder),
@@ -62,12 +64,13 @@ def find(experiment: Experiment, results: Path) -> Found:
         }
         csv_files = {name: f"{folder}/{name}.csv" for name in outputs.TIDY}
         given = {name: [str(f) for f in files] for name, files in inputs.items() if files}
-        connectivity.collect(experiment.experiment, amounts, given, csv_files, there("breakdown"))
+        parts = there("breakdown")
+        connectivity.collect(experiment.experiment, amounts, given, csv_files, parts, adapted)
         frames = {
             name: tidy.read(Path(csv_files[name])) if name in given else _empty(name) for name in inputs
         }
     frames = tidy.known(frames)
-    histories = there("finetune", layout.HISTORY)
+    histories = there("finetune", layout.HISTORY) + there("finetune_adapter", layout.HISTORY)
     return Found(frames, rows, histories, there("plane"), there("map"), unfinished(experiment, results))
 
 
@@ -95,8 +98,8 @@ def _beside(results: Path, row: Path, template: str) -> Path:
 
 
 def _reduce(
-    cell: Cell, rows: list[Path], soups: list[Path], lines: list[Path], along: list[Path], k: int,
-    results: Path, folder: Path,
+    cell: Cell, rows: list[Path], soups: list[Path], lines: list[Path], along: list[Path],
+    factors: list[Path], k: int, results: Path, folder: Path,
 ) -> list[Path]:  # fmt: skip
     """What a cell's files reduce to: as in the workflow's results where those are of just these files."""
     names = [
@@ -104,13 +107,15 @@ def _reduce(
         for template in connectivity.CELL_FILES.values()
     ]
     known = [results / name for name in names]
-    newest = max(path.stat().st_mtime for path in [*rows, *soups, *lines, *along])
+    newest = max(path.stat().st_mtime for path in [*rows, *soups, *lines, *along, *factors])
     if all(path.exists() and path.stat().st_mtime >= newest for path in known) and _are_of(
         known, rows, k, cell.delta_from
     ):
         return known
     gaps = filter(Path.exists, (_beside(results, row, layout.ROW_GAPS) for row in rows))
     reduced = connectivity.cell(rows, k, cell.delta_from, gaps, soups, along)
+    if factors:
+        reduced = reduced.with_factors(connectivity.cell(factors, k, cell.delta_from))
     written = [folder / name for name in names]
     written[0].parent.mkdir(parents=True, exist_ok=True)
     frames = reduced.metrics, reduced.deltas, reduced.means, reduced.averages, layers.cell(lines)
@@ -121,7 +126,7 @@ def _reduce(
 
 def _are_of(reduced: list[Path], rows: list[Path], k: int, start: int) -> bool:
     """Whether metrics and deltas are of these rows, with this K and start: any may be another now."""
-    metrics = pd.read_parquet(reduced[0], columns=["step", "seed_b", "k", "path"])
+    metrics = pair_means.merged(pd.read_parquet(reduced[0]))
     metrics = metrics[metrics["path"] == connectivity.LINE]
     ends = {(row["step"], row["seed"]) for row in (layout.parsed(layout.ROW, path) for path in rows)}
     starts = set(pd.read_parquet(reduced[1], columns=["from_step"])["from_step"])
@@ -141,4 +146,4 @@ def _empty(name: str) -> pd.DataFrame:
         "pairs": ["step", "seed_a", "seed_b", "distance", "distance_a", "distance_b", "cosine"],
         "evaluations": ["seed", "step", "set", *connectivity.EVALUATION_COLUMNS],
     }
-    return pd.DataFrame(columns=keys + columns[name])
+    return pd.DataFrame(columns=[*keys, *columns[name], "space"])

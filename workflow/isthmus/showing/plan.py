@@ -7,6 +7,7 @@ named. Nothing is downloaded, and no PyTorch is imported.
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,8 +17,8 @@ from statistics import mean
 from typing import NamedTuple
 
 from isthmus import stored
-from isthmus.experiment import dependencies, folders, layout
-from isthmus.experiment.config import POSITIONS, Columns, Dataset, Experiment, HubSource
+from isthmus.experiment import adapter_folders, dependencies, folders, layout
+from isthmus.experiment.config import POSITIONS, Adapter, Columns, Dataset, Experiment, HubSource
 from isthmus.experiment.jobs import PLANE_ROWS, Job
 from isthmus.models import hf_folders
 from isthmus.space import soups
@@ -26,6 +27,8 @@ from isthmus.space import soups
 # and one core of a processor.
 RATES = {"float32": 12.0, "tf32": 45.0, "bfloat16": 90.0}
 CPU_RATE = 0.03
+# Jobs that cost what those of another rule do.
+ALIKE = {"finetune_adapter": "finetune", "interpolate_factors": "interpolate"}
 MODEL_RULES = ("finetune", "evaluate", "interpolate", "average", "layers", "plane", "along")
 LAYERS_SHARE = 0.6  # of a whole evaluation: what comes before the first tensor that moves is computed once
 STARTUP = 20.0  # seconds of a job that runs a model before and after its work
@@ -88,6 +91,22 @@ KNOWN_MODELS = {
     "multiberts-seed_0": encoder(12, 768, 30522, 512),
     "all-MiniLM-L6-v2": encoder(6, 384, 30522, 512),
 }
+# Layers by what their names say: all three inputs of attention in one; of a feed-forward network.
+FUSED = re.compile(r"c_attn|query_key_value|qkv|Wqkv")
+INNER = re.compile(r"inter|fc|up|down|gate|lin1|lin2|ffn|mlp|_h_|dense")
+
+
+def _ends(shape: Shape, targets: list[str] | str | None) -> int:
+    """Rows and columns of the layers of a block that get an adapter: a rank costs so many numbers there."""
+    square, inner = 2 * shape.width, shape.width + shape.inner
+    if isinstance(targets, str):
+        return 4 * square + 2 * inner
+    names = targets or ["query", "value"]
+    return sum(
+        2 * square if FUSED.search(name) else inner if INNER.search(name) else square for name in names
+    )
+
+
 ASSUMED_MODEL = "bert-base-uncased"
 
 
@@ -145,6 +164,20 @@ class Sizes:
         if known not in KNOWN_MODELS:
             self._assume(f"{name}: its shape is not known before it is fetched; counted as {ASSUMED_MODEL}")
         return KNOWN_MODELS.get(known, KNOWN_MODELS[ASSUMED_MODEL])
+
+    def saved(self, name: str) -> int:
+        """Numbers in a checkpoint: all parameters, or those of an adapter and what is trained with it."""
+        model, shape = self.experiment.models[name], self.shape(name)
+        if not model.adapted:
+            return shape.parameters
+        local = [own.folder / adapter_folders.WEIGHTS for own in model.checkpoints or [] if own.folder]
+        found = layout.found(self.results, layout.ADAPTER_WEIGHTS, model=name)
+        for file in (*(path for _, path in found), *local):
+            return file.stat().st_size // 4
+        settings = model.adapter or Adapter()
+        if not model.adapter:
+            self._assume(f"{name}: its adapters are counted as LoRA of rank {settings.rank}")
+        return settings.rank * shape.layers * _ends(shape, settings.targets) + shape.width**2
 
     def _source(self, dataset: str, columns: Columns) -> Text:
         source = columns.source
@@ -274,26 +307,26 @@ class Costs:
 
     def of(self, job: Job) -> float:
         """Seconds of a job on its device; 0 for those that run no model."""
-        w = job.wildcards
-        if job.rule == "pretrain":
+        w, rule = job.wildcards, ALIKE.get(job.rule, job.rule)
+        if rule == "pretrain":
             return STARTUP + self._pretraining(w["model"])
-        if job.rule not in MODEL_RULES:
+        if rule not in MODEL_RULES:
             return 0.0
         cell = w["model"], w["dataset"]
-        if job.rule == "finetune":
+        if rule == "finetune":
             steps = self.experiment.cell_training(*cell).checkpoint_steps()
             step = int(w["step"])
             return STARTUP + (step - max(s for s in steps if s < step)) * self.updates(*cell)
-        if job.rule == "evaluate":  # from the journal, where the row has measured it
+        if rule == "evaluate":  # from the journal, where the row has measured it
             return STARTUP
-        if job.rule == "average":
+        if rule == "average":
             return STARTUP + soup_points(self.experiment, *cell) * self._measure(*cell)
-        if job.rule == "plane":
+        if rule == "plane":
             return STARTUP + self._plane(*cell, w["plane"])
-        if job.rule == "layers":
+        if rule == "layers":
             points = layer_points(self.experiment, self.sizes, cell[0])
             return STARTUP + LAYERS_SHARE * points * self._measure(*cell, ["test"])
-        if job.rule == "along":
+        if rule == "along":
             return STARTUP + along_points(self.experiment, *cell, self.alphas()) * self._measure(*cell)
         rows = self.experiment.cell_rows(*cell)
         # The row's own end is measured once, and that of the first seed by the first row.
@@ -347,9 +380,10 @@ def wall_time(costs: Costs, jobs: Iterable[Job], gpus: int) -> float:
     for job in jobs:
         seconds = costs.of(job)
         total += seconds
-        if job.rule == "finetune":
+        rule = ALIKE.get(job.rule, job.rule)
+        if rule == "finetune":
             chains[job.wildcards["model"], job.wildcards["dataset"], job.wildcards["seed"]] += seconds
-        elif job.rule == "interpolate":
+        elif rule == "interpolate":
             longest_row = max(longest_row, seconds)
     return max(total / gpus, max(chains.values(), default=0.0) + longest_row)
 
@@ -367,12 +401,13 @@ class Disk(NamedTuple):
 def disk(experiment: Experiment, sizes: Sizes, alphas: int, keep: str, keep_states: str, gpus: int) -> Disk:
     """The disk that an experiment takes from its start, caches included.
 
-    A checkpoint is the weights in float32; a state has Adam's two moments too, and stands twice while it is
-    saved. On the way, `keep: last` may hold what `keep: all` does, where one seed runs ahead of the others.
+    A checkpoint is what is trained of the weights, in float32; a state has Adam's two moments too, and stands
+    twice while it is saved. On the way, `keep: last` may hold what `keep: all` does, where one seed runs
+    ahead of the others.
     """
     kept_bytes, temporary, saving = 0.0, 0.0, 0.0
     for model, dataset in experiment.cell_list():
-        weights = 4.0 * sizes.shape(model).parameters
+        weights = 4.0 * sizes.saved(model)
         seeds, steps = len(experiment.cell_runs(model, dataset)), experiment.cell_steps(model, dataset)
         if experiment.models[model].checkpoints is not None:  # nothing is trained, and all of them stay
             kept_bytes += seeds * weights * len(steps)
@@ -383,14 +418,17 @@ def disk(experiment: Experiment, sizes: Sizes, alphas: int, keep: str, keep_stat
             temporary += seeds * weights * (len(steps) - kept)
             saving = max(saving, 3 * weights)
         sets = ("train", "test", *experiment.datasets[dataset].sets)
-        points = len(steps) * len(experiment.cell_pairs(model, dataset)) * alphas
+        spaces = len(experiment.paths.spaces) if experiment.models[model].adapted else 1
+        points = spaces * len(steps) * len(experiment.cell_pairs(model, dataset)) * alphas
         units = sum(sizes.rows(dataset, part) for part in sets)
         points += len(experiment.cell_averaged(model, dataset)) * soup_points(experiment, model, dataset)
         points += experiment.paths.along * seeds * along_points(experiment, model, dataset, alphas)
         replicates = REPLICATE_BYTES * experiment.evaluation.replicates * len(sets)
         kept_bytes += points * (replicates + UNIT_BYTES * units)
         kept_bytes += UNIT_BYTES * _test_units(experiment, sizes, model, dataset)
-    kept_bytes += sum(4.0 * sizes.shape(model).parameters for model in dict(experiment.cell_list()))
+    whole = [model for model, _ in experiment.cell_list() if experiment.models[model].adapted]  # bases
+    whole += dict(experiment.cell_list())
+    kept_bytes += sum(4.0 * sizes.shape(model).parameters for model in whole)
     return Disk(kept_bytes, kept_bytes + temporary + gpus * saving)
 
 
@@ -456,6 +494,7 @@ def _models(experiment: Experiment, sizes: Sizes) -> list[str]:
     return [
         f"- {name}: {sizes.shape(name).parameters:,} parameters, {sizes.shape(name).layers} layers, "
         f"width {sizes.shape(name).width}"
+        + (f"; its adapters have some {sizes.saved(name):,}" if experiment.models[name].adapted else "")
         for name in dict(experiment.cell_list())
     ]
 

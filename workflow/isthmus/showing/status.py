@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from isthmus.errors import ConfigError
-from isthmus.experiment import experiment_files, inputs, layout
+from isthmus.experiment import dependencies, experiment_files, inputs, layout
 from isthmus.experiment.cells import Cell, cells
 from isthmus.experiment.config import Experiment
 
@@ -40,7 +40,7 @@ def trained(results: Path, cell: Cell, seed: int, step: int) -> bool:
 
     Its weights go, with `keep: last`, or by hand, once its evaluation and all paths that end at it are there.
     """
-    if _exists(results, layout.WEIGHTS, cell, seed, step):
+    if (results / dependencies.weights(cell, seed, step)).exists():
         return True
     measured = [_exists(results, layout.ROW, cell, row, step) for row in cell.rows_of(seed)]
     measured.append(_exists(results, layout.EVALUATION, cell, seed, step))

@@ -45,7 +45,7 @@ class Paths(Settings):
     max_alphas: Annotated[Whole, Field(ge=3, le=10_001)] = Field(41, description="adaptive: alphas at most")
     spaces: list[Literal["merged", "factors"]] = Field(
         ["merged"],
-        description="of models with adapters: the lines between the weights with adapters `merged` into them, "
+        description="of models with adapters: the lines between the weights with adapters `merged`, "
         "and between the adapters' own `factors` A and B, another path between the same models",
     )
     along: bool = Field(
