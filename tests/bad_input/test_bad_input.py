@@ -6,6 +6,7 @@ A mistake that somebody makes next is one more line in one of the tables beside 
 import pytest
 
 from tests.bad_input import (
+    adapters,
     architectures,
     connecting,
     damaged_files,
@@ -17,7 +18,7 @@ from tests.bad_input import (
 )
 
 TABLES = (settings, experiment_files, sources, running_text, model_folders, connecting, architectures)
-TABLES += (damaged_files,)
+TABLES += (damaged_files, adapters)
 CASES = {
     f"{table.__name__.rpartition('.')[2]}: {case.name}": case for table in TABLES for case in table.CASES
 }

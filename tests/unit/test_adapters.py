@@ -169,6 +169,13 @@ def test_distances_and_cosines_are_of_the_merged_weights(bert):
     assert float(found["cosine"]) == pytest.approx(u @ v / np.linalg.norm(u) / np.linalg.norm(v), abs=1e-5)
 
 
+def test_reading_an_adapter_makes_no_module(bert, monkeypatch):
+    """Another thread reads ahead, and libraries that make modules patch PyTorch for all threads meanwhile."""
+    monkeypatch.setattr(adapters, "skeleton", lambda *_: pytest.fail("a module was made"))
+    for space in (MERGED, FACTORS):
+        assert len(Reader(None).weights(bert.ends(space)[0])) > 8
+
+
 def test_merged_weights_are_made_a_tensor_at_a_time_and_not_kept(bert):
     weights, base = Reader(None).weights(bert.ends()[0]), load_file(bert.base / "model.safetensors")
     others = [name for name in weights if not torch.equal(weights[name], base[name])]

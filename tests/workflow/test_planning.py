@@ -134,7 +134,8 @@ def test_each_rule_has_its_place_on_a_cluster(repository):
     profile = yaml.safe_load((repository / "profiles/slurm/config.yaml").read_text())
     listed = [sys.executable, "-m", "snakemake", "--list-rules"]
     rules = set(subprocess.run(listed, cwd=repository, text=True, capture_output=True).stdout.split())
-    local = {"all", "plan", "fetch_dataset", "fetch_model", "adopt"}
+    local = {"all", "plan", "fetch_dataset", "fetch_model", "adopt", "adopt_adapter"}
     with_model = {"pretrain", "finetune", "interpolate", "evaluate", "average", "layers", "plane", "along"}
+    with_model |= {"finetune_adapter", "interpolate_factors"}
     assert local | with_model | set(profile["groups"]) == rules
     assert not (local | with_model) & set(profile["groups"])

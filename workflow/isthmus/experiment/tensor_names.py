@@ -112,10 +112,12 @@ def _check_adapter(where: str, adapter: Adapter, layers: dict[str, int]) -> None
     if unmatched := [target for target, names in matched.items() if not names]:
         allowed = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
         raise ConfigError(
-            f"{where}.targets: found {unmatched[0]!r}, which matches no layer; allowed: all-linear, or some of "
-            f"{allowed}"
+            f"{where}.targets: found {unmatched[0]!r}, which matches no layer; allowed: all-linear, or some "
+            f"of {allowed}"
         )
-    for name in [name for names in matched.values() for name in names] or layers:
+    # Which layers PEFT chooses by itself is known once the model is there: not narrower ones than the widest.
+    widest = [max(layers, key=layers.get)] if adapter.targets is None else layers
+    for name in [name for names in matched.values() for name in names] or widest:
         if adapter.rank > layers[name]:
             raise ConfigError(
                 f"{where}.rank: found {adapter.rank}; allowed: 1 to {layers[name]}, the width of {name}"

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,26 @@ class Merged(Mapping[str, Tensor]):
     """
 
     def __init__(self, base: Mapping[str, Tensor], folder: Path, place: Callable[[Tensor], Tensor]):
-        own = {name: place(tensor) for name, tensor in weight_files.load(folder / WEIGHTS).items()}
-        self._base, self._layers = base, {}
-        for name, layer in _layers(skeleton(hf_folders.base_of(folder), folder)):
-            for factor in FACTORS:
-                tensor = own.pop(f"{PREFIX}{name}.{factor}.weight")
-                getattr(layer, factor)[NAME].weight = nn.Parameter(tensor, requires_grad=False)
-            self._layers[f"{name}.weight"] = layer
-        self._whole = {name.removeprefix(PREFIX): tensor for name, tensor in own.items()}  # such as a head
+        self._base, self._folder = base, folder
+        self._own = {name: place(tensor) for name, tensor in weight_files.load(folder / WEIGHTS).items()}
+        # Such as a head.
+        self._whole = {n.removeprefix(PREFIX): t for n, t in self._own.items() if not _is_factor(n)}
+
+    @cached_property
+    def _layers(self) -> dict[str, LoraLayer]:
+        """PEFT's layer for each tensor that is adapted.
+
+        Made at the first use, on the thread that uses it: libraries that make modules patch PyTorch for all
+        threads meanwhile.
+        """
+        layers = {}
+        for name, layer in skeleton(hf_folders.base_of(self._folder), self._folder).named_modules():
+            if isinstance(layer, LoraLayer):
+                for factor in FACTORS:
+                    tensor = self._own[f"{PREFIX}{name}.{factor}.weight"]
+                    getattr(layer, factor)[NAME].weight = nn.Parameter(tensor, requires_grad=False)
+                layers[f"{name}.weight"] = layer
+        return layers
 
     def __getitem__(self, name: str) -> Tensor:
         if name in self._whole:
@@ -95,14 +108,9 @@ def skeleton(base: Path, folder: Path | None = None) -> nn.Module:
     config = AutoConfig.from_pretrained(base)
     with torch.device("meta"):
         model = getattr(transformers, config.architectures[0])(config)
-    if folder is not None:
-        inject_adapter_in_model(PeftConfig.from_pretrained(folder), model, NAME, low_cpu_mem_usage=True)
+        if folder is not None:
+            inject_adapter_in_model(PeftConfig.from_pretrained(folder), model, NAME)
     return model
-
-
-def _layers(model: nn.Module) -> list[tuple[str, LoraLayer]]:
-    """The layers that are adapted, by name."""
-    return [(name, layer) for name, layer in model.named_modules() if isinstance(layer, LoraLayer)]
 
 
 # -------------------------------------------------------------------------------------------------- beginning
@@ -145,7 +153,8 @@ def initialize(
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in layers.values()),
         task_type=TYPES.get(task),
     )
-    inject_adapter_in_model(lora, model, NAME, low_cpu_mem_usage=True)
+    with torch.device("meta"):
+        inject_adapter_in_model(lora, model, NAME)
     torch.manual_seed(seed)
     state = {
         name: _drawn(name, tensor.shape) if _is_factor(name) else own[name.removeprefix(PREFIX)]

@@ -21,7 +21,7 @@ from isthmus.statistics.thresholds import FLOOR
 
 TEMPLATES = Path(__file__).parent / "templates"
 PUBLISHED = Path(__file__).parents[3] / "experiments" / "paper_published.csv"
-FILES = ("metrics", "deltas", "pairs", "averages", "layers", "along", "evaluations")
+FILES = ("metrics", "deltas", "pairs", "averages", "layers", "along", "factors", "evaluations")
 SCRIPTS = (
     "page",
     "course",
@@ -45,6 +45,7 @@ SECTIONS = {
     "planes": "Planes",
     "map": "Map of runs",
     "along": "Along a run",
+    "spaces": "Adapters",
     "training": "Training",
     "tables": "Tables",
     "distances": "How far",
@@ -85,7 +86,7 @@ def write(
         maps: the files of `map/`.
         lacking: what else to name as missing.
     """
-    metrics, deltas, pairs, soups, layers, along, evaluations = (frames[name] for name in FILES)
+    metrics, deltas, pairs, soups, layers, along, factors, evaluations = (frames[name] for name in FILES)
     found = report.cells(experiment, metrics, deltas, evaluations)
     basins, findings = (_optional(page.parent / f"{name}.csv") for name in ("basins", "findings"))
     shown = views.overview(experiment, frames, histories, basins)
@@ -100,6 +101,7 @@ def write(
         "planes": len(shown["planes"]) > 0,
         "map": len(shown["maps"]) > 0,
         "along": tables.along_blocks(along),
+        "spaces": tables.space_blocks(metrics, factors),
     }
     content = {
         "sections": [(place, name) for place, name in SECTIONS.items() if asked.get(place, True)],

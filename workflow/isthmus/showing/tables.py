@@ -5,6 +5,9 @@ from pathlib import Path
 from isthmus.showing.formatting import Block, interval, latex, markdown, number
 from isthmus.showing.paper_tables import paper_blocks, paper_table
 from isthmus.statistics.thresholds import learnt
+from isthmus.statistics.tidy import of_cell
+
+SPACES = ("merged", "factors")
 
 
 def write(names: list[str], frames: dict, folder: Path) -> None:
@@ -115,6 +118,40 @@ def along_blocks(along) -> list[Block]:
         caption = (
             f"{dataset}: the lines from the checkpoints of a run to its last, test loss (nats). "
             "Mean over runs (range)."
+        )
+        blocks.append(Block(caption, header, rows))
+    return blocks
+
+
+def space_blocks(metrics, factors) -> list[Block]:
+    """The gaps of adapters in both of their spaces as blocks of text: one a data set.
+
+    Args:
+        metrics: the frame of `metrics.csv`, its lines between the merged weights.
+        factors: the same, its lines between the factors.
+    """
+    header = [
+        "model",
+        "step",
+        "pairs",
+        *(f"{metric}, {space}" for metric in ("CG", "BH") for space in SPACES),
+    ]
+    spaces = [frame[(frame["set"] == "test") & (frame["quantity"] == "loss")] for frame in (metrics, factors)]
+    blocks = []
+    for dataset, group in spaces[1].groupby("dataset", sort=False):
+        rows = []
+        for (model, step), paths in group.groupby(["model", "step"], sort=False):
+            row = [model, f"{step:,}", str(len(paths[["seed_a", "seed_b"]].drop_duplicates()))]
+            for metric in ("CG", "BH"):
+                for frame in spaces:
+                    own = of_cell(frame, model, dataset)
+                    own = own[(own["step"] == step) & (own["metric"] == metric)]
+                    ends = own[["mean_low", "mean_high"]].iloc[0]
+                    row.append(f"{number(own['value'].mean())} {interval(*ends)}".rstrip())
+            rows.append(row)
+        caption = (
+            f"{dataset}: test loss (nats), mean over pairs [95 % interval over examples]. Merged: the line "
+            "between the weights with the adapters in them; factors: A and B interpolated by themselves."
         )
         blocks.append(Block(caption, header, rows))
     return blocks
