@@ -52,6 +52,20 @@ def test_any_others_are_the_weighted_sum(n, coefficients):
     assert torch.allclose(out.double(), expected, atol=1e-5)
 
 
+@given(SIZES, st.floats(0.01, 0.99))
+def test_a_model_of_another_type_gets_a_combination_that_is_rounded_once(n, alpha):
+    a, b = tensors(n, 2)
+    out = torch.empty(n, dtype=torch.bfloat16)
+    combine((1 - alpha, alpha), (a, b), out)
+    assert torch.equal(out, torch.lerp(a, b, alpha).bfloat16())
+    combine((0.25, 0.25, 0.5), (a, b, a), out)
+    whole = torch.empty(n)
+    combine((0.25, 0.25, 0.5), (a, b, a), whole)
+    assert torch.equal(out, whole.bfloat16())
+    combine((0, 1), (a, b), out)
+    assert torch.equal(out, b.bfloat16())
+
+
 def test_sources_are_left_alone(tmp_path):
     sources = tensors(50, 3)
     weight_files.save({str(i): x for i, x in enumerate(sources)}, tmp_path / "file")

@@ -20,7 +20,7 @@ INTERVALS = ["value", "low", "high", "seeds", "low_seeds", "high_seeds", "low_bo
 COLUMNS = ["step", "seed_a", "seed_b", "set", "quantity", "metric", "k"]
 COLUMNS += ["value", "low", "high", "error", "alpha", "chord_low", "chord_high", "alphas"]
 CROSS_FITTED = ["cross_fitted", "cross_fitted_low", "cross_fitted_high"]
-COLUMNS += [*CROSS_FITTED, "path", "step_a", "step_b"]
+COLUMNS += [*CROSS_FITTED, "path", "step_a", "step_b", "space"]
 
 
 def write_row(folder, step, b, others, replicates=50, sets=("train", "test")):
@@ -101,7 +101,7 @@ def only(frame, **keys):
 def test_a_row_for_each_path_set_quantity_and_metric(cell):
     _, frame, deltas, means = cell
     assert len(frame) == 3 * 3 * 2 * 2 * 5
-    assert frame.columns.tolist() == COLUMNS  # `collect` puts the names before them
+    assert frame.columns.tolist() == COLUMNS[:-1]  # `collect` puts the names before them
     assert not frame.duplicated(connectivity.KEYS).any()
     assert len(deltas) == 3 * 2 * 2 * 5
     assert not deltas.duplicated(connectivity.DELTA_KEYS).any()
@@ -363,12 +363,13 @@ def test_every_digit_is_written_and_what_is_empty_stays_empty(collected, cell):
 def test_deltas_have_the_same_keys_and_both_steps(collected):
     found = collected["deltas"]
     keys = ["experiment", "model", "pretraining_steps", "dataset", "from_step", "to_step"]
-    assert found.columns.tolist() == [*keys, *connectivity.DELTA_KEYS, "value", "low", "high"]
+    assert found.columns.tolist() == [*keys, *connectivity.DELTA_KEYS, "value", "low", "high", "space"]
     assert set(zip(found["from_step"], found["to_step"], strict=True)) == {("100", "400")}
 
 
 def test_means_and_differences_have_a_row_a_metric_and_no_replicates(collected, cell):
     keys = [*NAMES, "from_step", "step", "set", "quantity", "metric", "k", "pairs", *INTERVALS, *CROSS_FITTED]
+    keys.append("space")
     assert collected["means"].columns.tolist() == keys
     assert len(collected["means"]) == 2 * len(cell[3])
     found = collected["differences"]
@@ -390,7 +391,7 @@ def test_evaluations_have_a_row_a_checkpoint_and_set(collected):
     found = collected["evaluations"]
     keys = ["experiment", "model", "pretraining_steps", "dataset", "seed", "step", "set"]
     scores = ["loss", "accuracy", "f1", "mcc", "n", "majority", "accuracy_low", "accuracy_high"]
-    scores += ["perplexity", "tokens"]
+    scores += ["perplexity", "tokens", "space"]
     assert found.columns.tolist() == [*keys, *scores]
     row = found.iloc[1]
     assert row[["model", "dataset", "seed", "step", "set"]].tolist() == [

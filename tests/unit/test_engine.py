@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from isthmus.caches.identity import Anchor
 from isthmus.measuring.engine import Engine, LiveModel
-from isthmus.models import classifiers, hf_folders, weight_files
+from isthmus.models import classifiers, fitting, hf_folders, weight_files
 from isthmus.space import anchors
 from isthmus.space.anchors import mapped
 from isthmus.space.geometries import Layers, Line, mean
@@ -173,17 +173,20 @@ def test_layers_over_all_groups_at_once_are_the_line(tmp_path, family):
 def test_anchors_on_the_device_in_the_host_and_mapped_give_the_same_bits(cell, monkeypatch):
     """The CPU's memory takes the place of the GPU's and of the pinned."""
     monkeypatch.setattr(torch.Tensor, "pin_memory", torch.Tensor.clone)
+    copied = {"device": lambda tensor: tensor.to("cpu", copy=True), "host": torch.Tensor.pin_memory}
     for place in (Line(A, B).at(0.3), mean([A, B, C], [1, 2, 1]), at(C)):
         held = dict(zip((A, B, C), map(mapped, files(cell)), strict=True))
-        copies = {anchor: anchors.on_device(own, "cpu") for anchor, own in held.items()}
-        pinned = {anchor: anchors.in_host(own) for anchor, own in held.items()}
+        copies, pinned = (
+            {anchor: {n: copy(t) for n, t in own.items()} for anchor, own in held.items()}
+            for copy in copied.values()
+        )
         found = [bits(opened(cell).move(place, weights)) for weights in (held, copies, pinned)]
         assert found[0] == found[1] == found[2]
 
 
 def test_a_cpu_maps_whatever_the_setting_says(cell, monkeypatch):
-    for name in ("on_device", "in_host"):
-        monkeypatch.setattr(anchors, name, lambda *_: pytest.fail("tensors were copied"))
+    for name in ("to", "pin_memory"):
+        monkeypatch.setattr(torch.Tensor, name, lambda *_, **__: pytest.fail("tensors were copied"))
     for keep in ("device", "host"):
         assert anchors.hold(files(cell)[0], replace(tiny.cpu(), anchors=keep)).keys()
 
@@ -191,9 +194,25 @@ def test_a_cpu_maps_whatever_the_setting_says(cell, monkeypatch):
 # ------------------------------------------------------------------------------------------------ the engine
 
 
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_a_model_opens_straight_in_the_type_that_it_is_measured_in(cell, monkeypatch, kind):
+    asked, load = [], fitting.load
+    monkeypatch.setattr(fitting, "load", lambda *a, **k: asked.append(k["dtype"]) or load(*a, **k))
+    end, wanted = cell.ends[0], getattr(torch, kind)
+    model = Classification(0, tiny.cpu(weights=kind)).open(end.folder)
+    assert asked == [wanted]
+    assert {parameter.dtype for parameter in model.parameters()} == {wanted}
+    live = LiveModel(model)
+    weights = {x.anchor: mapped(x.folder / hf_folders.WEIGHTS) for x in cell.ends}
+    live.move(Line(cell.ends[0].anchor, cell.ends[1].anchor).at(0.3), weights)
+    a, b = (weights[x.anchor] for x in cell.ends[:2])
+    for name, tensor in live.moving.items():
+        assert torch.equal(tensor, torch.lerp(a[name], b[name], 0.3).to(wanted))
+
+
 def test_a_model_that_is_there_already_is_not_moved(cell, monkeypatch):
     end, combined = cell.ends[0], []
-    engine = Engine(end.folder, end.anchor, cell.sets, tiny.BUDGET, Classification(0, tiny.cpu()))
+    engine = Engine(end, cell.sets, tiny.BUDGET, Classification(0, tiny.cpu()))
     from isthmus.measuring import engine as module
 
     combine = module.combine

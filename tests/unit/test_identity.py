@@ -11,6 +11,8 @@ import torch
 from isthmus import hashing, stored
 from isthmus.caches import identity
 from isthmus.caches.identity import (
+    CLASSIFICATION,
+    Adapter,
     Anchor,
     Distances,
     Fork,
@@ -35,7 +37,7 @@ RUN = Run(
 ONE = Measurement(Layers(A, B, ("head",)).at(0.25), Task("classification"), "d" * 64, 512, HOW)
 APART = Distances(A, B, (A, B), HOW)
 ALL = [A, HOW, RUN, RUN.task, RUN.fork, ONE.point, ONE, APART]
-ALL += [Architecture({"heads": 4})]
+ALL += [Architecture({"heads": 4}), Adapter("a" * 64, "e" * 64, "b" * 64, "c" * 64)]
 # Another value of each type that a field has.
 OTHER = {
     str: lambda x: f"{x}x",
@@ -86,6 +88,15 @@ def test_a_new_field_counts_by_itself():
     assert len(keys) == 3
     quiet = make_dataclass("Anchor", [("seen", str, not_counted("only seen"))], bases=(Anchor,), frozen=True)
     assert identity.key(quiet("a" * 64, "e" * 64, "x")) == identity.key(A)
+
+
+def test_what_came_later_leaves_the_keys_of_what_was_there_before():
+    """Written down when the type of the weights was no field: what is in caches by then is still known."""
+    how = Numerics("cpu", "float32", "eager", 1, True, engine=2, hardware="h", torch="t")
+    assert identity.key(how) == "d2f92902298cebda4b122e707216fdf464712bedd2cd378c2f2306cad4bbd27a"
+    known = "f4657c33144a71b7206c6bfebe4a78f2cd3afe3955b677d064391defff85f51d"
+    assert identity.key(Measurement(Anchor("w", "a"), CLASSIFICATION, "e", 7, how)) == known
+    assert identity.key(replace(how, weights="bfloat16")) != identity.key(how)
 
 
 def test_no_two_kinds_of_thing_share_a_key():

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from isthmus import hashing
 from isthmus.caches.identity import Anchor
 from isthmus.caches.journal import EARLIER, HEAD, MAGIC, Journal, Origin, mixture
+from isthmus.measuring.ends import End
 from isthmus.measuring.engine import Engine
 from isthmus.space.geometries import Line
 from isthmus.space.points import at
@@ -246,7 +247,7 @@ PARTS = {
 def keys(a, b, alpha, examples, budget, numerics) -> tuple[str, str]:
     """The key of a checkpoint's record and that of a point on a path."""
     a, b = Anchor(*a), Anchor(*b)
-    engine = Engine(Path("unread"), a, {"test": examples}, budget, Classification(0, numerics))
+    engine = Engine(End(0, Path("unread"), a), {"test": examples}, budget, Classification(0, numerics))
     return tuple(engine.key("test", point) for point in (at(a), Line(a, b).at(alpha)))
 
 

@@ -17,6 +17,7 @@ from isthmus.errors import ConfigError, MismatchedEnds
 from isthmus.experiment import adapter_folders, config, data_files, folders, parameters, wording
 from isthmus.experiment.labels import check_names
 from isthmus.models import (
+    adapters,
     architectures,
     class_labels,
     classifiers,
@@ -167,8 +168,6 @@ def _adopted(name: str, found: config.Checkpoint, folder: Path, reading: Reading
 
 def _adapted(name: str, found: config.Checkpoint, folder: Path, reading: Reading) -> Path:
     """The same of an adapter: the copy is its base's, with the classes that the adapter brings along."""
-    from isthmus.models import adapters  # PEFT is of no use to whole models
-
     own, base, out = folder / "adapter", folder / "base", folder / "checkpoint"
     origins.fetch_adapter(found, own)
     settings = adapter_folders.read(name, own)

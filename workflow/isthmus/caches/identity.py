@@ -7,11 +7,11 @@ reason (`numerics.not_counted`), and so is a setting of a recipe (below) or of a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from typing import Any
 
 from isthmus import hashing
-from isthmus.machine.numerics import NOT_COUNTED, Numerics
+from isthmus.machine.numerics import LATER, NOT_COUNTED, Numerics
 
 # Of a recipe, what another field of `Run` says.
 OTHER_FIELDS = {
@@ -29,14 +29,20 @@ def key(thing: Any) -> str:
     return hashing.of_data(plain(thing))
 
 
+def _counts(field: Field, value: Any) -> bool:
+    """Whether a field of a dataclass is part of its key."""
+    later = LATER in field.metadata and getattr(value, field.name) == field.metadata[LATER]
+    return NOT_COUNTED not in field.metadata and not later
+
+
 def plain(value: Any) -> Any:
     """Dataclasses as plain data, each with its name, all of their counted fields, and theirs in turn.
 
     TypeError: something whose content cannot be hashed, such as an array or a path.
     """
     if is_dataclass(value) and not isinstance(value, type):
-        counted = (field.name for field in fields(value) if NOT_COUNTED not in field.metadata)
-        return {"is": type(value).__name__, **{name: plain(getattr(value, name)) for name in counted}}
+        found = {field.name: getattr(value, field.name) for field in fields(value) if _counts(field, value)}
+        return {"is": type(value).__name__, **{name: plain(inner) for name, inner in found.items()}}
     if isinstance(value, Mapping):
         return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, tuple | list):

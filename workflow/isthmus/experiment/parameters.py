@@ -76,6 +76,12 @@ def numerics(experiment: Experiment) -> dict[str, Any]:
     return {name: getattr(experiment, name) for name in NUMERICS}
 
 
+def measuring(experiment: Experiment) -> dict[str, Any]:
+    """The same where models are measured."""
+    other = experiment.paths.weights
+    return numerics(experiment) | ({"weights": other} if other != "float32" else {})
+
+
 def evaluation(experiment: Experiment) -> dict[str, Any]:
     """What a measurement depends on besides weights, tokens and numerics."""
     return experiment.evaluation.model_dump(include={"train_examples", "token_budget", "seed"})

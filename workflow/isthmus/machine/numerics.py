@@ -12,6 +12,7 @@ from isthmus.errors import ConfigError
 ENGINE_VERSION = 2
 # The mark of a dataclass's field that is no part of its key; what stands there is the reason.
 NOT_COUNTED = "not_counted"
+LATER = "later"  # that of one whose default is no part of it
 
 
 def not_counted(reason: str, default: str = "") -> Any:
@@ -19,11 +20,17 @@ def not_counted(reason: str, default: str = "") -> Any:
     return field(default=default, compare=False, metadata={NOT_COUNTED: reason})
 
 
+def later(default: str) -> Any:
+    """A field that came later: its default is what was so before, and keys without it stay what they were."""
+    return field(default=default, metadata={LATER: default})
+
+
 @dataclass(frozen=True)
 class Numerics:
     """How a job computes; part of every key under which a state or a measurement is kept.
 
-    `anchors` says where a GPU finds the weights that are combined (see `space.anchors.hold`).
+    `weights` is the type of the live model's weights where models are measured. `anchors` says where a GPU
+    finds the weights that are combined (see `space.anchors.hold`).
     """
 
     device: str
@@ -32,6 +39,7 @@ class Numerics:
     threads: int
     deterministic: bool
     engine: int = ENGINE_VERSION
+    weights: str = later("float32")
     anchors: str = not_counted("the same numbers, read from another memory", default="device")
     hardware: str = not_counted("differs by rounding only; nodes of one cluster would share no cache")
     torch: str = not_counted("differs by rounding only; an update would throw every cache away")
@@ -41,8 +49,8 @@ def setup(settings: dict[str, Any]) -> Numerics:
     """Apply the settings to this process and say what they came to.
 
     Args:
-        settings: `device`, `precision`, `attention`, `threads`, `deterministic` of the config, and `anchors`
-            where it is not the default.
+        settings: `device`, `precision`, `attention`, `threads`, `deterministic` of the config, and `weights`
+            and `anchors` where they are not the default.
 
     Raises:
         ConfigError: `device: cuda` on a machine without a GPU.
@@ -72,6 +80,7 @@ def setup(settings: dict[str, Any]) -> Numerics:
         attention,
         settings["threads"],
         settings["deterministic"],
+        weights=settings.get("weights", "float32"),
         anchors=settings.get("anchors", "device"),
         hardware=torch.cuda.get_device_name() if device == "cuda" else _processor(),
         torch=torch.__version__,

@@ -10,13 +10,13 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from peft import LoraConfig, PeftConfig, inject_adapter_in_model
+from peft import LoraConfig, PeftConfig, get_peft_model_state_dict, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from torch import Tensor, nn
@@ -51,11 +51,18 @@ def put_into(model: nn.Module, folder: Path) -> nn.Module:
     settings = PeftConfig.from_pretrained(folder)
     settings.inference_mode = False
     inject_adapter_in_model(settings, model, NAME)
+    model.trained = partial(state_of, model)
     weights = weight_files.load(folder / WEIGHTS)
     with torch.no_grad():
         for name, tensor in weight_files.trained(model).items():
             tensor.copy_(weights[name])
     return model.eval()
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a model's adapter, with what is trained beside it, by their names in PEFT's files."""
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {f"{PREFIX}{name}": tensor for name, tensor in state.items()}
 
 
 class Merged(Mapping[str, Tensor]):
@@ -158,7 +165,7 @@ def initialize(
     torch.manual_seed(seed)
     state = {
         name: _drawn(name, tensor.shape) if _is_factor(name) else own[name.removeprefix(PREFIX)]
-        for name, tensor in weight_files.trained(model).items()
+        for name, tensor in state_of(model).items()
     }
     return _write(lora.to_dict(), state, base, out)
 
@@ -238,7 +245,7 @@ def adopt(folder: Path, origin: str, base: Path, out: Path, hub: str | None = No
     check_base(origin, settings, base, hub)
     fitting.check_numbers(origin, folder / WEIGHTS)
     try:
-        expected = weight_files.trained(skeleton(base, folder))
+        expected = state_of(skeleton(base, folder))
     except Exception as error:  # of any kind: it comes of a file that somebody else wrote
         raise ConfigError(
             f"{origin}: {CONFIG} does not fit the base: {fitting.plainly(error)}; allowed: an adapter of it"

@@ -39,7 +39,7 @@ INERT = {
     "_name_or_path": "where it came from",
     "_commit_hash": "where it came from",
     "architectures": "the task says with which head a model is opened",
-    "dtype": "models are always opened in float32",
+    "dtype": "`Numerics` says in which type models are opened",
     "torch_dtype": "the same, under its former name",
     "use_cache": "switched off whenever a model is opened",
     "problem_type": "chooses a loss that Transformers computes; ours is computed from the logits",

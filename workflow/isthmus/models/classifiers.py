@@ -20,18 +20,17 @@ from isthmus.models.hf_folders import WEIGHTS
 from isthmus.models.opening import opened
 
 
-def open_classifier(folder: Path, *, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0):
-    """Open a checkpoint as a sequence classifier in float32, in evaluation mode.
+def open_classifier(folder: Path, *, attention: str, **settings):
+    """Open a checkpoint as a sequence classifier, in evaluation mode.
 
     Args:
         folder: a checkpoint in Hugging Face's layout.
-        attention: `eager` or `sdpa`; architectures that have no `sdpa` (DeBERTa) compute with `eager`.
-        dropout, attention_dropout: what the model applies while in training mode.
+        attention, settings: as of `opening.opened`.
 
     Raises:
         ConfigError: the weights are not those of a whole classifier; nothing is drawn in their place.
     """
-    model, fit = opened(folder, CLASSIFICATION.name, attention, dropout, attention_dropout)
+    model, fit = opened(folder, CLASSIFICATION.name, attention, **settings)
     fitting.check_whole(str(folder), fit)
     spare_the_rest(model)
     return model

@@ -61,6 +61,12 @@ def settings(folder: Path) -> dict[str, str]:
     return {name: (folder / name).read_text("utf-8") for name in names if (folder / name).exists()}
 
 
+def write_settings(folder: Path, texts: dict[str, str]) -> None:
+    """Write what `settings` read."""
+    for name, text in texts.items():
+        stored.write_text(folder / name, text)
+
+
 def base_of(folder: Path) -> Path | None:
     """The folder of the model that a checkpoint adapts, by its record; None for whole models."""
     base = read_record(folder).get("base")

@@ -20,20 +20,18 @@ from isthmus.models.tokenizing import TESTED
 _TANH_GELU = nn.GELU(approximate="tanh")
 
 
-def open_language_model(
-    folder: Path, task: str, *, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0
-):
-    """Open a checkpoint as a language model in float32, in evaluation mode.
+def open_language_model(folder: Path, task: str, *, attention: str, **settings):
+    """Open a checkpoint as a language model, in evaluation mode.
 
     Args:
         folder: a checkpoint in Hugging Face's layout.
         task: `causal_lm` or `masked_lm`.
-        attention, dropout, attention_dropout: as of `opening.opened`.
+        attention, settings: as of `opening.opened`.
 
     Raises:
         ConfigError: the weights are not those of a whole language model of this kind.
     """
-    model, fit = opened(folder, task, attention, dropout, attention_dropout)
+    model, fit = opened(folder, task, attention, **settings)
     fitting.check_language_model(str(folder), fit)
     for layer in model.modules():
         if isinstance(layer, NewGELUActivation):

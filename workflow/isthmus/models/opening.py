@@ -1,6 +1,7 @@
 """Checkpoints as models of Transformers, each with the head of a task.
 
-Models are always opened in float32.
+Models are opened in float32, or to be measured also in another type: straight from the files, without a
+float32 model on the way.
 """
 
 from pathlib import Path
@@ -27,7 +28,13 @@ MAPPINGS = {
 
 
 def opened(
-    folder: Path, task: str, attention: str, dropout: float = 0.0, attention_dropout: float = 0.0, **extra
+    folder: Path,
+    task: str,
+    attention: str,
+    dropout: float = 0.0,
+    attention_dropout: float = 0.0,
+    weights: str = "float32",
+    **extra,
 ) -> tuple[Any, fitting.Fit]:
     """A folder as a model of a task, in evaluation mode, whatever it lacks, and how its weights fit.
 
@@ -36,12 +43,13 @@ def opened(
         task: one of `MAPPINGS`.
         attention: `eager` or `sdpa`; architectures that have no `sdpa` (DeBERTa) compute with `eager`.
         dropout, attention_dropout: what the model applies while in training mode.
+        weights: their type.
         extra: settings of the configuration, such as `num_labels`.
     """
     if base := hf_folders.base_of(folder) if adapter_folders.is_adapter(folder) else None:
         from isthmus.models import adapters  # PEFT is of no use to whole models
 
-        model, fit = opened(base, task, attention, dropout, attention_dropout, **extra)
+        model, fit = opened(base, task, attention, dropout, attention_dropout, weights, **extra)
         return adapters.put_into(model, folder), fit
     config = AutoConfig.from_pretrained(folder, **extra)
     config.use_cache = False  # nothing is generated, and a decoder would copy all keys and values
@@ -57,7 +65,8 @@ def opened(
         for name in names:
             if hasattr(config, name):
                 setattr(config, name, value)
-    model, fit = fitting.load(folder, task, config=config, dtype=torch.float32, attn_implementation=attention)
+    kind = getattr(torch, weights)
+    model, fit = fitting.load(folder, task, config=config, dtype=kind, attn_implementation=attention)
     # Memory of its own: mapped tensors stand at any address, and alignment can change the bits of a product.
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()

@@ -1,13 +1,13 @@
 """Weights as safetensors files: equal tensors give equal bytes."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
 
 from isthmus import stored
-from isthmus.experiment.adapter_folders import PREFIX
 
 
 def save(state: dict[str, Any], path: Path, **metadata: str) -> None:
@@ -42,13 +42,8 @@ def load(path: Path, sha256: str | None = None) -> dict[str, Any]:
 
 
 def trained(model) -> dict[str, Any]:
-    """What of a model is trained: all of its state, or its adapter's, under the names of PEFT's files."""
-    if not hasattr(model, "peft_config"):
-        return distinct(model)
-    from peft import get_peft_model_state_dict  # of no use to whole models
-
-    state = get_peft_model_state_dict(model, save_embedding_layers=False)
-    return {f"{PREFIX}{name}": tensor for name, tensor in state.items()}
+    """What of a model is trained: all of its state, or what `adapters.put_into` says of it."""
+    return getattr(model, "trained", partial(distinct, model))()
 
 
 def distinct(model) -> dict[str, Any]:

@@ -45,8 +45,13 @@ def combine(coefficients: Sequence[float], tensors: Sequence[torch.Tensor], out:
         coefficients: one of them 1 and the others 0 copies that tensor's bits (adding 0 would turn -0 into
             0); two that add up to 1 exactly are a linear interpolation; else the sum goes from first to last.
         tensors: of the shape of `out`, on any device.
-        out: in memory of its own.
+        out: in memory of its own; of another type than the tensors, it gets their combination rounded.
     """
+    if out.dtype != tensors[0].dtype and 1 not in coefficients:  # combined as they are, and rounded once
+        whole = torch.empty(out.shape, dtype=tensors[0].dtype, device=out.device)
+        combine(coefficients, tensors, whole)
+        out.copy_(whole)
+        return
     used = [(c, tensor) for c, tensor in zip(coefficients, tensors, strict=True) if c != 0]
     weights = [c for c, _ in used]
     first, *others = (tensor.to(out.device, non_blocking=True) for _, tensor in used)

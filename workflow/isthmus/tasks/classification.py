@@ -42,6 +42,7 @@ class Classification:
             attention=self.numerics.attention,
             dropout=dropout,
             attention_dropout=attention_dropout,
+            weights=self.numerics.weights,
         )
         return model.to(self.numerics.device)
 

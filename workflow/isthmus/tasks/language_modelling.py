@@ -103,6 +103,7 @@ class LanguageModelling:
             attention=self.numerics.attention,
             dropout=dropout,
             attention_dropout=attention_dropout,
+            weights=self.numerics.weights,
         )
         return model.to(self.numerics.device)
 

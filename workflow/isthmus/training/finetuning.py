@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from isthmus import hashing, stored
+from isthmus import hashing
 from isthmus.caches import attempts, identity, states
 from isthmus.caches.identity import Anchor, Fork, Push
 from isthmus.data import tokens
@@ -87,10 +87,9 @@ def finetune(
     with segment(run, step, where, origin) as state:
         sha256 = publish(state, recipe, previous, step, out / hf_folders.weights_file(start).name)
         platforms = states.platforms(state)
-    for name, text in beside.items():
-        stored.write_text(out / name, text)
-    kept = ("model", "dataset", "seed", "base", "adapter")  # the last two of an adapter
-    record = {key: begin[key] for key in kept if key in begin} | {"step": step, "sha256": sha256}
+    hf_folders.write_settings(out, beside)
+    kept = begin.keys() & {"model", "dataset", "seed", "base", "adapter"}  # the last two of an adapter
+    record = {key: begin[key] for key in kept} | {"step": step, "sha256": sha256}
     record |= _described(run, where) | asdict(platforms)
     if fork:
         record["trunk"] = _cost(shared, trunk)

@@ -43,6 +43,11 @@ class Paths(Settings):
         1e-3, description="adaptive: stop when the estimated error of CG is under this, in nats"
     )
     max_alphas: Annotated[Whole, Field(ge=3, le=10_001)] = Field(41, description="adaptive: alphas at most")
+    weights: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="the type of the weights of the models that are measured, at checkpoints and between: "
+        "`bfloat16` takes half the memory, and rounds each combination once",
+    )
     spaces: list[Literal["merged", "factors"]] = Field(
         ["merged"],
         description="of models with adapters: the lines between the weights with adapters `merged`, "
@@ -78,7 +83,7 @@ class Paths(Settings):
         """What the choice of alphas depends on, and nothing else."""
         if self.grid == "uniform":
             return {"grid": "uniform", "points": self.points}
-        return self.model_dump(exclude={"points", "along", "spaces"})
+        return self.model_dump(exclude={"points", "along", "spaces", "weights"})
 
 
 class Averages(Settings):
