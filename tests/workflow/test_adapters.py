@@ -17,8 +17,8 @@ ADAPTED = changed(NANO, {
     "experiment": "adapted",
     "pretraining": {"small": SMALL, "decoding": SMALL | {"architecture": "gpt2"}},
     "models": {
-        "lora": {"pretraining": "small", "pretraining_steps": 10, "adapter": LORA},
-        "decoder": {"pretraining": "decoding", "pretraining_steps": 10, "adapter": LORA},
+        "lora": {"pretraining": "small", "pretraining_steps": 10, "adapter": {**LORA}},
+        "decoder": {"pretraining": "decoding", "pretraining_steps": 10, "adapter": {**LORA}},
     },
     "datasets": {
         "toy": {"source": {"kind": "toy", "task": "entailment", "rows": 150}},

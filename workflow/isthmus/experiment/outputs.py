@@ -47,6 +47,12 @@ def averaged(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys(cell[1] for cell in cells if experiment.cell_averaged(*cell)))
 
 
+def adapted(experiment: Experiment) -> list[str]:
+    """The data sets on which some model's checkpoints are adapters."""
+    cells = experiment.cell_list()
+    return list(dict.fromkeys(dataset for model, dataset in cells if experiment.models[model].adapted))
+
+
 def figures(experiment: Experiment) -> list[Figure]:
     """All figures, in the order in which they are shown."""
     figures = [
@@ -66,6 +72,7 @@ def figures(experiment: Experiment) -> list[Figure]:
     figures += [Figure("planes", dataset) for dataset in datasets(experiment) if experiment.planes]
     figures += [Figure("map", dataset) for dataset in datasets(experiment) if experiment.map]
     figures += [Figure("along", dataset) for dataset in datasets(experiment) if experiment.paths.along]
+    figures += [Figure("adapters", dataset) for dataset in adapted(experiment)]
     figures += [Figure("layers", dataset) for dataset in datasets(experiment) if experiment.layers]
     return figures + [Figure("curves", dataset, model) for model, dataset in experiment.cell_list()]
 

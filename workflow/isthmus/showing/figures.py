@@ -9,6 +9,7 @@ import seaborn
 from isthmus import stored
 from isthmus.experiment import layout, outputs
 from isthmus.showing import (
+    adapter_figures,
     along_figures,
     drawing,
     fork_figures,
@@ -68,6 +69,8 @@ def write(
                 figure = plane_figures.planes(experiment, planes, dataset)
             elif kind == "along":
                 figure = along_figures.lines_along(experiment, frames["along"], dataset)
+            elif kind == "adapters":
+                figure = adapter_figures.adapters(experiment, frames, dataset)
             elif kind == "layers":
                 figure = layer_figures.layers(experiment, frames["layers"], gaps, dataset)
             else:

@@ -90,6 +90,10 @@ KNOWN_MODELS = {
     "distilroberta-base": encoder(6, 768, 50265, 514, types=1),
     "multiberts-seed_0": encoder(12, 768, 30522, 512),
     "all-MiniLM-L6-v2": encoder(6, 384, 30522, 512),
+    # Decoders; of gated feed-forward networks the three layers count as two that are half as wide again.
+    "pythia-1b": encoder(16, 2048, 2 * 50304, 0, types=0),
+    "pythia-6.9b": encoder(32, 4096, 2 * 50432, 0, types=0),
+    "Llama-2-7b-hf": encoder(32, 4096, 2 * 32000, 0, types=0, inner=16512),
 }
 # Layers by what their names say: all three inputs of attention in one; of a feed-forward network.
 FUSED = re.compile(r"c_attn|query_key_value|qkv|Wqkv")
@@ -177,7 +181,10 @@ class Sizes:
         settings = model.adapter or Adapter()
         if not model.adapter:
             self._assume(f"{name}: its adapters are counted as LoRA of rank {settings.rank}")
-        return settings.rank * shape.layers * _ends(shape, settings.targets) + shape.width**2
+        cells = [dataset for model, dataset in self.experiment.cell_list() if model == name]
+        heads = any(not self.experiment.datasets[dataset].language for dataset in cells)
+        head = shape.width**2 * (heads and settings.train_head)
+        return settings.rank * shape.layers * _ends(shape, settings.targets) + head
 
     def _source(self, dataset: str, columns: Columns) -> Text:
         source = columns.source
@@ -482,11 +489,11 @@ def _job_table(jobs: list[Job], left: list[Job], costs: Costs, device: str) -> l
     total, open_, seconds = Counter(j.rule for j in jobs), Counter(j.rule for j in left), Counter()
     for job in left:
         seconds[job.rule] += costs.of(job)
-    lines = [f"{'jobs':<17} {'all':>7} {'done':>7} {'left':>7}   {device} hours left"]
+    lines = [f"{'jobs':<19} {'all':>7} {'done':>7} {'left':>7}   {device} hours left"]
     for rule, count in total.items():
         hours = _number(seconds[rule] / 3600) if seconds[rule] else ""
-        lines.append(f"{rule:<17} {count:>7} {count - open_[rule]:>7} {open_[rule]:>7}   {hours}".rstrip())
-    lines.append(f"{'total':<17} {len(jobs):>7} {len(jobs) - len(left):>7} {len(left):>7}")
+        lines.append(f"{rule:<19} {count:>7} {count - open_[rule]:>7} {open_[rule]:>7}   {hours}".rstrip())
+    lines.append(f"{'total':<19} {len(jobs):>7} {len(jobs) - len(left):>7} {len(left):>7}")
     return lines
 
 
