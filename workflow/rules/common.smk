@@ -9,7 +9,17 @@ from pathlib import Path
 
 from isthmus import hashing
 from isthmus.errors import ConfigError
-from isthmus.experiment import adapter_folders, dependencies, folders, inputs, jobs, layout, outputs, parameters, resources
+from isthmus.experiment import (
+    adapter_folders,
+    dependencies,
+    folders,
+    inputs,
+    jobs,
+    layout,
+    outputs,
+    parameters,
+    resources,
+)
 from isthmus.experiment.cells import cells
 
 # Snakemake puts this path into the shell's commands of its jobs as it is, which a folder with spaces would break.
@@ -55,7 +65,9 @@ MODELS = EXPERIMENT.models
 FETCHED = one_of(name for name, model in MODELS.items() if model.pretraining is None)
 PRETRAINED = one_of(name for name, model in MODELS.items() if model.pretraining is not None)
 ADAPTED = one_of(name for name, model in MODELS.items() if model.adapted)
-ADOPTED = one_of(name for name, model in MODELS.items() if model.checkpoints is not None and not model.adapted)
+ADOPTED = one_of(
+    name for name, model in MODELS.items() if model.checkpoints is not None and not model.adapted
+)
 TRAINED = one_of(name for name, model in MODELS.items() if model.checkpoints is None and not model.adapted)
 ADOPTED_ADAPTERS = one_of(name for name, model in MODELS.items() if model.base is not None)
 TRAINED_ADAPTERS = one_of(name for name, model in MODELS.items() if model.adapter is not None)

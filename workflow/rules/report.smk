@@ -67,7 +67,9 @@ rule report:
         **({} if PARTIAL else TIDY),
         statements=[] if PARTIAL else list(STATEMENTS.values()),
         rows=[] if PARTIAL else files("interpolate", layout.ROW),
-        histories=[] if PARTIAL else files("finetune", layout.HISTORY) + files("finetune_adapter", layout.HISTORY),
+        histories=(
+            [] if PARTIAL else files("finetune", layout.HISTORY) + files("finetune_adapter", layout.HISTORY)
+        ),
         planes=[] if PARTIAL else files("plane"),
         maps=[] if PARTIAL else files("map"),
     output:
