@@ -12,6 +12,7 @@ from isthmus.models import adapters, architectures, classifiers, hf_folders, lan
 from tests.unit import families, tiny
 
 TARGETS = {"bert": ["query", "value"], "roberta": ["query", "dense"], "gpt2": ["c_attn", "c_proj"]}
+TARGETS["llama"] = ["q_proj", "v_proj"]
 TYPES = {CLASSIFICATION.name: "SEQ_CLS", CAUSAL_LM: "CAUSAL_LM"}
 
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from isthmus.caches.identity import CLASSIFICATION, FACTORS, MERGED
+from isthmus.caches.identity import CAUSAL_LM, CLASSIFICATION, FACTORS, MASKED_LM, MERGED
 from isthmus.data import tokens
 from isthmus.errors import ConfigError, Damaged, Interrupted, MismatchedEnds
 from isthmus.experiment import adapter_folders
 from isthmus.measuring.distances import distances
 from isthmus.measuring.ends import End, Reader, check_same_architecture
 from isthmus.measuring.engine import Engine
+from isthmus.measuring.rows import Row
 from isthmus.models import adapters, architectures, classifiers, hf_folders, weight_files
 from isthmus.space.geometries import Line
 from isthmus.tasks.asked import asked
@@ -413,6 +414,78 @@ def test_own_adapters_of_other_kinds_or_another_base_are_refused(bert, tmp_path,
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("family", "task", "changes", "said"),
+    [
+        ("gpt2", CAUSAL_LM, {"modules_to_save": ["lm_head"]}, "found lm_head.weight in the adapter"),
+        ("gpt2", CAUSAL_LM, {"modules_to_save": ["wte"]}, "found transformer.wte.weight in the adapter"),
+        ("llama", CAUSAL_LM, {"modules_to_save": ["embed_tokens"]}, "found model.embed_tokens.weight"),
+        ("bert", MASKED_LM, {"modules_to_save": ["cls"]}, "found cls.predictions.bias, cls.pred"),
+        ("gpt2", CAUSAL_LM, {"target_modules": ["c_attn", "wte"]}, "allowed: adapters that leave embeddings"),
+    ],
+)
+def test_what_moves_a_tensor_that_the_base_ties_to_another_is_refused(tmp_path, family, task, changes, said):
+    base = lora.base(tmp_path, family, task)
+    lora.by_peft(tmp_path / "own", base, 1, task, **changes)
+    with pytest.raises(ConfigError) as error:
+        lora.adopted(tmp_path / "out", tmp_path / "own", base)
+    assert said in str(error.value)
+
+
+def test_a_language_model_keeps_its_head(tmp_path):
+    base = lora.base(tmp_path, "bert", MASKED_LM)
+    chosen = {
+        "rank": 2,
+        "alpha": 4.0,
+        "dropout": 0.0,
+        "targets": ["dense"],
+        "rslora": False,
+        "train_head": True,
+    }
+    adapters.initialize(base, "m", chosen, MASKED_LM, base, [], 0, tmp_path / "out")
+    names = load_file(tmp_path / "out" / adapter_folders.WEIGHTS)
+    assert len(names) == 2 * 3 * 2
+    assert not any(".cls." in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("settings", "hub", "fine"),
+    [
+        ({"base_model_name_or_path": "bert-base-uncased"}, ("google-bert/bert-base-uncased", None), True),
+        ({"base_model_name_or_path": "a/b"}, ("a/c", None), False),
+        ({"base_model_name_or_path": "a/b", "revision": "step3000"}, ("a/b", None), False),
+        ({"base_model_name_or_path": "a/b", "revision": "step3000"}, ("a/b", "step3000"), True),
+        ({"base_model_name_or_path": "/home/somebody/model"}, ("a/b", None), True),
+        ({"base_model_name_or_path": None}, ("a/b", None), True),
+    ],
+)
+def test_an_adapter_is_of_the_base_and_revision_that_it_names(bert, settings, hub, fine):
+    if fine:
+        adapters.check_base("own", settings, bert.base, hub)
+        return
+    with pytest.raises(ConfigError, match="allowed: one of the base"):
+        adapters.check_base("own", settings, bert.base, hub)
+
+
+def test_numbers_and_names_of_layers_have_one_form_in_keys():
+    one = {"r": 8, "lora_alpha": 16, "target_modules": ["query"], "modules_to_save": ["classifier", "score"]}
+    other = one | {
+        "lora_alpha": 16.0,
+        "target_modules": ["value", "query"],
+        "modules_to_save": ["classifier"],
+    }
+    assert adapter_folders.counted(one) == adapter_folders.counted(other) == {"r": 8, "lora_alpha": 16}
+    assert adapter_folders.counted(one | {"rank_pattern": {"query": 4}}) != adapter_folders.counted(one)
+
+
+def test_what_a_base_lacked_and_adapters_brought_is_no_part_of_how_far_they_moved(bert):
+    row = Row(bert.ends()[1], End.read(2, bert.base), {"test": bert.examples}, tiny.BUDGET, tiny.cpu(),
+              tiny.RESAMPLING, bert.folder / "journal")  # fmt: skip
+    names = {name for name, _, _ in row.bodies_at_start(End.read(1, bert.base))}
+    assert "bert.encoder.layer.0.attention.self.query.weight" in names
+    assert not any("pooler" in name for name in names)
+
+
 def test_an_adapter_without_a_head_on_a_base_without_one_is_refused(bert, tmp_path):
     lora.by_peft(tmp_path / "own", bert.base, 3, modules_to_save=None, task_type=None)
     with pytest.raises(ConfigError, match=r"neither the adapter nor its base has bert\.pooler\.dense\.bias"):
@@ -437,16 +510,18 @@ def test_a_base_that_was_changed_is_noticed(tmp_path):
     state = weight_files.load(path)
     next(iter(state.values())).add_(1e-3)
     weight_files.save(state, path)
-    with pytest.raises(Damaged, match=r"model\.safetensors"):
-        cell.losses(MERGED)
+    for space in (MERGED, FACTORS):
+        with pytest.raises(Damaged, match=r"model\.safetensors"):
+            cell.losses(space)
     record = json.loads((cell.base / "checkpoint.json").read_text()) | {
         "sha256": hf_folders.hashing.of_file(path)
     }
     hf_folders.write_record(
         cell.base / "checkpoint.json", {k: v for k, v in record.items() if k != "sha256_of_rest"}
     )
-    with pytest.raises(Damaged, match="adapts another model than"):
-        cell.losses(MERGED)
+    for space in (MERGED, FACTORS):
+        with pytest.raises(Damaged, match="adapts another model than"):
+            cell.losses(space)
 
 
 def test_adapters_of_two_bases_and_factors_of_two_ranks_are_joined_by_no_line(bert, tmp_path):

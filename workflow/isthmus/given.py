@@ -171,12 +171,16 @@ def _adapted(name: str, found: config.Checkpoint, folder: Path, reading: Reading
     own, base, out = folder / "adapter", folder / "base", folder / "checkpoint"
     origins.fetch_adapter(found, own)
     settings = adapter_folders.read(name, own)
-    if not (named := reading.base or settings.get("base_model_name_or_path")):
+    named, revision = settings.get("base_model_name_or_path"), settings.get("revision")
+    if reading.base:
+        named, revision = reading.base, None
+    if not named:
         raise ConfigError(f"{name}: the adapter names no base; allowed: --base, the model that it adapts")
     try:
-        origins.fetch(origin("--base", named), folder)
+        at = "" if revision is None or Path(named).exists() else f"@{revision}"
+        origins.fetch(origin("--base", f"{named}{at}"), folder)
     except ConfigError as error:
-        raise ConfigError(f"{name} adapts {named}: {error}") from error
+        raise ConfigError(f"{name} adapts {named}: {error}; --base names another place") from error
     drawn = []
     if reading.blocks:
         sha256 = language_models.write_checkpoint(folder, named, reading.task, base)

@@ -97,6 +97,7 @@ rule base:
     params:
         task=lambda w: EXPERIMENT.datasets[w.dataset].task,
         own_head=lambda w: MODELS[w.model].base is not None,
+        labels=lambda w: MODELS[w.model].labels,
         model_seed=lambda w: MODELS[w.model].seed,
         groups=free(lambda w: parameters.own_groups(EXPERIMENT)),
         version=1,
@@ -200,7 +201,7 @@ rule adopt_adapter:
         CONDA
     params:
         origin=lambda w: adopted(w).model_dump(mode="json", include={"hub", "revision"}),
-        base=lambda w: MODELS[w.model].base.model_dump(mode="json", include={"hub"}),
+        base=lambda w: MODELS[w.model].base.model_dump(mode="json", include={"hub", "revision"}),
         run=free(lambda w: adopted(w).name),
     script:
         "../scripts/adopt_adapter.py"

@@ -14,7 +14,8 @@ with logged(snakemake.log[0], offline=False):
     with tempfile.TemporaryDirectory(dir=out) as temporary:
         checkpoint = Checkpoint(**snakemake.params.origin, folder=folder)
         origin = origins.fetch_adapter(checkpoint, Path(temporary, "copy"))
-        hub = snakemake.params.base["hub"]
+        named = snakemake.params.base
+        hub = (named["hub"], named["revision"]) if named["hub"] else None
         sha256 = adapters.adopt(Path(temporary, "copy"), origin["origin"], base, out, hub)
     record = {"model": model, "dataset": dataset, "seed": int(seed), "step": int(step), "sha256": sha256}
     record |= {"name": snakemake.params.run, **origin, **adapters.described(out, base)}

@@ -13,7 +13,7 @@ with logged(snakemake.log[0]):
     hf_folders.check_whole(source)
     drawn = []
     if params.task == CLASSIFICATION.name:
-        labels = stored.read_json(Path(snakemake.input.summary))["labels"]
+        labels = params.labels or stored.read_json(Path(snakemake.input.summary))["labels"]
         sha256, drawn = classifiers.write_base(source, labels, params.model_seed, params.own_head, out)
     else:
         sha256 = language_models.write_checkpoint(source, f"models.{model}", params.task, out)

@@ -19,8 +19,8 @@ with logged(snakemake.log[0]):
         labels = stored.read_json(Path(snakemake.input.subset))["labels"]
         where = f"models.{snakemake.wildcards.model}"
         own = class_labels.class_names(folder)
-        if snakemake.params.adopted == "adapters" and len(own) != len(labels):  # the head is the adapters'
-            own = [str(i) for i in range(len(labels))]
+        if snakemake.params.adopted == "adapters":
+            own = class_labels.of_adapters(own, where, snakemake.params.labels, labels)
         order = class_labels.class_labels(own, where, snakemake.params.labels, labels)
         groups = [groups[i] for i in order]
     limit, max_length = (

@@ -27,21 +27,14 @@ INERT = {
     "megatron_core": "of a setting that is refused",
     "qalora_group_size": "of a setting that is refused",
     "runtime_config": "how PEFT computes",
+    "eva_config": "how the weights were drawn; they count by their content",
+    **dict.fromkeys(
+        ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save"),
+        "which layers there are, the tensors say",
+    ),
 }
-# What changes the function and can be measured.
-LORA = {
-    "r",
-    "lora_alpha",
-    "use_rslora",
-    "target_modules",
-    "exclude_modules",
-    "layers_to_transform",
-    "layers_pattern",
-    "rank_pattern",
-    "alpha_pattern",
-    "modules_to_save",
-    "fan_in_fan_out",
-}
+# What changes the function and can be measured: how much an adapter counts.
+LORA = {"r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "fan_in_fan_out"}
 # Others (such as PiSSA's) take the drawn weights out of the base, which then is not what its file says.
 INITIAL = (True, False, "gaussian", "orthogonal", "eva")
 OFF = (None, False, "none", {}, [])
@@ -94,6 +87,11 @@ def check_supported(key: str, settings: Mapping[str, Any]) -> None:
 
 
 def counted(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of an adapter's settings that change its function, lists in order."""
-    found = {name: value for name, value in settings.items() if name in LORA and value not in OFF}
-    return {name: sorted(v) if isinstance(v, list) else v for name, v in found.items()}
+    """Those of an adapter's settings that change its function; 16.0 and 16 are one number."""
+    return {name: _one_form(value) for name, value in settings.items() if name in LORA and value not in OFF}
+
+
+def _one_form(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _one_form(inner) for name, inner in sorted(value.items())}
+    return int(value) if isinstance(value, float) and value.is_integer() else value

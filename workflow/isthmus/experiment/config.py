@@ -309,6 +309,12 @@ class Experiment(Settings):
                                 f"planes.{number}: found the {key} {found}, which is none of "
                                 f"{' on '.join(cell)}; allowed: one of {wording.short(known)}"
                             )
+        for model, dataset in self.cell_list():
+            if self.models[model].adapter and self.cell_training(model, dataset).perturb:
+                raise ValueError(
+                    f"models.{model}.adapter: found beside `perturb`; allowed: pushes of whole models. A "
+                    "step among factors depends on how they happen to be written, and B begins at 0"
+                )
         for cell in self.cell_list():
             known: dict[str, int] = {}
             for number, plane in enumerate(self.planes):

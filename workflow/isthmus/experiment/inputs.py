@@ -1,7 +1,9 @@
 """An experiment with the files that it names looked at: what `make run`, `plan` and `status` refuse alike."""
 
+from pathlib import Path
 from typing import Any
 
+from isthmus.errors import ConfigError
 from isthmus.experiment import adapter_folders, data_files, folders, tensor_names
 from isthmus.experiment.config import Experiment, load
 
@@ -22,6 +24,8 @@ def checked(raw: dict[str, Any], source: str) -> Experiment:
         for key, folder in local.items():
             adapter = model.base is not None and "checkpoints" in key
             (adapter_folders.read if adapter else folders.check)(f"{key}folder", folder)
+        if model.base:
+            _check_one_base(local)
         if model.checkpoints and not model.base:
             folders.check_alike({key.removesuffix("."): folder for key, folder in local.items()})
     folders.check_lengths(experiment)
@@ -31,3 +35,18 @@ def checked(raw: dict[str, Any], source: str) -> Experiment:
         for further, columns in dataset.sets.items():
             data_files.check(f"datasets.{name}.sets.{further}", data_files.inherit(dataset, columns))
     return experiment
+
+
+def _check_one_base(local: dict[str, Path]) -> None:
+    """Raise a ConfigError where adapters in folders say that they were trained on several models."""
+    named = {
+        key: str(adapter_folders.read(key, folder).get("base_model_name_or_path") or "")
+        for key, folder in local.items()
+        if "checkpoints" in key
+    }
+    known = {key: name for key, name in named.items() if name}
+    if others := [key for key, name in known.items() if name != next(iter(known.values()))]:
+        raise ConfigError(
+            f"{others[0]}folder: found an adapter of {known[others[0]]}, where {next(iter(known))}folder has "
+            f"one of {next(iter(known.values()))}; allowed: adapters of one base"
+        )

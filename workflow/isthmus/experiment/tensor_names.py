@@ -50,12 +50,12 @@ def pretrained(settings: Pretraining) -> list[str]:
     ]
 
 
-# Two-dimensional tensors that are no layers of a block.
-NO_LAYER = re.compile(r"embed|wte|wpe|[Nn]orm|ln_|(^|\.)(classifier|score|pooler|lm_head|cls)\.")
+EMBEDDING = re.compile(r"(embeddings?|embed_tokens|embed_in|wte|wpe|relative_attention_bias)$|[Nn]orm|ln_")
+IN_A_BLOCK = re.compile(r"\.\d+\.")
 
 
 def layers(experiment: Experiment, model: Model) -> dict[str, int]:
-    """The layers that can get an adapter, as far as they are known, each with the less of its two widths."""
+    """What may be a layer with an adapter, as far as it is known, each with the less of its two widths."""
     if model.pretraining:
         settings = experiment.pretraining[model.pretraining]
         found = dict.fromkeys(pretrained(settings), [settings.width] * 2)
@@ -67,7 +67,7 @@ def layers(experiment: Experiment, model: Model) -> dict[str, int]:
     return {
         name.removesuffix(".weight"): min(shape)
         for name, shape in found.items()
-        if name.endswith(".weight") and len(shape) == 2 and not NO_LAYER.search(name)
+        if name.endswith(".weight") and len(shape) == 2 and not EMBEDDING.search(name.removesuffix(".weight"))
     }
 
 
@@ -110,13 +110,14 @@ def _check_adapter(where: str, adapter: Adapter, layers: dict[str, int]) -> None
     named = adapter.targets if isinstance(adapter.targets, list) else []
     matched = {target: [n for n in layers if n == target or n.endswith(f".{target}")] for target in named}
     if unmatched := [target for target, names in matched.items() if not names]:
-        allowed = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
+        allowed = ", ".join(sorted({n.rpartition(".")[2] for n in layers if IN_A_BLOCK.search(n)}))
         raise ConfigError(
             f"{where}.targets: found {unmatched[0]!r}, which matches no layer; allowed: all-linear, or some "
             f"of {allowed}"
         )
     # Which layers PEFT chooses by itself is known once the model is there: not narrower ones than the widest.
-    widest = [max(layers, key=layers.get)] if adapter.targets is None else layers
+    layers_of_blocks = [name for name in layers if IN_A_BLOCK.search(name)]
+    widest = sorted(layers_of_blocks, key=layers.get)[-1:] if adapter.targets is None else layers_of_blocks
     for name in [name for names in matched.values() for name in names] or widest:
         if adapter.rank > layers[name]:
             raise ConfigError(

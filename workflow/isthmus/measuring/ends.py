@@ -66,24 +66,28 @@ class Reader:
         self.numerics = numerics
         self._read: dict[Path, os.stat_result] = {}
         self._bases: dict[Path, Weights] = {}
+        self._checked: set[tuple[Path, str]] = set()
 
     def weights(self, end: End) -> Weights:
         """An end's weights, checked against the hash under which they are measured."""
         path = self._noted(end.folder)
         hf_folders.check_weights(end.folder, end.sha256)
+        if end.base:
+            self._check_base(end)
         if not end.merged:
             return self._held(path)
         from isthmus.models import adapters  # PEFT is of no use to whole models
 
-        return adapters.Merged(self._base(end), end.folder, self._placed)
-
-    def _base(self, end: End) -> Weights:
-        """The weights of what an end adapts, read once for all ends."""
         if end.base not in self._bases:
-            path = self._noted(end.base)
+            self._bases[end.base] = self._held(hf_folders.weights_file(end.base))
+        return adapters.Merged(self._bases[end.base], end.folder, self._placed)
+
+    def _check_base(self, end: End) -> None:
+        """Check what an end adapts, once for all ends of it."""
+        if (end.base, end.anchor.base) not in self._checked:
+            self._noted(end.base)
             hf_folders.check_base(end.folder)
-            self._bases[end.base] = self._held(path)
-        return self._bases[end.base]
+            self._checked.add((end.base, end.anchor.base))
 
     def _noted(self, folder: Path) -> Path:
         path = hf_folders.weights_file(folder)

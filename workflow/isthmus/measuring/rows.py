@@ -17,6 +17,7 @@ from isthmus.machine.numerics import Numerics
 from isthmus.measuring.distances import Start
 from isthmus.measuring.ends import End, Reader
 from isthmus.measuring.engine import Engine
+from isthmus.models import hf_folders
 from isthmus.space.anchors import Weights
 from isthmus.tasks.asked import asked
 from isthmus.tasks.record import Record
@@ -96,13 +97,20 @@ class Row:
         if self.start is None or other is None:
             yield from ((name, None, None) for name in self.weights if name.startswith(body))
             return
+        # What adapters of others began from is their base, but for what that lacked and they bring along.
+        unknown = self._drawn(self.start) if self.end.base and not self.start.base else ()
         same = other.sha256 == self.start.sha256
         # Of equal weights the earlier end's file need not be there: it is not what is read.
         a, b = (self._start_weights(start) for start in (self.start if same else other, self.start))
         for name in b:
-            if name.startswith(body):
+            if name.startswith(body) and name not in unknown:
                 tensor = b[name]
                 yield name, tensor if same else a[name], tensor
+
+    @staticmethod
+    def _drawn(base: End) -> list[str]:
+        """The tensors of a base that its pre-training has not made."""
+        return hf_folders.read_record(base.folder).get("drawn", [])
 
     def _start_weights(self, start: End) -> Weights:
         """Those of a step-0 checkpoint, read once for all paths."""

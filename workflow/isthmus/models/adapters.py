@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from transformers.pytorch_utils import Conv1D
 from isthmus import hashing, stored, tensor_header
 from isthmus.caches.identity import CAUSAL_LM, CLASSIFICATION, key
 from isthmus.errors import ConfigError
-from isthmus.experiment import adapter_folders
+from isthmus.experiment import adapter_folders, folders
 from isthmus.experiment.adapter_folders import CONFIG, PREFIX, WEIGHTS
 from isthmus.experiment.folders import listed
 from isthmus.models import fitting, hf_folders, weight_files
@@ -35,6 +36,7 @@ NAME = "default"  # PEFT's own, of the one adapter in a model
 ALL = "all-linear"
 TYPES = {CLASSIFICATION.name: "SEQ_CLS", CAUSAL_LM: "CAUSAL_LM"}  # PEFT has none for masked tokens
 FACTORS = ("lora_A", "lora_B")
+Hub = tuple[str, str | None] | None  # an id and its revision
 HEAD = re.compile(r"\b(classifier|score|out_proj)\.weight$")  # of what a sequence classifier ends with
 
 
@@ -71,14 +73,16 @@ class Merged(Mapping[str, Tensor]):
     Args:
         base: the base's weights by name.
         folder: the adapter's.
-        place: what is done with each of the adapter's tensors, such as sending it to a device.
+        place: what is done with what an adapter has whole, such as sending it to a device. Products of
+            factors are computed on the CPU wherever the base is, so that they have the same bits.
     """
 
     def __init__(self, base: Mapping[str, Tensor], folder: Path, place: Callable[[Tensor], Tensor]):
         self._base, self._folder = base, folder
-        self._own = {name: place(tensor) for name, tensor in weight_files.load(folder / WEIGHTS).items()}
+        self._own = weight_files.load(folder / WEIGHTS)
         # Such as a head.
-        self._whole = {n.removeprefix(PREFIX): t for n, t in self._own.items() if not _is_factor(n)}
+        whole = {n.removeprefix(PREFIX): t for n, t in self._own.items() if not _is_factor(n)}
+        self._whole = {name: place(tensor) for name, tensor in whole.items()}
 
     @cached_property
     def _layers(self) -> dict[str, LoraLayer]:
@@ -100,7 +104,8 @@ class Merged(Mapping[str, Tensor]):
         if name in self._whole:
             return self._whole[name]
         if name in self._layers:
-            return self._base[name] + self._layers[name].get_delta_weight(NAME)
+            change = self._layers[name].get_delta_weight(NAME)
+            return self._base[name] + change.to(self._base[name].device)
         return self._base[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -147,6 +152,9 @@ def initialize(
     """
     model, own = skeleton(base), weight_files.load(drawn / hf_folders.WEIGHTS)
     fixed = [name for name, _ in model.named_modules() if _within(name, _modules(model, head))]
+    if task != CLASSIFICATION.name:  # a language model's head stays as it is
+        fixed = [n for n, _ in model.named_modules() if not _within(n, [model.base_model_prefix])]
+    whole = _modules(model, head) if settings["train_head"] else []
     targets, layers = _targets(model, f"{where}.targets", settings["targets"], fixed)
     _check_rank(f"{where}.rank", settings["rank"], layers)
     lora = LoraConfig(
@@ -155,8 +163,8 @@ def initialize(
         lora_dropout=settings["dropout"],
         use_rslora=settings["rslora"],
         target_modules=targets,
-        exclude_modules=fixed or None if not settings["train_head"] else None,
-        modules_to_save=_modules(model, head) or None if settings["train_head"] else None,
+        exclude_modules=[name for name in fixed if name] or None if not whole else None,
+        modules_to_save=whole or None,
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in layers.values()),
         task_type=TYPES.get(task),
     )
@@ -225,7 +233,7 @@ def _drawn(name: str, shape: torch.Size) -> Tensor:
     return nn.init.kaiming_uniform_(tensor, a=5**0.5) if ".lora_A." in name else tensor
 
 
-def adopt(folder: Path, origin: str, base: Path, out: Path, hub: str | None = None) -> str:
+def adopt(folder: Path, origin: str, base: Path, out: Path, hub: Hub = None) -> str:
     """Write the float32 weights of an adapter that others trained.
 
     Args:
@@ -233,7 +241,7 @@ def adopt(folder: Path, origin: str, base: Path, out: Path, hub: str | None = No
         origin: its name, for messages.
         base: the folder of the base that it is to adapt.
         out: the checkpoint's folder.
-        hub: the base's id, where it is the hub's.
+        hub: the base's id and revision, where it is the hub's.
 
     Returns:
         The SHA-256 of the adapter's file.
@@ -251,6 +259,10 @@ def adopt(folder: Path, origin: str, base: Path, out: Path, hub: str | None = No
             f"{origin}: {CONFIG} does not fit the base: {fitting.plainly(error)}; allowed: an adapter of it"
         ) from error
     state = weight_files.load(folder / WEIGHTS)
+    if embeddings := [name for name in state if ".lora_embedding_" in name]:
+        raise ConfigError(
+            f"{origin}: found {listed(embeddings)}; allowed: adapters that leave embeddings as they are"
+        )
     wrong = {
         "missing": expected.keys() - state.keys(),
         "left over": state.keys() - expected.keys(),
@@ -263,6 +275,7 @@ def adopt(folder: Path, origin: str, base: Path, out: Path, hub: str | None = No
             f"{origin}: the adapter does not fit its base: {'; '.join(clauses)}; allowed: an adapter of this "
             "base, whose embeddings and layers are the base's own"
         )
+    _check_free(origin, state, base)
     own = {name.removeprefix(PREFIX) for name in state}
     if lacking := [name for name in hf_folders.read_record(base)["drawn"] if name not in own]:
         raise ConfigError(
@@ -279,39 +292,61 @@ def classes(folder: Path) -> int | None:
     return heads[0] if heads else None
 
 
-def check_base(origin: str, settings: Mapping[str, Any], base: Path, hub: str | None) -> None:
+def _check_free(origin: str, state: Mapping[str, Tensor], base: Path) -> None:
+    """Raise a ConfigError where an adapter has its own in the place of what the base ties to another tensor.
+
+    Merged, it would move both, or neither; so does PEFT with some of them, and not with others.
+    """
+    known, _ = tensor_header.read(base / hf_folders.WEIGHTS)
+    named = list(skeleton(base).named_parameters(remove_duplicate=False))
+    uses = Counter(id(tensor) for _, tensor in named)
+    tied = {name for name, tensor in named if uses[id(tensor)] > 1}
+    own = {name.removeprefix(PREFIX).partition(".lora_")[0] + ".weight" * _is_factor(name) for name in state}
+    if wrong := sorted(name for name in own if name not in known or name in tied):
+        raise ConfigError(
+            f"{origin}: found {listed(wrong)} in the adapter, which the base ties to another tensor; "
+            "allowed: adapters that leave embeddings, and the heads that share their weights, as they are"
+        )
+
+
+def check_base(origin: str, settings: Mapping[str, Any], base: Path, hub: Hub) -> None:
     """Raise a ConfigError where an adapter says that it was trained on another model.
 
     Args:
         origin: the adapter's name, for messages.
         settings: the adapter's.
         base: the folder of the base that it is to adapt.
-        hub: the base's id, where it is the hub's.
+        hub: the base's id and revision, where it is the hub's.
     """
-    named = settings.get("base_model_name_or_path")
+    named, revision = settings.get("base_model_name_or_path"), settings.get("revision") or "main"
     if not named:
         return
-    other = Path(named) / hf_folders.WEIGHTS
-    if other.is_file():
-        if not _same_body(other, base / hf_folders.WEIGHTS):
+    if (Path(named) / "config.json").is_file():
+        if not _same_body(folders.weight_files(origin, Path(named)), base):
             raise ConfigError(
                 f"{origin}: found an adapter of {named}, whose weights are others than those of the base; "
                 "allowed: adapters of the base"
             )
-    elif hub and hub != named and not Path(named).is_absolute():
-        raise ConfigError(f"{origin}: found an adapter of {named}; allowed: one of the base, {hub}")
+        return
+    if hub is None or named.startswith((".", "/", "~")) or named.count("/") > 1:
+        return  # a place on another machine: what is there nobody knows
+    # An organisation's name came later: `bert-base-uncased` is `google-bert/bert-base-uncased`.
+    same = named == hub[0] or (named.count("/") == 0 and named == hub[0].rpartition("/")[2])
+    if not same or revision != (hub[1] or "main"):
+        raise ConfigError(
+            f"{origin}: found an adapter of {named} (revision {revision}); allowed: one of the base, "
+            f"{hub[0]} (revision {hub[1] or 'main'})"
+        )
 
 
-def _same_body(one: Path, base: Path) -> bool:
-    """Whether the tensors of a file that a base has, too, are the same in both; heads may differ in shape."""
-    a, b = (weight_files.load(path) for path in (one, base))
-    short = {name.partition(".")[2]: name for name in b}  # files of bodies leave their prefix out
-    pairs = [
-        (tensor, b[name if name in b else short[name]])
-        for name, tensor in a.items()
-        if name in b or name in short
-    ]
-    return bool(pairs) and all(u.shape != v.shape or torch.equal(u.float(), v) for u, v in pairs)
+def _same_body(files: Sequence[Path], base: Path) -> bool:
+    """Whether the tensors of a model's body are those of a base; heads may differ."""
+    prefix, body = f"{skeleton(base).base_model_prefix}.", weight_files.load(base / hf_folders.WEIGHTS)
+    body = {name.removeprefix(prefix): tensor for name, tensor in body.items() if name.startswith(prefix)}
+    own = {name: tensor for path in files for name, tensor in weight_files.load(path).items()}
+    pairs = [(own.get(f"{prefix}{name}", own.get(name)), tensor) for name, tensor in body.items()]
+    known = [(found, tensor) for found, tensor in pairs if found is not None]  # a pooler may be drawn
+    return bool(known) and all(u.shape == v.shape and torch.equal(u.float(), v) for u, v in known)
 
 
 def _write(settings: Mapping[str, Any], state: Mapping[str, Tensor], base: Path, out: Path) -> str:

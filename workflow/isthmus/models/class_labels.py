@@ -23,6 +23,23 @@ def check_classes(folder: Path, origin: str, first: Path) -> None:
         )
 
 
+def of_adapters(own: list[str], where: str, named: list[str] | None, labels: list[str]) -> list[str]:
+    """The names of adapters' classes: numbers, since a head that they bring along has no names.
+
+    Raises:
+        ConfigError: the base has names of its own in another order, and nobody says whose head is meant.
+    """
+    count = len(named or labels)
+    numbers = [str(i) for i in range(count)]
+    known = [name.casefold() for name in labels]
+    if named is None and len(own) == count and [n.casefold() for n in own] not in (numbers, known):
+        raise ConfigError(
+            f"{where}.labels: missing, and the base's own classes are {own} where the data set's labels are "
+            f"{labels}; allowed: the data set's labels in the order of the adapters' classes"
+        )
+    return numbers
+
+
 def class_labels(own: list[str], where: str, named: list[str] | None, labels: list[str]) -> list[int]:
     """For each class of a classifier that others trained, the position of its label in the data set's.
 

@@ -115,13 +115,20 @@ def _reduce(
     gaps = filter(Path.exists, (_beside(results, row, layout.ROW_GAPS) for row in rows))
     reduced = connectivity.cell(rows, k, cell.delta_from, gaps, soups, along)
     if factors:
-        reduced = reduced.with_factors(connectivity.cell(factors, k, cell.delta_from))
+        beside = (_factors_gaps(results, path) for path in factors)
+        reduced = reduced.with_factors(
+            connectivity.cell(factors, k, cell.delta_from, filter(Path.exists, beside))
+        )
     written = [folder / name for name in names]
     written[0].parent.mkdir(parents=True, exist_ok=True)
     frames = reduced.metrics, reduced.deltas, reduced.means, reduced.averages, layers.cell(lines)
     for frame, path in zip(frames, written, strict=True):
         stored.write_frame(path, frame)
     return written
+
+
+def _factors_gaps(results: Path, row: Path) -> Path:
+    return results / layout.filled(layout.FACTORS_GAPS, **layout.parsed(layout.FACTORS, row))
 
 
 def _are_of(reduced: list[Path], rows: list[Path], k: int, start: int) -> bool:

@@ -177,7 +177,7 @@ class Sizes:
         local = [own.folder / adapter_folders.WEIGHTS for own in model.checkpoints or [] if own.folder]
         found = layout.found(self.results, layout.ADAPTER_WEIGHTS, model=name)
         for file in (*(path for _, path in found), *local):
-            return file.stat().st_size // 4
+            return sum(math.prod(t["shape"]) for t in folders.header(name, file).values())
         settings = model.adapter or Adapter()
         if not model.adapter:
             self._assume(f"{name}: its adapters are counted as LoRA of rank {settings.rank}")

@@ -42,7 +42,7 @@ def trained(results: Path, cell: Cell, seed: int, step: int) -> bool:
     """
     if (results / dependencies.weights(cell, seed, step)).exists():
         return True
-    measured = [_exists(results, layout.ROW, cell, row, step) for row in cell.rows_of(seed)]
+    measured = [_is_there(results, layout.ROW, cell, row, step) for row in cell.rows_of(seed)]
     measured.append(_exists(results, layout.EVALUATION, cell, seed, step))
     return _exists(results, layout.RECORD, cell, seed, step) and all(measured)
 
@@ -50,6 +50,8 @@ def trained(results: Path, cell: Cell, seed: int, step: int) -> bool:
 def _is_there(results: Path, template: str, cell: Cell, seed: int, step: int) -> bool:
     if template == layout.WEIGHTS:
         return trained(results, cell, seed, step)
+    if template == layout.ROW and cell.factors and not _exists(results, layout.FACTORS, cell, seed, step):
+        return False
     return _exists(results, template, cell, seed, step)
 
 

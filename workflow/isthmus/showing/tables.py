@@ -142,6 +142,9 @@ def space_blocks(metrics, factors) -> list[Block]:
         rows = []
         for (model, step), paths in group.groupby(["model", "step"], sort=False):
             row = [model, f"{step:,}", str(len(paths[["seed_a", "seed_b"]].drop_duplicates()))]
+            merged = of_cell(spaces[0], model, dataset)
+            if not (merged["step"] == step).any():  # of a partial report
+                continue
             for metric in ("CG", "BH"):
                 for frame in spaces:
                     own = of_cell(frame, model, dataset)
