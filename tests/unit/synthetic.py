@@ -73,6 +73,7 @@ class Results:
             [row for cell in experiment.cell_list() for row in self._along(*cell)],
             columns=[*self.metrics, "step_a", "step_b"],
         )
+        self.factors = self.metrics.iloc[:0].assign(mean_low=[], mean_high=[])
         self.deltas = self._deltas()
         self.means = self._means()
         self.metrics, self.deltas = (
@@ -310,7 +311,8 @@ class Results:
             frame = getattr(self, name)
             if name == "metrics" and len(self.along):
                 frame = pd.concat([frame, self.along])
-            frame.drop(columns=ends, errors="ignore").to_csv(folder / f"{name}.csv", index=False)
+            frame = frame.drop(columns=ends, errors="ignore").assign(space="whole")
+            frame.to_csv(folder / f"{name}.csv", index=False)
         self.means.head(0).to_csv(folder / "differences.csv", index=False)
         self._said(folder)
         points, rows = pd.DataFrame(self.points), []

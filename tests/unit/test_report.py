@@ -74,7 +74,7 @@ def page(results, tmp_path_factory):
 
 
 def test_one_file_in_order(page):
-    asked = [name for name in pages.SECTIONS if name not in ("layers", "planes", "map", "along")]
+    asked = [name for name in pages.SECTIONS if name not in ("layers", "planes", "map", "along", "spaces")]
     assert [name for name in page.ids if name in pages.SECTIONS] == asked
     assert all(link.startswith("#") for link in page.links)
     assert {link[1:] for link in page.links} == set(asked)

@@ -103,7 +103,7 @@ def read(names: Sequence[str], folder: Path, reading: Reading) -> tuple[list[Pat
     sides = [chr(ord("A") + place) if place < 26 else f"model {place + 1}" for place in range(len(names))]
     found_at = [origin(side, name) for side, name in zip(sides, names, strict=True)]
     copies = [
-        (_adapted if origins.is_adapter(found) else _adopted)(name, found, folder / side, reading)
+        _copied(name, found, folder / side, reading)
         for name, found, side in zip(names, found_at, sides, strict=True)
     ]
     return copies, *(_blocks if reading.blocks else _examples)(copies, names, reading)
@@ -149,14 +149,21 @@ def default_numerics() -> dict[str, Any]:
     return {name: config.Experiment.model_fields[name].default for name in parameters.NUMERICS}
 
 
-def _adopted(name: str, found: config.Checkpoint, folder: Path, reading: Reading) -> Path:
+def _copied(name: str, found: config.Checkpoint, folder: Path, reading: Reading) -> Path:
     """A folder with a model's local copy, and under `checkpoint` its weights as they are measured."""
     try:
+        if origins.is_adapter(found):
+            return _adapted(name, found, folder, reading)
         origins.fetch(found, folder)
     except ConfigError as error:
-        if not found.hub or "could not be fetched" not in str(error):
+        if not found.hub or f"{found.hub} (revision" not in str(error) or "fetched" not in str(error):
             raise
         raise ConfigError(f"{error}. There is no folder {name} either") from error
+    return _adopted(name, folder, reading)
+
+
+def _adopted(name: str, folder: Path, reading: Reading) -> Path:
+    """The same of a copy that is there."""
     out = folder / "checkpoint"
     if reading.blocks:
         sha256 = language_models.write_checkpoint(folder, name, reading.task, out)

@@ -18,6 +18,9 @@ from isthmus.training.saving import Cache
 from isthmus.training.schedule import Recipe, run_seeds
 from isthmus.training.step import Objective
 
+# What a checkpoint's record takes over from that of its start; the last two are an adapter's.
+KEPT = ("model", "dataset", "seed", "base", "adapter")
+
 
 @dataclass(frozen=True)
 class _Cell:
@@ -88,8 +91,7 @@ def finetune(
         sha256 = publish(state, recipe, previous, step, out / hf_folders.weights_file(start).name)
         platforms = states.platforms(state)
     hf_folders.write_settings(out, beside)
-    kept = begin.keys() & {"model", "dataset", "seed", "base", "adapter"}  # the last two of an adapter
-    record = {key: begin[key] for key in kept} | {"step": step, "sha256": sha256}
+    record = {key: begin[key] for key in KEPT if key in begin} | {"step": step, "sha256": sha256}
     record |= _described(run, where) | asdict(platforms)
     if fork:
         record["trunk"] = _cost(shared, trunk)
