@@ -492,6 +492,13 @@ def test_an_adapter_without_a_head_on_a_base_without_one_is_refused(bert, tmp_pa
         lora.adopted(tmp_path / "out", tmp_path / "own", bert.base)
 
 
+def test_a_named_base_of_pickles_is_not_opened(bert, tmp_path):
+    shutil.copy(bert.base / "config.json", tmp_path / "config.json")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
+    with pytest.raises(ConfigError, match=r"whose weights are pickled \(pytorch_model\.bin\)"):
+        adapters.check_base("own", {"base_model_name_or_path": str(tmp_path)}, bert.base, None)
+
+
 def test_an_adapter_that_names_another_base_by_content_is_refused(bert, tmp_path):
     lora.base(tmp_path, "bert")
     state = weight_files.load(tmp_path / "base" / "model.safetensors")

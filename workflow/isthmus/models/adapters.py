@@ -322,7 +322,13 @@ def check_base(origin: str, settings: Mapping[str, Any], base: Path, hub: Hub) -
     if not named:
         return
     if (Path(named) / "config.json").is_file():
-        if not _same_body(folders.weight_files(origin, Path(named)), base):
+        files = folders.weight_files(origin, Path(named))
+        if any(path.suffix != ".safetensors" for path in files):
+            raise ConfigError(
+                f"{origin}: found an adapter of {named}, whose weights are pickled ({files[0].name}) and "
+                "cannot be compared with the base's; allowed: a folder with safetensors files"
+            )
+        if not _same_body(files, base):
             raise ConfigError(
                 f"{origin}: found an adapter of {named}, whose weights are others than those of the base; "
                 "allowed: adapters of the base"
