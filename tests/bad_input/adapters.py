@@ -5,10 +5,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from isthmus import hashing, stored
 from isthmus.experiment import adapter_folders, folders, inputs
+from isthmus.measuring.ends import End, Reader
+from isthmus.models import hf_folders, weight_files
 
 from tests.bad_input import good_folders as good
 from tests.bad_input.case import Case, refusal
+from tests.unit import lora
 from tests.workflow.lab import NANO, changed
 
 LORA = {"models.tiny": {"pretraining": "small", "pretraining_steps": 10, "adapter": {"rank": 2}}}
@@ -47,6 +51,29 @@ def empty(settings: dict[str, Any], folder: Path) -> str:
     return reading(settings, folder)
 
 
+def on_another_base(_: Any, folder: Path) -> str:
+    """An adapter that was trained on one model, on another with one tensor changed."""
+    first, second = (lora.base(folder / name, "bert") for name in ("first", "second"))
+    state = weight_files.load(first / hf_folders.WEIGHTS)
+    state["bert.embeddings.word_embeddings.weight"] += 1e-3
+    weight_files.save(state, first / hf_folders.WEIGHTS)
+    own = lora.by_peft(folder / "own", first, 1)
+    return refusal(lambda: lora.adopted(folder / "out", own, second))
+
+
+def with_another_base(_: Any, folder: Path) -> str:
+    """A checkpoint of an adapter whose base was made anew with other weights, at the first measurement."""
+    base = lora.base(folder, "bert")
+    end = lora.adopted(folder / "end", lora.by_peft(folder / "own", base, 1), base)
+    record = stored.read_json(base / "checkpoint.json")
+    state = weight_files.load(base / hf_folders.WEIGHTS)
+    state["bert.embeddings.word_embeddings.weight"] += 1e-3
+    weight_files.save(state, base / hf_folders.WEIGHTS)
+    sha256 = hashing.of_file(base / hf_folders.WEIGHTS)
+    hf_folders.write_record(base / "checkpoint.json", record | {"sha256": sha256})
+    return refusal(lambda: Reader(None).weights(End.read(1, end)))
+
+
 KEY = "models.m.checkpoints.0.folder: "
 # fmt: off
 CASES = [
@@ -79,6 +106,10 @@ CASES = [
          (KEY, "has no adapter_config.json; allowed: a folder in PEFT's layout")),
     Case("an adapter without weights", reading, PLAIN, (KEY, "has no adapter_model.safetensors")),
     Case("an adapter whose weights are empty", empty, PLAIN, (KEY, "adapter_model.safetensors is empty")),
+    Case("an adapter of another base", on_another_base, None,
+         ("own: found an adapter of ", "first/base, whose weights are others than those of the base")),
+    Case("a base that differs by its hash", with_another_base, None,
+         ("adapts another model than", "base: found the hash", "allowed: ")),
     Case("DoRA", empty, PLAIN | {"use_dora": True},
          (KEY, "use_dora: found True", "allowed: plain LoRA, without it")),
     Case("prompt tuning", empty, {"peft_type": "PROMPT_TUNING"},
