@@ -6,13 +6,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from isthmus.caches import identity
 from isthmus.caches.identity import Anchor
-from isthmus.space.geometries import Bezier, Layers, Line, Plane, Polychain, mean
+from isthmus.space.geometries import Curve, Layers, Line, Plane, mean
 from isthmus.space.points import Point, at, point
 
-A, B, C = (Anchor(letter * 64, "e" * 64) for letter in "abc")
+A, B, C, D = (Anchor(letter * 64, "e" * 64) for letter in "abcd")
 SHARE = st.floats(0, 1)
 PLANE = Plane.through((A, B, C), 3.0, 4.0, 4.5)
-PATHS = [Line(A, B), Layers(A, B, ("head", "block 1")), Bezier(A, C, B), Polychain(A, C, B)]
+BEZIER, POLYCHAIN = (Curve(kind, (A, C, B)) for kind in ("bezier", "polychain"))
+PATHS = [Curve(kind, (A, C, D, B)) for kind in ("bezier", "polychain")]
+PATHS += [Line(A, B), Layers(A, B, ("head", "block 1")), BEZIER, POLYCHAIN]
 
 
 @given(SHARE, st.sampled_from(PATHS))
@@ -43,14 +45,14 @@ def test_a_mean_of_two_is_the_middle_of_their_line():
     assert mean([A, B]) == Line(A, B).at(0.5)
 
 
-@pytest.mark.parametrize("path", [Line(A, B), Bezier(A, C, B), Polychain(A, C, B)], ids=str)
+@pytest.mark.parametrize("path", [Line(A, B), *PATHS[:2], BEZIER, POLYCHAIN], ids=str)
 def test_a_path_passes_through_its_ends(path):
     assert path.at(0.0) == at(A)
     assert path.at(1.0) == at(B)
 
 
 def test_a_polychain_passes_through_its_bend_and_is_a_line_on_both_sides():
-    path = Polychain(A, C, B)
+    path = POLYCHAIN
     assert path.at(0.5) == at(C)
     assert path.at(0.125) == Line(A, C).at(0.25)
     assert path.at(0.75) == Line(C, B).at(0.5)
@@ -65,7 +67,7 @@ def weights(place: Point, where: dict[Anchor, np.ndarray]) -> np.ndarray:
 def test_a_bezier_curve_is_that_of_its_polynomial(t):
     where = dict(zip((A, B, C), np.random.default_rng(0).normal(size=(3, 5)), strict=True))
     first, second = ((1 - t) * where[x] + t * where[y] for x, y in ((A, C), (C, B)))
-    assert weights(Bezier(A, C, B).at(t), where) == pytest.approx((1 - t) * first + t * second, abs=1e-12)
+    assert weights(BEZIER.at(t), where) == pytest.approx((1 - t) * first + t * second, abs=1e-12)
 
 
 @given(st.integers(0, 2**32), st.floats(0.01, 100), *[st.floats(-3, 3)] * 4)

@@ -157,6 +157,21 @@ class Run:
     fork: Fork | None = None
 
 
+@dataclass(frozen=True)
+class Bending(Run):
+    """The training of the bends of a curve, which starts at one of its ends.
+
+    Attributes:
+        other: the end that it leads to.
+        kind: of the curve.
+        bends: how many it has.
+    """
+
+    other: Anchor | None = None
+    kind: str = ""
+    bends: int = 0
+
+
 def counted_recipe(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe without the settings that other fields of a `Run` say."""
     return {name: value for name, value in recipe.items() if name not in OTHER_FIELDS}

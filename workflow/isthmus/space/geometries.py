@@ -5,7 +5,7 @@ Each path has `at(t)`, with t in [0, 1], which begins at its first anchor and en
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import comb, sqrt
 
 from isthmus.caches.identity import Anchor
 from isthmus.space.points import Point, point
@@ -34,29 +34,32 @@ class Layers:
         return point((self.a, self.b), (1.0, 0.0), dict.fromkeys(self.groups, (1 - alpha, alpha)))
 
 
-@dataclass(frozen=True)
-class Bezier:
-    """The quadratic Bézier curve from `a` to `b`, drawn towards `bend`."""
+def bezier(t: float, bends: int) -> list[float]:
+    """The coefficients of the two ends and the bends between them on a Bézier curve: Bernstein's polynomials."""
+    n = bends + 1
+    return [comb(n, i) * t**i * (1 - t) ** (n - i) for i in range(n + 1)]
 
-    a: Anchor
-    bend: Anchor
-    b: Anchor
+
+def polychain(t: float, bends: int) -> list[float]:
+    """The same on straight lines from each to the next, in equal parts of t."""
+    n = bends + 1
+    part = min(int(t * n), n - 1)
+    share = t * n - part
+    return [1 - share if i == part else share if i == part + 1 else 0.0 for i in range(n + 1)]
+
+
+CURVES = {"bezier": bezier, "polychain": polychain}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The curve of a kind from its first anchor to its last, through or towards the bends between them."""
+
+    kind: str
+    anchors: tuple[Anchor, ...]
 
     def at(self, t: float) -> Point:
-        return point((self.a, self.bend, self.b), ((1 - t) ** 2, 2 * t * (1 - t), t**2))
-
-
-@dataclass(frozen=True)
-class Polychain:
-    """Two straight lines, from `a` to `bend`, which is reached at t = 1/2, and on to `b`."""
-
-    a: Anchor
-    bend: Anchor
-    b: Anchor
-
-    def at(self, t: float) -> Point:
-        weights = (1 - 2 * t, 2 * t, 0.0) if t <= 0.5 else (0.0, 2 - 2 * t, 2 * t - 1)
-        return point((self.a, self.bend, self.b), weights)
+        return point(self.anchors, CURVES[self.kind](t, len(self.anchors) - 2))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One update: the gradients of a batch's micro-batches added up, then AdamW."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -55,6 +56,11 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> AdamW:
     )
 
 
+def _placed(model: nn.Module, t: int) -> AbstractContextManager[nn.Module]:
+    """What computes an update: the model that is trained, or what it puts elsewhere for each (`bends`)."""
+    return model.at_step(t) if hasattr(model, "at_step") else nullcontext(model)
+
+
 def update(
     model: nn.Module, optimizer: Optimizer, objective: Objective, t: int, numerics: Numerics,
     stopped: Callable[[], bool] = lambda: False,
@@ -71,16 +77,17 @@ def update(
         stopped.
     """
     total, count = 0.0, 0
-    for number, micro_batch in enumerate(objective.micro_batches(t)):
-        if stopped():
-            optimizer.zero_grad()
-            return None
-        torch.manual_seed(hashing.seed("dropout", objective.seeds["dropout"], t, number))
-        with autocast(numerics), cheap(numerics.device):
-            loss = objective.task.loss(model, micro_batch)
-        loss.backward()
-        total = total + loss.detach()
-        count += micro_batch.tokens
+    with _placed(model, t) as live:
+        for number, micro_batch in enumerate(objective.micro_batches(t)):
+            if stopped():
+                optimizer.zero_grad()
+                return None
+            torch.manual_seed(hashing.seed("dropout", objective.seeds["dropout"], t, number))
+            with autocast(numerics), cheap(numerics.device):
+                loss = objective.task.loss(live, micro_batch)
+            loss.backward()
+            total = total + loss.detach()
+            count += micro_batch.tokens
     for group in optimizer.param_groups:
         group["lr"] = objective.recipe.rate_at(t)
     optimizer.step()
