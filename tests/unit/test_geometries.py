@@ -118,7 +118,7 @@ def test_one_place_has_one_form_and_one_key():
     inside = {"block 1": (0.5, 0.5), "block 1 attention": (1, 0)}
     assert point((A, B), (1, 0), inside).of("bert.encoder.layer.1.attention.output.dense.bias") == (1, 0)
     places = [Line(A, B).at(0.5), Line(B, A).at(0.25), Line(A, B).at(0.25), at(A), at(B)]
-    places += [Bezier(A, C, B).at(0.5), Polychain(A, C, B).at(0.25)]
+    places += [BEZIER.at(0.5), POLYCHAIN.at(0.25)]
     places += [Layers(A, B, ("head",)).at(0.5), Layers(A, B, ("embeddings",)).at(0.5), mean([A, B, C])]
     assert len({identity.key(place) for place in places}) == len(set(places)) == len(places)
 

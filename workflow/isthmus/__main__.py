@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from isthmus.caches.identity import FACTORS, MERGED
 from isthmus.errors import ConfigError, UserError
-from isthmus.experiment import config, wording
+from isthmus.experiment import config, data_files, wording
 
 EXAMPLE = """\
 example:
@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     add("--space", choices=(MERGED, FACTORS), default=MERGED, help="of adapters (%(default)s)")
     add("--tolerance", type=float, default=defaults["tolerance"], help="of CG, in nats (%(default)s)")
     add("--max-alphas", type=int, default=defaults["max_alphas"], metavar="N", help="at most (%(default)s)")
+    _add_curve(add)
     add("--out", type=Path, default=Path("curve"), help="the curve goes to OUT.csv and OUT.png (%(default)s)")
     average = _command(
         commands, "average", "The mean of the weights of fine-tuned models, as a model.", EXAMPLE_OF_AVERAGE
@@ -80,6 +81,21 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="the folder to write, which is not there yet"
     )
     return whole
+
+
+def _add_curve(add) -> None:
+    """The options of a curve beside the line."""
+    kinds = get_args(config.Curve.model_fields["kind"].annotation)
+    add("--curve", choices=kinds, help="measure this curve too: its bends are trained on --train")
+    add("--train", type=Path, help="of --curve: examples to train bends on, with the columns of --data")
+    add("--bends", type=int, default=1, metavar="N", help="of --curve: 1 or 2 (%(default)s)")
+    add("--steps", type=int, default=500, metavar="N", help="of --curve: updates (%(default)s)")
+    add(
+        "--learning-rate", type=float, default=1e-4, metavar="X", help="of --curve: the highest (%(default)s)"
+    )
+    add(
+        "--batch-size", type=int, default=32, metavar="N", help="of --curve: examples an update (%(default)s)"
+    )
 
 
 def _command(commands, name: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -136,11 +152,37 @@ def _connect(arguments: argparse.Namespace) -> None:
             columns,
             alphas=limits.sampler(),
             space=arguments.space,
+            curve=_curve(arguments, columns),
             seen=lambda alpha: bar.update(),
             **options,
         )
     print(found.summary())
     print("the curve:", *found.write(arguments.out))
+
+
+def _curve(arguments: argparse.Namespace, columns: config.Dataset):
+    """The curve that is asked for, and how its bends are trained; None without `--curve`."""
+    from isthmus.connect import Asked  # as in `_connect`
+    from isthmus.training.schedule import Recipe
+
+    if arguments.curve is None:
+        if arguments.train is not None:
+            raise ConfigError(f"--train: found {arguments.train} without --curve; allowed: with --curve")
+        return None
+    if arguments.train is None:
+        raise ConfigError(
+            "--train: missing; allowed: a file of examples that the bends of --curve are trained on"
+        )
+    settings = _settings(config.Curve, kind=arguments.curve, bends=arguments.bends)
+    training = _settings(
+        config.Training, steps=arguments.steps, learning_rate=arguments.learning_rate,
+        batch_size=arguments.batch_size, warmup_steps=arguments.steps * 6 // 100,
+        token_budget=arguments.token_budget,
+    )  # fmt: skip
+    source = {"kind": "files", "paths": [arguments.train], "format": arguments.format}
+    train = _settings(config.Dataset, **columns.model_dump(exclude_unset=True) | {"source": source})
+    data_files.check("--train", train)
+    return Asked(settings, Recipe(**settings.recipe(training)), train)
 
 
 def _average(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,28 @@ import numpy as np
 import pandas as pd
 
 from isthmus import given
-from isthmus.bootstrap import percentile_interval
+from isthmus.bootstrap import Bootstrap, percentile_interval
 from isthmus.caches.identity import FACTORS, MERGED, Adapter
+from isthmus.data import tokens
+from isthmus.data.tokens import Tokens
 from isthmus.errors import ConfigError
 from isthmus.experiment import config
 from isthmus.machine import numerics
+from isthmus.machine.numerics import Numerics
+from isthmus.measuring.detours import Detour
 from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.paths import SAMPLER_SET, MeasuredPath
-from isthmus.measuring.rows import Resampling, Row
+from isthmus.measuring.rows import Resampling, Row, cross_fitted, means
 from isthmus.showing import path_figures
 from isthmus.showing.formatting import NO_SKILL, interval, number
 from isthmus.space import sampling
+from isthmus.space.sampling import Sampler
 from isthmus.statistics import connectivity, pair_means
 from isthmus.statistics.thresholds import learnt
+from isthmus.tasks.record import Record
+from isthmus.training.bending import bend
+from isthmus.training.saving import Cache
+from isthmus.training.schedule import Recipe
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class Connection:
         scores: of the two ends, as of `connectivity.scores`.
         averaging: what the mean of the two is worth, a line.
         notes: what a reader of the numbers must know besides.
+        curved: the same of a curve between the two, whose ends are theirs.
     """
 
     points: pd.DataFrame
@@ -43,10 +53,10 @@ class Connection:
     scores: tuple[dict[str, float], dict[str, float]]
     averaging: str
     notes: list[str] = field(default_factory=list)
+    curved: "Curved | None" = None
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
-        rows = self.metrics.set_index("metric")
         losses = self.points["loss"].iloc[[0, -1]].tolist()
         language = "perplexity" in self.scores[0]
         ends = (
@@ -54,12 +64,7 @@ class Connection:
             + (f", perplexity {own['perplexity']:.2f}" if language else "")
             for name, loss, own in zip("AB", losses, self.scores, strict=True)
         )
-        gaps = (
-            f"{name} {number(rows.loc[name, 'value'])} {interval(*rows.loc[name, ['low', 'high']])}".rstrip()
-            + f" at alpha {rows.loc[name, 'alpha']:.3f}, estimated error {number(rows.loc[name, 'error'])}"
-            + f"; cross-fitted {' '.join(self._cross_fitted(name))}".rstrip()
-            for name in ("BH", "CG")
-        )
+        gaps = gaps_in_words(self.metrics)
         n = self.points["n"].iloc[0]
         units, nats = ("blocks", "nats a token") if language else ("examples", "nats")
         counted = f", {int(self.scores[0]['tokens']):,} tokens counted" if language else ""
@@ -75,20 +80,73 @@ class Connection:
             f"accuracy of {number(majority)}; {NO_SKILL}"
         )
         warnings = (f"! {name} {bar}" for name in failed)
-        return "\n".join([*ends, *gaps, self.averaging, *warnings, last, *self.notes])
-
-    def _cross_fitted(self, name: str) -> tuple[str, str]:
-        value, *ends = self.metrics.set_index("metric").loc[name, pair_means.CROSS_FITTED]
-        return number(value), interval(*ends)
+        curved = self.curved.lines() if self.curved else []
+        return "\n".join([*ends, *gaps, self.averaging, *curved, *warnings, last, *self.notes])
 
     def write(self, out: Path) -> list[Path]:
-        """Write the curve as `<out>.csv` and `<out>.png`; returns the two paths."""
+        """Write the line's points as `<out>.csv`, a curve's as `<out>-<kind>.csv`, both as `<out>.png`."""
         files = curve_files(out)
         self.points.to_csv(files[0], index=False)
-        seeds = {"seed_a": 0, "seed_b": 1}
+        seeds, others = {"seed_a": 0, "seed_b": 1}, {}
+        if self.curved:
+            files.append(out.with_name(f"{out.name}-{self.curved.name}.csv"))
+            self.curved.points.to_csv(files[-1], index=False)
+            others[self.curved.name] = self.curved.points
         gaps = self.metrics[self.metrics["metric"] == "CG"].assign(**seeds)
-        path_figures.single_path(self.points.assign(**seeds), gaps).savefig(files[1], dpi=150)
+        path_figures.single_path(self.points.assign(**seeds), gaps, others).savefig(files[1], dpi=150)
         return files
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A curve that is asked for beside the line.
+
+    Attributes:
+        settings: of the curve.
+        recipe: how its bends are trained.
+        train: the files and columns of the examples to train on.
+    """
+
+    settings: config.Curve
+    recipe: Recipe
+    train: config.Columns
+
+
+@dataclass(frozen=True)
+class Curved:
+    """What was measured on a curve: `points` and `metrics` as of the line.
+
+    Attributes:
+        name: of the curve.
+        trained: how its bends were, in words.
+        relative_length: its length over that of the line.
+    """
+
+    name: str
+    trained: str
+    relative_length: float
+    points: pd.DataFrame
+    metrics: pd.DataFrame
+
+    def lines(self) -> list[str]:
+        said = (
+            f"on a {self.name} curve, {self.relative_length:.2f} times as long as the line ({self.trained}):"
+        )
+        return [said, *(f"  {line}" for line in gaps_in_words(self.metrics, "t"))]
+
+
+def gaps_in_words(metrics: pd.DataFrame, position: str = "alpha") -> list[str]:
+    """BH and CG, a line each."""
+    said = []
+    for name in ("BH", "CG"):
+        row = metrics.set_index("metric").loc[name]
+        value, *ends = row[pair_means.CROSS_FITTED]
+        said.append(
+            f"{name} {number(row['value'])} {interval(row['low'], row['high'])}".rstrip()
+            + f" at {position} {row['alpha']:.3f}, estimated error {number(row['error'])}"
+            + f"; cross-fitted {number(value)} {interval(*ends)}".rstrip()
+        )
+    return said
 
 
 def curve_files(out: Path) -> list[Path]:
@@ -128,6 +186,7 @@ def connect(
     alphas: dict[str, Any] | None = None,
     resampling: Resampling | None = None,
     settings: dict[str, Any] | None = None,
+    curve: Asked | None = None,
     seen: Callable[[float], Any] = lambda alpha: None,
 ) -> Connection:
     """Measure the path between two classifiers, or two language models.
@@ -141,6 +200,7 @@ def connect(
         base: of adapters, the model that they adapt; by default the one that they name.
         space: of adapters, whether the line joins the weights with them `merged`, or their own `factors`.
         alphas, resampling, settings: how to measure; those of `sampling.sampler` and `numerics.setup`.
+        curve: a curve between the two that is trained and measured too.
         seen: told each alpha once it is measured.
 
     Raises:
@@ -160,24 +220,64 @@ def connect(
         row = Row(ends[1], None, sets, budget, computing, resampling, journal)
         sampler = sampling.sampler(alphas or config.Paths().sampler())
         path = MeasuredPath(row, ends[0])
-        curve = path.curve(sampler, seen)
-        curve = {alpha: at[SAMPLER_SET] for alpha, at in curve.items()}
-        points = pd.DataFrame([{"alpha": alpha, **row.means(SAMPLER_SET, at)} for alpha, at in curve.items()])
-        gaps = pd.DataFrame(row.cross_fitted(SAMPLER_SET, curve))
+        points, gaps = _measured(path.curve(sampler, seen), row.bootstraps[SAMPLER_SET], resampling.seed)
         scores = tuple(
             connectivity.scores(pd.DataFrame(path.scored(SAMPLER_SET, alpha))) for alpha in (0.0, 1.0)
         )
+        curved = None
+        if curve:
+            if any(isinstance(end.anchor, Adapter) for end in ends):
+                raise ConfigError("--curve: found adapters; allowed: whole models, since a bend is one")
+            train, _ = given.examples(copies, names, replace(reading, columns=curve.train))
+            bends = _bends(curve, ends, train, computing, Path(temporary))
+            detour = Detour(
+                curve.settings.kind, [ends[0], *bends, ends[1]], sets, budget, computing, resampling, journal
+            )
+            curved = _curved(curve, detour, sampler)
     if ends[0].sha256 == ends[1].sha256:
         notes.append("A and B have the same weights: a gap of 0 by construction")
     if FACTORS in (getattr(end.anchor, "space", MERGED) for end in ends):
         notes.append("on the line between the adapters' own factors A and B, not between the merged weights")
     notes.append("two models: nothing is said of other seeds")
-    return _connection(points.assign(n=len(examples)), gaps, scores, notes)
+    kept, loss = _reduced(points, gaps)
+    skilled = all(learnt(own["accuracy_low"], own["majority"]) for own in scores)
+    return Connection(kept, loss, scores, averaging_in_words(points, skilled), notes, curved)
 
 
-def _connection(points: pd.DataFrame, gaps: pd.DataFrame, scores: tuple, notes: list[str]) -> Connection:
-    """The metrics of the measured points, their replicates replaced by intervals."""
-    points = points.astype({"loss": float, "error": float})
+def _bends(curve: Asked, ends: list[End], train: Tokens, computing: Numerics, folder: Path) -> list[End]:
+    """Train the bends of a curve, in a folder that does not stay."""
+    tokens.write(train, folder / "train.safetensors")
+    outs = [folder / f"bend{bend}" for bend in range(1, curve.settings.bends + 1)]
+    bend(
+        ends=[end.folder for end in ends], seeds=(0, 1), examples=folder / "train.safetensors",
+        recipe=curve.recipe, kind=curve.settings.kind, numerics=computing,
+        cache=Cache(folder / "state", frozenset(), save_minutes=10**6), outs=outs,
+    )  # fmt: skip
+    return [End.read(0, out) for out in outs]
+
+
+def _curved(curve: Asked, detour: Detour, sampler: Sampler) -> Curved:
+    """Measure a curve."""
+    resampling = detour.resampling
+    bootstrap = resampling.bootstraps(detour.sets)[SAMPLER_SET]
+    points, gaps = _measured(detour.curve(sampler), bootstrap, resampling.seed)
+    recipe = curve.recipe
+    trained = f"{recipe.steps} updates of batches of {recipe.batch_size} at {recipe.learning_rate:g}"
+    return Curved(curve.settings.name, trained, detour.relative_length(), *_reduced(points, gaps))
+
+
+def _measured(
+    curve: dict[float, dict[str, Record]], bootstrap: Bootstrap, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The points of a path, and its cross-fitted gaps."""
+    records = {alpha: at[SAMPLER_SET] for alpha, at in curve.items()}
+    points = [{"alpha": alpha, **means(at, bootstrap), "n": len(at.counts)} for alpha, at in records.items()]
+    frame = pd.DataFrame(points).astype({"loss": float, "error": float})
+    return frame, pd.DataFrame(cross_fitted(records, bootstrap, seed))
+
+
+def _reduced(points: pd.DataFrame, gaps: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The measured points with intervals in the place of replicates, and BH and CG of the loss."""
     path = {"step": 0, "seed_a": 0, "seed_b": 1, "set": SAMPLER_SET}
     rows = connectivity.curve_metrics(points.assign(**path), config.Paths().intervals, gaps.assign(**path))
     metrics = pd.DataFrame(rows)
@@ -186,9 +286,7 @@ def _connection(points: pd.DataFrame, gaps: pd.DataFrame, scores: tuple, notes: 
     kept = points[["alpha", "loss", "error", "n"]].assign(loss_low=low, loss_high=high).dropna(axis="columns")
     columns = ["metric", "value", "low", "high", "error", "alpha", "chord_low", "chord_high"]
     columns += pair_means.CROSS_FITTED
-    skilled = all(learnt(own["accuracy_low"], own["majority"]) for own in scores)
-    averaging = averaging_in_words(points, skilled)
-    return Connection(kept, loss[columns].reset_index(drop=True), scores, averaging, notes)
+    return kept, loss[columns].reset_index(drop=True)
 
 
 def averaging_in_words(points: pd.DataFrame, skilled: bool) -> str:

@@ -106,7 +106,17 @@ def read(names: Sequence[str], folder: Path, reading: Reading) -> tuple[list[Pat
         _copied(name, found, folder / side, reading)
         for name, found, side in zip(names, found_at, sides, strict=True)
     ]
-    return copies, *(_blocks if reading.blocks else _examples)(copies, names, reading)
+    return copies, *examples(copies, names, reading)
+
+
+def examples(copies: list[Path], names: Sequence[str], reading: Reading) -> tuple[tokens.Tokens, list[str]]:
+    """Examples as all models read them, and what to know of these.
+
+    Args:
+        copies, names: of the models, as of `read`.
+        reading: the examples.
+    """
+    return (_blocks if reading.blocks else _examples)(copies, names, reading)
 
 
 def _examples(copies: list[Path], names: Sequence[str], reading: Reading) -> tuple[tokens.Tokens, list[str]]:

@@ -82,7 +82,8 @@ wildcard_constraints:
     seed=r"\d+",
     other=r"\d+",
     part=r"\d+",
-    plane=r"\d[\d.-]*",
+    plane=r"\d[\w.-]*",
+    curve=one_of([curve.name for curve in EXPERIMENT.curves]),
     step=r"\d+",
 
 

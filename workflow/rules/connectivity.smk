@@ -11,12 +11,15 @@ rule connectivity:
         averages=lambda w: files("average", cells=[cell(w)]),
         layers=lambda w: files("layers", cells=[cell(w)]),
         along=lambda w: files("along", cells=[cell(w)]),
+        curves=lambda w: files("curve", layout.CURVE, [cell(w)]),
+        curves_gaps=lambda w: files("curve", layout.CURVE_GAPS, [cell(w)]),
     output:
         metrics=results(layout.METRICS),
         deltas=results(layout.DELTAS),
         means=results(layout.MEANS),
         averages=results(layout.CELL_AVERAGES),
         layers=results(layout.CELL_LAYERS),
+        barriers=results(layout.CELL_BARRIERS),
     log:
         results(layout.log("connectivity")),
     benchmark:
@@ -29,7 +32,7 @@ rule connectivity:
     params:
         k=EXPERIMENT.paths.intervals,
         delta_from=lambda w: cell(w).delta_from,
-        code=hashing.of_code("statistics.connectivity", "statistics.layers"),
+        code=hashing.of_code("statistics.connectivity", "statistics.layers", "statistics.barriers"),
     script:
         "../scripts/connectivity.py"
 
@@ -45,6 +48,7 @@ rule collect:
         means=files("connectivity", layout.MEANS),
         averages=files("connectivity", layout.CELL_AVERAGES),
         layers=files("connectivity", layout.CELL_LAYERS),
+        barriers=files("connectivity", layout.CELL_BARRIERS),
         pairs=files("interpolate", layout.ROW_PAIRS),
         evaluations=files("evaluate"),
         breakdowns=files("breakdown"),

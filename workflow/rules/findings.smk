@@ -32,6 +32,7 @@ rule findings:
     input:
         evaluations=TIDY["evaluations"],
         cells=files("connectivity", layout.MEANS),
+        barriers=files("connectivity", layout.CELL_BARRIERS),
         groups=files("basins"),
     output:
         **STATEMENTS,

@@ -157,9 +157,7 @@ rule layers:
 # A few rows of the grid on a plane through three checkpoints.
 rule plane:
     input:
-        weights=lambda w: results(
-            [dependencies.weights(cell(w), *corner) for corner in cell(w).planes[w.plane][0]]
-        ),
+        weights=lambda w: results(dependencies.corners(cell(w), w.plane)),
         tokens=results(layout.partly(layout.TOKENS, set="test")),
         base=lambda w: results(dependencies.base(cell(w))),
     output:

@@ -41,6 +41,7 @@ rule figures:
         rows=files("interpolate", layout.ROW),
         planes=files("plane"),
         maps=files("map"),
+        detours=files("curve"),
         histories=results(dependencies.shown_histories(EXPERIMENT, CELLS)),
     output:
         [reported(path) for path in FIGURES],
@@ -72,6 +73,7 @@ rule report:
         ),
         planes=[] if PARTIAL else files("plane"),
         maps=[] if PARTIAL else files("map"),
+        detours=[] if PARTIAL else files("curve"),
     output:
         page=report(
             results(layout.REPORT),

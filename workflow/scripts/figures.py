@@ -14,4 +14,5 @@ with logged(snakemake.log[0]):
         [Path(path) for path in snakemake.input.rows],
         [Path(path) for path in snakemake.input.planes],
         [Path(path) for path in snakemake.input.maps],
+        [Path(path) for path in snakemake.input.detours],
     )

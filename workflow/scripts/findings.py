@@ -7,9 +7,15 @@ with logged(snakemake.log[0]):
 
     params = snakemake.params
     evaluations = tidy.read(Path(snakemake.input.evaluations))
-    means = [Path(path) for path in snakemake.input.cells]
     findings.write(
-        params.experiment, params.cells, params.ladders, evaluations, means, Path(snakemake.output.findings)
+        params.experiment,
+        params.cells,
+        params.ladders,
+        params.negligible,
+        evaluations,
+        [Path(path) for path in snakemake.input.cells],
+        [Path(path) for path in snakemake.input.barriers],
+        Path(snakemake.output.findings),
     )
     generalisation.write(
         params.experiment,

@@ -18,10 +18,11 @@ with logged(snakemake.log[0]):
             [Path(path) for path in snakemake.input.histories],
             [Path(path) for path in snakemake.input.planes],
             [Path(path) for path in snakemake.input.maps],
+            [Path(path) for path in snakemake.input.detours],
             lacking=[],
         )
     origins = provenance.read(experiment, out.parent)
-    files = found.rows, found.histories, found.planes, found.maps
+    files = found.rows, found.histories, found.planes, found.maps, found.detours
     page.write(experiment, found.frames, out, origins, *files, found.lacking)
     shown = (found.frames[name] for name in ("metrics", "deltas", "evaluations"))
     findings = None if snakemake.params.partial else tidy.read(out.with_name("findings.csv"))

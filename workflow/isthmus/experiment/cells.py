@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from isthmus.experiment.config import Experiment, Plane, Training
+from isthmus.experiment.config import Curve, Experiment, Plane, Training
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,10 @@ class Cell:
         rows: each run that ends a path, with the runs before it that its paths begin at.
         training: the recipe.
         delta_from: the step that deltas start from.
-        planes: those of the cell by name: the corners as (run, step), and the settings.
+        planes: those of the cell by name: the corners as (run, step), and the settings. The run of a bend is
+            the name of its curve, between the other two.
+        curves: the settings of its curves by name.
+        curved: the steps and pairs of runs between which there is one (step, run, run, name).
         layered: the steps and pairs of runs (step, run, run) between which single layers are moved.
         averaged: the steps at which all its runs are averaged, rising.
         adopted: whether others trained its checkpoints.
@@ -33,7 +36,9 @@ class Cell:
     delta_from: int
     averaged: list[int]
     layered: list[tuple[int, int, int]]
-    planes: dict[str, tuple[list[tuple[int, int]], Plane]]
+    planes: dict[str, tuple[list[tuple[int | str, int]], Plane]]
+    curves: dict[str, Curve]
+    curved: list[tuple[int, int, int, str]]
     adopted: bool
     adapted: bool
     factors: bool
@@ -69,6 +74,8 @@ def cells(experiment: Experiment) -> dict[tuple[str, str], Cell]:
             averaged=experiment.cell_averaged(*key),
             layered=experiment.cell_layers(*key),
             planes=experiment.cell_planes(*key),
+            curves={curve.name: curve for curve in experiment.curves},
+            curved=[(*place, curve.name) for *place, curve in experiment.cell_curves(*key)],
             adopted=experiment.models[key[0]].checkpoints is not None,
             adapted=experiment.models[key[0]].adapted,
             factors=experiment.models[key[0]].adapted and "factors" in experiment.paths.spaces,

@@ -26,7 +26,15 @@ from isthmus.experiment.settings.data import (
     ToySource,
     plain,
 )
-from isthmus.experiment.settings.measuring import Averages, Basins, Evaluation, Layers, Paths, Plane
+from isthmus.experiment.settings.measuring import (
+    Averages,
+    Basins,
+    Curve,
+    Evaluation,
+    Layers,
+    Paths,
+    Plane,
+)
 from isthmus.experiment.settings.models import Adapter, Base, Checkpoint, Ladder, Model
 from isthmus.experiment.settings.pretraining import POSITIONS, Pretraining
 from isthmus.experiment.settings.running import Plan, Resources
@@ -44,6 +52,7 @@ __all__ = [
     "Basins",
     "Checkpoint",
     "Columns",
+    "Curve",
     "Dataset",
     "Evaluation",
     "Experiment",
@@ -112,6 +121,9 @@ class Experiment(Settings):
     paths: Paths = Field(Paths(), description="which points of a path are measured")
     averages: Averages = Field(Averages(), description="means of the runs' weights")
     layers: Layers | None = Field(None, description="lines in some tensors alone; by default none")
+    curves: list[Curve] = Field(
+        [], description="curved paths between runs, of which each bend is trained as long as a fine-tuning"
+    )
     planes: list[Plane] = Field([], description="planes through three checkpoints of each cell")
     map: bool = Field(
         False,
@@ -203,7 +215,9 @@ class Experiment(Settings):
                     f"delta_from: found {self.delta_from}, which is no checkpoint of {model} on {dataset}; "
                     f"allowed: one of {wording.short(steps)}"
                 )
-            for key, group in (("averages", self.averages), ("layers", self.layers)):
+            groups = {"averages": self.averages, "layers": self.layers}
+            groups |= {f"curves.{number}": curve for number, curve in enumerate(self.curves)}
+            for key, group in groups.items():
                 for step in group.at if group and isinstance(group.at, list) else ():
                     if step not in steps:
                         raise ValueError(
@@ -213,6 +227,7 @@ class Experiment(Settings):
         self._check_pairs("pairs", self.pairs)
         if self.layers:
             self._check_layers(self.layers)
+        self._check_curves()
         self._check_planes()
         if self.figures.training_model is not None:
             trained = {name: model for name, model in self.models.items() if model.checkpoints is None}
@@ -295,8 +310,36 @@ class Experiment(Settings):
                 "resources.layers.mem_mb"
             )
 
+    def _check_curves(self) -> None:
+        known: dict[str, int] = {}
+        for number, curve in enumerate(self.curves):
+            key = f"curves.{number}"
+            if (first := known.setdefault(curve.name, number)) < number:
+                raise ValueError(f"{key}: found {curve.name}, as curves.{first}; allowed: each once")
+            self._check_pairs(f"{key}.pairs", curve.pairs)
+            if isinstance(curve.at, list) and len(set(curve.at)) < len(curve.at):
+                raise ValueError(f"{key}.at: found {wording.short(curve.at)}; allowed: each step once")
+            for cell in self.cell_list():
+                if self.models[cell[0]].adapted:
+                    raise ValueError(
+                        f"{key}: found {' on '.join(cell)}, whose checkpoints are adapters; allowed: cells "
+                        "of whole models (`cells` chooses them): a bend is a whole model"
+                    )
+                for pair in self._chosen_pairs(*cell, curve.pairs):
+                    if isinstance(curve.pairs, list) and pair not in self.cell_pairs(*cell):
+                        raise ValueError(
+                            f"{key}.pairs: found {list(pair)}, whose line is not measured; allowed: some of "
+                            "the experiment's `pairs`"
+                        )
+
     def _check_planes(self) -> None:
+        curves = [curve.name for curve in self.curves]
         for number, plane in enumerate(self.planes):
+            if plane.curve and plane.curve not in curves:
+                raise ValueError(
+                    f"planes.{number}.curve: found {plane.curve}, which is none of `curves`; allowed: "
+                    f"{wording.short(', '.join(name for name in curves if '-' not in name)) or 'none'}"
+                )
             for cell in self.cell_list():
                 runs, steps = list(self.cell_runs(*cell).values()), self.cell_steps(*cell)
                 for run, step in plane.corners(runs):
@@ -387,7 +430,18 @@ class Experiment(Settings):
             (step, *pair) for step in steps for pair in self._chosen_pairs(model, dataset, self.layers.pairs)
         ]
 
-    def cell_planes(self, model: str, dataset: str) -> dict[str, tuple[list[tuple[int, int]], Plane]]:
+    def cell_curves(self, model: str, dataset: str) -> list[tuple[int, int, int, Curve]]:
+        """The steps and pairs of runs of a cell between which there is a curve, and its settings."""
+        pairs = self.cell_pairs(model, dataset)
+        return [
+            (step, *pair, curve)
+            for curve in self.curves
+            for step in self._chosen_steps(model, dataset, curve.at)
+            for pair in self._chosen_pairs(model, dataset, curve.pairs)
+            if pair in pairs
+        ]
+
+    def cell_planes(self, model: str, dataset: str) -> dict[str, tuple[list[tuple[int | str, int]], Plane]]:
         """The planes of a cell by their names: the three corners as (run, step), and the settings."""
         found = {}
         for plane in self.planes:
@@ -396,8 +450,12 @@ class Experiment(Settings):
             found["-".join(f"{run}.{step}" for run, step in corners)] = corners, plane
         return found
 
-    def _corners(self, model: str, dataset: str, plane: Plane) -> list[tuple[int, int]]:
-        """The three corners of a plane of a cell, as (run, step)."""
+    def _corners(self, model: str, dataset: str, plane: Plane) -> list[tuple[int | str, int]]:
+        """The three corners of a plane of a cell, as (run, step); a bend's run is its curve's name."""
+        if plane.curve:
+            curves = [own for own in self.cell_curves(model, dataset) if own[-1].name == plane.curve]
+            *_, (step, a, b, _) = [own for own in curves if own[1:3] == curves[0][1:3]]
+            return [(a, step), (b, step), (plane.curve, step)]
         last = self.cell_steps(model, dataset)[-1]
         numbers = {name: run for run, name in self.cell_runs(model, dataset).items()}
         return [
@@ -405,9 +463,9 @@ class Experiment(Settings):
             for run, step in plane.corners(list(numbers))
         ]
 
-    def _apart(self, model: str, dataset: str, run: int, step: int) -> tuple[int | str, int]:
+    def _apart(self, model: str, dataset: str, run: int | str, step: int) -> tuple[int | str, int]:
         """A checkpoint as (run, step); the run is `all` where all runs have the same weights."""
-        if self.models[model].checkpoints is not None:
+        if self.models[model].checkpoints is not None or isinstance(run, str):
             return run, step
         training = self.cell_training(model, dataset)
         parted = step > training.shared_steps if training.shared_steps else step or "head" in training.vary

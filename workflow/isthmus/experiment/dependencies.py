@@ -68,6 +68,23 @@ def all_weights(cell: Cell, step: int | str) -> list[str]:
     return [weights(cell, seed, step) for seed in cell.seeds]
 
 
+def bends(cell: Cell, curve: str, step: int | str, seed: int | str, other: int | str) -> list[str]:
+    """The weights of the bends of a curve between two runs."""
+    return [
+        layout.filled(
+            layout.BEND_WEIGHTS, step=step, seed=seed, other=other, curve=curve, bend=bend, **_names(cell)
+        )
+        for bend in range(1, cell.curves[curve].bends + 1)
+    ]
+
+
+def corners(cell: Cell, plane: str) -> list[str]:
+    """The weights of the three checkpoints of a plane."""
+    (a, b, (run, step)), _ = cell.planes[plane]
+    last = bends(cell, run, step, a[0], b[0]) if isinstance(run, str) else [weights(cell, run, step)]
+    return [weights(cell, *a), weights(cell, *b), *last]
+
+
 def start(cell: Cell, seed: int) -> list[str]:
     """The weights that a run began from; none where they are not known. Adapters begin from their base."""
     return [weights(cell, seed, 0)] if 0 in cell.steps else base(cell)
@@ -88,8 +105,12 @@ def last_rows(cell: Cell) -> list[str]:
 
 
 def last_weights(cell: Cell) -> list[str]:
-    """The weights of each run's last checkpoint, of those that are trained here."""
-    return [] if cell.adopted else [weights(cell, seed, cell.steps[-1]) for seed in cell.seeds]
+    """The weights of each run's last checkpoint and of bends between these: of what is trained here."""
+    last = cell.steps[-1]
+    own = [] if cell.adopted else [weights(cell, seed, last) for seed in cell.seeds]
+    return own + [
+        file for step, a, b, name in cell.curved if step == last for file in bends(cell, name, step, a, b)
+    ]
 
 
 def shown_histories(experiment: Experiment, cells: dict[tuple[str, str], Cell]) -> list[str]:

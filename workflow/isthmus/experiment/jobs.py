@@ -184,6 +184,24 @@ def _plane_parts(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
     ]
 
 
+def _curves(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [
+        {"model": cell.model, "dataset": cell.dataset, "step": step, "seed": a, "other": b, "curve": name}
+        for cell in cells
+        for step, a, b, name in cell.curved
+    ]
+
+
+def _bends(count: int) -> WildcardsOf:
+    """The curves of so many bends."""
+
+    def of(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+        names = [curve.name for curve in experiment.curves if curve.bends == count]
+        return [w for w in _curves(experiment, cells) if w["curve"] in names]
+
+    return of
+
+
 def _runs_with_several_steps(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
     several = [cell for cell in cells if len(cell.steps) > 1]
     return _runs(experiment, several) if experiment.paths.along else []
@@ -216,6 +234,9 @@ RULES: dict[str, tuple[str, WildcardsOf]] = {
     "interpolate_factors": (layout.FACTORS, _some(_rows, factors=True)),
     "evaluate": (layout.EVALUATION, _checkpoints),
     "average": (layout.AVERAGES, _averaged_steps),
+    "bend": (layout.partly(layout.BEND_RECORD, bend=1), _bends(1)),
+    "bend_two": (layout.partly(layout.BEND_RECORD, bend=2), _bends(2)),
+    "curve": (layout.CURVE, _curves),
     "layers": (layout.LAYERS, _layered_pairs),
     "plane": (layout.PLANE, _plane_parts),
     "along": (layout.ALONG, _runs_with_several_steps),

@@ -53,11 +53,20 @@ LAYERS = "layers/{model}/{dataset}/step{step}/seed{seed}-{other}.parquet"
 PLANE = "planes/{model}/{dataset}/{plane}/rows{part}.parquet"
 MAP = "map/{model}/{dataset}.parquet"
 ALONG = "along/{model}/{dataset}/seed{seed}.parquet"
+# Bends are checkpoints, each in a folder of its curve.
+BEND = "curves/{model}/{dataset}/step{step}/seed{seed}-{other}/{curve}/bend{bend}"
+BEND_CONFIG = f"{BEND}/config.json"
+BEND_WEIGHTS = f"{BEND}/model.safetensors"
+BEND_RECORD = f"{BEND}/checkpoint.json"
+BEND_HISTORY = f"{BEND}/history.parquet"
+CURVE = "curves/{model}/{dataset}/step{step}/seed{seed}-{other}/{curve}/points.parquet"
+CURVE_GAPS = "curves/{model}/{dataset}/step{step}/seed{seed}-{other}/{curve}/gaps.parquet"
 METRICS = "connectivity/{model}/{dataset}.parquet"
 DELTAS = "connectivity/{model}/{dataset}.deltas.parquet"
 MEANS = "connectivity/{model}/{dataset}.means.parquet"
 CELL_AVERAGES = "connectivity/{model}/{dataset}.averages.parquet"
 CELL_LAYERS = "connectivity/{model}/{dataset}.layers.parquet"
+CELL_BARRIERS = "connectivity/{model}/{dataset}.barriers.parquet"
 BASINS = "connectivity/{model}/{dataset}.basins.parquet"
 
 # What people look at.
@@ -71,6 +80,7 @@ SUMMARY = "summary.txt"
 # its states; journals hold measurements, a folder a checkpoint.
 STATES = "state/{model}/{dataset}/seed{seed}"
 TRUNK_STATES = "state/{model}/{dataset}/trunk"
+CURVE_STATES = "state/{model}/{dataset}/step{step}-seed{seed}-{other}-{curve}"
 PRETRAINING_STATES = "state/_pretraining/{pretraining}"  # no model's name begins with an underscore
 JOURNALS = "journal"
 CELL_JOURNAL = "journal/{model}/{dataset}"
@@ -106,6 +116,9 @@ JOB = {
     "map": "map/{model}-{dataset}",
     "plane": "plane/{model}-{dataset}-{plane}-{part}",
     "layers": "layers/{model}-{dataset}-step{step}-seed{seed}-{other}",
+    "bend": "bend/{model}-{dataset}-step{step}-seed{seed}-{other}-{curve}",
+    "bend_two": "bend/{model}-{dataset}-step{step}-seed{seed}-{other}-{curve}",
+    "curve": "curve/{model}-{dataset}-step{step}-seed{seed}-{other}-{curve}",
     "connectivity": "connectivity/{model}-{dataset}",
     "basins": "basins/{model}-{dataset}",
     "collect": "collect",
@@ -116,7 +129,7 @@ JOB = {
     "plan": "plan",
 }
 BENCHMARKS = "benchmarks"
-NUMBERS = ("seed", "other", "step", "part")
+NUMBERS = ("seed", "other", "step", "part", "bend")
 
 
 def results(experiment: str) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from isthmus.experiment.config import Experiment
 
 # CSV files: of all numbers, and of what is said of them.
-TIDY = ("metrics", "deltas", "means", "differences", "averages", "layers", "pairs", "evaluations")
+TIDY = ("metrics", "deltas", "means", "differences", "averages", "layers", "barriers", "pairs", "evaluations")
 STATEMENTS = ("findings", "basins", "generalisation")
 TABLE_FORMATS = ("csv", "md", "tex")
 FIGURE_FORMATS = ("png", "svg")
@@ -72,6 +72,7 @@ def figures(experiment: Experiment) -> list[Figure]:
     figures += [Figure("planes", dataset) for dataset in datasets(experiment) if experiment.planes]
     figures += [Figure("map", dataset) for dataset in datasets(experiment) if experiment.map]
     figures += [Figure("along", dataset) for dataset in datasets(experiment) if experiment.paths.along]
+    figures += [Figure("barriers", dataset) for dataset in datasets(experiment) if experiment.curves]
     figures += [Figure("adapters", dataset) for dataset in adapted(experiment)]
     figures += [Figure("layers", dataset) for dataset in datasets(experiment) if experiment.layers]
     return figures + [Figure("curves", dataset, model) for model, dataset in experiment.cell_list()]

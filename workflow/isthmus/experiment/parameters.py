@@ -97,6 +97,12 @@ def layers(experiment: Experiment) -> dict[str, Any]:
     return experiment.layers.model_dump(include={"groups", "alphas"}) if experiment.layers else {}
 
 
+def bending(cell: Cell, curve: str) -> dict[str, Any]:
+    """What the bends of a curve depend on besides its ends and the examples."""
+    settings = cell.curves[curve]
+    return {"kind": settings.kind, "bends": settings.bends, "recipe": settings.recipe(cell.training)}
+
+
 def bootstrap(experiment: Experiment) -> dict[str, int]:
     """What intervals over examples depend on besides measurements."""
     return {"replicates": experiment.evaluation.replicates, "seed": experiment.evaluation.seed}
@@ -107,6 +113,7 @@ def findings(experiment: Experiment, cells: dict[tuple[str, str], Cell]) -> dict
     amounts = {name: model.pretraining_steps for name, model in experiment.models.items()}
     return {
         "experiment": experiment.experiment,
+        "negligible": experiment.negligible.loss,
         "cells": {key: (cell.steps, cell.delta_from) for key, cell in cells.items()},
         "ladders": [
             (ladder, dataset, {model: amounts[model] for model in models})
@@ -147,6 +154,11 @@ def trunk_states(experiment: Experiment, cell: Cell) -> dict[str, Any]:
     fork = cell.training.shared_steps
     keep = [*(step for step in cell.steps if step < fork), fork]
     return _states(experiment, layout.TRUNK_STATES, keep, cell.training.save_minutes, **_names(cell))
+
+
+def curve_states(experiment: Experiment, cell: Cell, **wildcards: Any) -> dict[str, Any]:
+    """The same of the bends of a curve."""
+    return _states(experiment, layout.CURVE_STATES, [], cell.training.save_minutes, **wildcards)
 
 
 def pretraining_states(experiment: Experiment, model: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ MEMORY = {
     "along": 10000,
     "layers": 10000,
     "map": 8000,
+    "bend": 16000,
+    "curve": 10000,
 }  # MB
 RUNTIME = {
     "pretrain": 60,
@@ -25,6 +27,8 @@ RUNTIME = {
     "along": 240,
     "layers": 240,
     "map": 120,
+    "bend": 720,
+    "curve": 240,
 }  # minutes
 
 

@@ -126,19 +126,7 @@ def check_same_architecture(a: End, b: End, names: tuple[str, str] | None = None
             of two bases, or differ in their settings where their factors are combined.
     """
     _check_same_adaptation(a, b, names or (str(a.folder), str(b.folder)))
-    if a.anchor.architecture == b.anchor.architecture:
-        return
-    # Versions of Transformers may state one architecture differently: the present one decides.
-    differing = architectures.architecture(a.folder).differences(architectures.architecture(b.folder))
-    if kind := differing.get("model_type"):  # all else follows from it
-        differing = {"model_type": kind}
-    if differing:
-        first, second = names or (a.folder, b.folder)
-        shown = "; ".join(f"{name}: found {old!r} and {new!r}" for name, (old, new) in differing.items())
-        raise MismatchedEnds(
-            f"no line joins {first} and {second}: their architectures differ in config.json, in {shown}; "
-            "allowed: the same values in both"
-        )
+    architectures.check_same((a.folder, b.folder), (a.anchor, b.anchor), names or ())
 
 
 def _check_same_adaptation(a: End, b: End, names: tuple[str, str]) -> None:

@@ -48,6 +48,28 @@ def means(units: Record, bootstrap: Bootstrap) -> dict[str, Any]:
     return {"loss": units.loss, "error": units.error, "loss_replicates": loss, "error_replicates": error}
 
 
+def cross_fitted(curve: dict[float, Record], bootstrap: Bootstrap, seed: int) -> list[dict[str, Any]]:
+    """The cross-fitted gaps of a path on a set, with their replicates: a dict a quantity and metric.
+
+    Args:
+        curve: the record of the set at each alpha, rising.
+        bootstrap: the drawing of its units.
+        seed: of their halves.
+    """
+    counts = next(iter(curve.values())).counts
+    halves = cross_fitting.halves(len(counts), seed)
+    alphas = np.array(list(curve))
+    rows = []
+    for quantity, values in QUANTITIES.items():
+        units = np.stack([getattr(record, values) for record in curve.values()])
+        for metric, gap in CROSS_FITTED.items():
+            own = cross_fitting.contributions(alphas, units, halves, gap)
+            replicates = ratios(bootstrap, own, counts)
+            found = {"value": own.sum() / counts.sum(), "replicates": replicates}
+            rows.append({"quantity": quantity, "metric": metric, **found})
+    return rows
+
+
 def ratios(bootstrap: Bootstrap, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Means a prediction where units are drawn again: ratios, whose both sums are drawn together."""
     drawn = bootstrap.replicate_means(sums)
@@ -136,16 +158,5 @@ class Row:
         return means(units, self.bootstraps[name])
 
     def cross_fitted(self, name: str, curve: dict[float, Record]) -> list[dict[str, Any]]:
-        """The cross-fitted gaps of a path on a set, with their replicates: a dict a quantity and metric."""
-        halves = cross_fitting.halves(len(self.sets[name]), self.resampling.seed)
-        alphas = np.array(list(curve))
-        rows = []
-        for quantity, values in QUANTITIES.items():
-            units = np.stack([getattr(record, values) for record in curve.values()])
-            for metric, gap in CROSS_FITTED.items():
-                own = cross_fitting.contributions(alphas, units, halves, gap)
-                counts = next(iter(curve.values())).counts
-                replicates = ratios(self.bootstraps[name], own, counts)
-                found = {"value": own.sum() / counts.sum(), "replicates": replicates}
-                rows.append({"quantity": quantity, "metric": metric, **found})
-        return rows
+        """Those of a path on a set."""
+        return cross_fitted(curve, self.bootstraps[name], self.resampling.seed)

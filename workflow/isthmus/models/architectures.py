@@ -1,11 +1,12 @@
 """Checkpoint folders by content: what of a configuration changes the function, and the anchor of a folder."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from isthmus.caches.identity import Adapter, Anchor, key, plain
+from isthmus.errors import MismatchedEnds
 from isthmus.models import hf_folders
 from isthmus.models.configurations import stated_config
 
@@ -95,6 +96,34 @@ def architecture(folder: Path) -> Architecture:
         errors.ConfigError: its config.json cannot be read.
     """
     return Architecture.of(stated_config(folder))
+
+
+def check_same(folders: Sequence[Path], anchors: Sequence[Anchor] = (), names: Sequence[str] = ()) -> None:
+    """Raise where the configurations of two checkpoints make two functions of the same weights.
+
+    Args:
+        folders: of the two.
+        anchors: theirs, where they are read already.
+        names: what the message calls them; by default their folders.
+
+    Raises:
+        MismatchedEnds: with the settings that differ, and both values (None: not stated).
+    """
+    a, b = anchors or map(anchor, folders)
+    if a.architecture == b.architecture:
+        return
+    # Versions of Transformers may state one architecture differently: the present one decides.
+    first, second = map(architecture, folders)
+    differing = first.differences(second)
+    if kind := differing.get("model_type"):  # all else follows from it
+        differing = {"model_type": kind}
+    if differing:
+        one, other = names or folders
+        shown = "; ".join(f"{name}: found {old!r} and {new!r}" for name, (old, new) in differing.items())
+        raise MismatchedEnds(
+            f"no line joins {one} and {other}: their architectures differ in config.json, in {shown}; "
+            "allowed: the same values in both"
+        )
 
 
 def described(folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from isthmus.experiment import layout, outputs
 from isthmus.showing import (
     adapter_figures,
     along_figures,
+    barrier_figures,
     drawing,
     fork_figures,
     heatmaps,
@@ -27,7 +28,7 @@ from isthmus.statistics.pair_statistics import over_pairs
 
 def write(
     experiment, results: Path, folder: Path, histories: list[Path], rows: list[Path],
-    planes: list[Path] = (), maps: list[Path] = (),
+    planes: list[Path] = (), maps: list[Path] = (), detours: list[Path] = (),
 ) -> None:  # fmt: skip
     """Draw every figure of the experiment, as PNG and SVG, into `folder`.
 
@@ -36,6 +37,7 @@ def write(
         histories: the `history.parquet` files of the runs of `outputs.training_runs(experiment)`.
         rows: the files of `paths/`.
         planes, maps: those of `planes/` and `map/`.
+        detours: those of other paths than lines.
     """
     frames = tidy.load(results)
     groups, tests = (tidy.read(results / f"{name}.csv") for name in ("basins", "generalisation"))
@@ -69,6 +71,8 @@ def write(
                 figure = plane_figures.planes(experiment, planes, dataset)
             elif kind == "along":
                 figure = along_figures.lines_along(experiment, frames["along"], dataset)
+            elif kind == "barriers":
+                figure = barrier_figures.barriers(experiment, frames["barriers"], curves, detours, dataset)
             elif kind == "adapters":
                 figure = adapter_figures.adapters(experiment, frames, dataset)
             elif kind == "layers":

@@ -42,6 +42,7 @@ SECTIONS = {
     "pairs": "Pairs",
     "averages": "Averages",
     "layers": "Layers",
+    "barriers": "Barriers",
     "planes": "Planes",
     "map": "Map of runs",
     "along": "Along a run",
@@ -73,8 +74,9 @@ class Copies:
 
 
 def write(
-    experiment, frames: dict, page: Path, origins: dict, rows=(), histories=(), planes=(), maps=(), lacking=()
-) -> None:
+    experiment, frames: dict, page: Path, origins: dict, rows=(), histories=(), planes=(), maps=(),
+    detours=(), lacking=(),
+) -> None:  # fmt: skip
     """Write the report to `page`.
 
     Args:
@@ -84,6 +86,7 @@ def write(
         histories: `history.parquet` files.
         planes: the files of `planes/`.
         maps: the files of `map/`.
+        detours: the files of other paths than lines.
         lacking: what else to name as missing.
     """
     metrics, deltas, pairs, soups, layers, along, factors, evaluations = (frames[name] for name in FILES)
@@ -92,7 +95,7 @@ def write(
     shown = views.overview(experiment, frames, histories, basins)
     shown["planes"] = views.planes(experiment, planes)
     shown["maps"] = views.maps(experiment, maps)
-    curves = views.curves(experiment, rows, metrics)
+    curves = views.curves(experiment, rows, metrics, detours, frames["detours"])
     copies = Copies()
     # Sections that are absent where nothing was asked for.
     asked = {
@@ -100,6 +103,7 @@ def write(
         "layers": len(layers) > 0,
         "planes": len(shown["planes"]) > 0,
         "map": len(shown["maps"]) > 0,
+        "barriers": tables.barrier_blocks(frames["barriers"], frames["detours"], findings),
         "along": tables.along_blocks(along),
         "spaces": tables.space_blocks(metrics, factors),
     }

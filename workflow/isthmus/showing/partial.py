@@ -11,7 +11,7 @@ from isthmus.experiment import jobs, layout, outputs
 from isthmus.experiment.cells import Cell, cells
 from isthmus.experiment.config import Experiment
 from isthmus.showing import status
-from isthmus.statistics import averages, connectivity, layers, pair_means, tidy
+from isthmus.statistics import averages, barriers, connectivity, layers, pair_means, tidy
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Found:
     histories: list[Path]
     planes: list[Path]
     maps: list[Path]
+    detours: list[Path]
     lacking: list[str]
 
 
@@ -47,6 +48,7 @@ def find(experiment: Experiment, results: Path) -> Found:
                 there("layers", among=[cell]),
                 there("along", among=[cell]),
                 there("interpolate_factors", among=[cell]),
+                there("curve", among=[cell]),
                 experiment.paths.intervals,
                 results,
                 Path(folder),
@@ -71,7 +73,8 @@ def find(experiment: Experiment, results: Path) -> Found:
         }
     frames = tidy.known(frames)
     histories = there("finetune", layout.HISTORY) + there("finetune_adapter", layout.HISTORY)
-    return Found(frames, rows, histories, there("plane"), there("map"), unfinished(experiment, results))
+    beside = there("plane"), there("map"), there("curve")
+    return Found(frames, rows, histories, *beside, unfinished(experiment, results))
 
 
 def unfinished(experiment: Experiment, results: Path) -> list[str]:
@@ -99,7 +102,7 @@ def _beside(results: Path, row: Path, template: str) -> Path:
 
 def _reduce(
     cell: Cell, rows: list[Path], soups: list[Path], lines: list[Path], along: list[Path],
-    factors: list[Path], k: int, results: Path, folder: Path,
+    factors: list[Path], detours: list[Path], k: int, results: Path, folder: Path,
 ) -> list[Path]:  # fmt: skip
     """What a cell's files reduce to: as in the workflow's results where those are of just these files."""
     names = [
@@ -107,7 +110,7 @@ def _reduce(
         for template in connectivity.CELL_FILES.values()
     ]
     known = [results / name for name in names]
-    newest = max(path.stat().st_mtime for path in [*rows, *soups, *lines, *along, *factors])
+    newest = max(path.stat().st_mtime for path in [*rows, *soups, *lines, *along, *factors, *detours])
     if all(path.exists() and path.stat().st_mtime >= newest for path in known) and _are_of(
         known, rows, k, cell.delta_from
     ):
@@ -119,9 +122,20 @@ def _reduce(
         reduced = reduced.with_factors(
             connectivity.cell(factors, k, cell.delta_from, filter(Path.exists, beside))
         )
+    beside = ((path, path.with_name(Path(layout.CURVE_GAPS).name)) for path in detours)
+    measured = {
+        tuple(layout.parsed(layout.ROW, row)[key] for key in ("step", "seed")): (
+            row,
+            _beside(results, row, layout.ROW_GAPS),
+        )
+        for row in rows
+    }
+    paths = barriers.cell(beside, measured, k)
+    reduced = reduced.with_paths(paths.rows)
     written = [folder / name for name in names]
     written[0].parent.mkdir(parents=True, exist_ok=True)
-    frames = reduced.metrics, reduced.deltas, reduced.means, reduced.averages, layers.cell(lines)
+    frames = reduced.metrics, reduced.deltas, reduced.means, reduced.averages
+    frames += layers.cell(lines), paths.frame()
     for frame, path in zip(frames, written, strict=True):
         stored.write_frame(path, frame)
     return written
@@ -150,6 +164,7 @@ def _empty(name: str) -> pd.DataFrame:
         "means": pair_means.MEAN_COLUMNS,
         "averages": averages.COLUMNS,
         "layers": layers.COLUMNS,
+        "barriers": barriers.COLUMNS,
         "pairs": ["step", "seed_a", "seed_b", "distance", "distance_a", "distance_b", "cosine"],
         "evaluations": ["seed", "step", "set", *connectivity.EVALUATION_COLUMNS],
     }

@@ -39,16 +39,20 @@ def path_curves(experiment, gaps, points, model: str, dataset: str):
     return figure
 
 
-def single_path(points, gaps):
+def single_path(points, gaps, others=None):
     """f(alpha) of one path, with chord and gap of the convexity gap.
 
     Args:
         points: a row a point: `seed_a, seed_b, alpha, loss`.
         gaps: its row of metric CG, with the columns of `metrics.csv`.
+        others: points `alpha, loss` of other paths between the same ends, by name.
     """
     with matplotlib.rc_context(drawing.RC):
         figure, (axis,) = drawing.panels(1)
         _curves(axis, points, gaps, drawing.MODEL_COLOURS[0])
+        for name, other in (others or {}).items():
+            axis.plot(other["alpha"], other["loss"], "--", color="#D55E00", label=name)
+            axis.legend()
         axis.autoscale_view()
         axis.set(title=_gap_in_words(gaps).strip(), xlabel="alpha", ylabel="loss (nats)")
     return figure

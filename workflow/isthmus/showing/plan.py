@@ -28,8 +28,8 @@ from isthmus.space import soups
 RATES = {"float32": 12.0, "tf32": 45.0, "bfloat16": 90.0}
 CPU_RATE = 0.03
 # Jobs that cost what those of another rule do.
-ALIKE = {"finetune_adapter": "finetune", "interpolate_factors": "interpolate"}
-MODEL_RULES = ("finetune", "evaluate", "interpolate", "average", "layers", "plane", "along")
+ALIKE = {"finetune_adapter": "finetune", "interpolate_factors": "interpolate", "bend_two": "bend"}
+MODEL_RULES = ("finetune", "evaluate", "interpolate", "average", "layers", "plane", "along", "bend", "curve")
 LAYERS_SHARE = 0.6  # of a whole evaluation: what comes before the first tensor that moves is computed once
 STARTUP = 20.0  # seconds of a job that runs a model before and after its work
 ALPHAS = 25  # of an adaptive path: 15 to 40 are usual
@@ -333,6 +333,10 @@ class Costs:
         if rule == "layers":
             points = layer_points(self.experiment, self.sizes, cell[0])
             return STARTUP + LAYERS_SHARE * points * self._measure(*cell, ["test"])
+        if rule == "bend":
+            return STARTUP + bend_updates(self.experiment, *cell, w["curve"]) * self.updates(*cell)
+        if rule == "curve":
+            return STARTUP + (self.alphas() - 2) * self._measure(*cell)
         if rule == "along":
             return STARTUP + along_points(self.experiment, *cell, self.alphas()) * self._measure(*cell)
         rows = self.experiment.cell_rows(*cell)
@@ -371,6 +375,12 @@ def layer_points(experiment: Experiment, sizes: Sizes, model: str) -> int:
         groups += (layers.groups == "halves") * sizes.shape(model).layers
         lines = 3 * groups - 4  # a single group is alone and also the first, or the last, of several
     return 2 * lines * (layers.alphas - 1) + 2
+
+
+def bend_updates(experiment: Experiment, model: str, dataset: str, name: str) -> int:
+    """Updates that the bends of a curve are trained for."""
+    steps = next(curve.steps for curve in experiment.curves if curve.name == name)
+    return steps or experiment.cell_training(model, dataset).steps
 
 
 def along_points(experiment: Experiment, model: str, dataset: str, alphas: int) -> int:
@@ -429,6 +439,10 @@ def disk(experiment: Experiment, sizes: Sizes, alphas: int, keep: str, keep_stat
         points = spaces * len(steps) * len(experiment.cell_pairs(model, dataset)) * alphas
         units = sum(sizes.rows(dataset, part) for part in sets)
         points += len(experiment.cell_averaged(model, dataset)) * soup_points(experiment, model, dataset)
+        curves = experiment.cell_curves(model, dataset)
+        points += len(curves) * alphas
+        # Each bend is a checkpoint, and in a state with two moments.
+        kept_bytes += 4 * weights * sum(curve.bends for *_, curve in curves)
         points += experiment.paths.along * seeds * along_points(experiment, model, dataset, alphas)
         replicates = REPLICATE_BYTES * experiment.evaluation.replicates * len(sets)
         kept_bytes += points * (replicates + UNIT_BYTES * units)

@@ -123,6 +123,65 @@ def along_blocks(along) -> list[Block]:
     return blocks
 
 
+def barrier_blocks(barriers, detours, findings) -> list[Block]:
+    """The gaps on lines and on other paths between the same runs as blocks of text: one a data set.
+
+    Args:
+        barriers: the frame of `barriers.csv`.
+        detours: that of `metrics.csv`, its other paths between seeds.
+        findings: that of `findings.csv`, or None.
+    """
+    header = [
+        "model",
+        "step",
+        "path",
+        "pairs",
+        "CG, line",
+        "CG, path",
+        "change",
+        "BH, path",
+        "length",
+        "verdict",
+    ]
+    wanted = barriers[(barriers["set"] == "test") & (barriers["quantity"] == "loss")]
+    blocks = []
+    for dataset, group in wanted.groupby("dataset", sort=False):
+        rows = []
+        for (model, step, path), own in group.groupby(["model", "step", "path"], sort=False):
+            by = own.set_index(["metric", "of"])
+            values = [_with_interval(by.loc[place]) for place in BARRIER_COLUMNS]
+            lengths = of_cell(detours, model, dataset)
+            lengths = lengths[(lengths["step"] == step) & (lengths["path"] == path)]["relative_length"]
+            said = _verdict_on(findings, model, dataset, step, path)
+            pairs = str(int(own["pairs"].iloc[0]))
+            rows.append([model, f"{step:,}", path, pairs, *values, number(lengths.mean(), 2), said])
+        caption = (
+            f"{dataset}: test loss (nats), mean over the pairs that have the path [95 % interval over seeds "
+            "and examples, or over examples alone where there are fewer than three seeds or not all their "
+            "pairs]. Length: over that of the line."
+        )
+        blocks.append(Block(caption, header, rows))
+    return blocks
+
+
+BARRIER_COLUMNS = [("CG", "line"), ("CG", "path"), ("CG", "change"), ("BH", "path")]
+
+
+def _with_interval(row) -> str:
+    """A value with the widest interval that is known."""
+    both = row["low_both"] == row["low_both"]
+    low, high = (row["low_both"], row["high_both"]) if both else (row["low"], row["high"])
+    return f"{number(row['value'])} {interval(low, high)}".rstrip()
+
+
+def _verdict_on(findings, model: str, dataset: str, step: int, path: str) -> str:
+    if findings is None:
+        return "–"
+    mine = of_cell(findings.rename(columns={"subject": "model"}), model, dataset)
+    mine = mine[(mine["hypothesis"] == f"barrier on {path}") & (mine["to"] == step)]
+    return mine["verdict"].iloc[0] if len(mine) else "–"
+
+
 def space_blocks(metrics, factors) -> list[Block]:
     """The gaps of adapters in both of their spaces as blocks of text: one a data set.
 

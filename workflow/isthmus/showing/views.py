@@ -152,10 +152,19 @@ def planes(experiment, files: Iterable[Path]) -> list[dict[str, Any]]:
                     "dataset": dataset,
                     "name": name,
                     "corners": plane_figures.corners_in_words(name),
+                    "curve": _curve_on(name, frame),
                     **_plane(frame),
                 }
             )
     return found
+
+
+def _curve_on(name: str, frame) -> list | None:
+    """Where a curve runs on the plane of its bend, and its name: x, y, name; None on other planes."""
+    if not (bend := plane_figures.bend_of(name)):
+        return None
+    curve = plane_figures.curve_on(bend, frame)
+    return [*([_digits(v) for v in axis] for axis in curve.T), bend]
 
 
 def _plane(frame) -> dict[str, Any]:
@@ -190,25 +199,41 @@ def maps(experiment, files: Iterable[Path]) -> list[dict[str, Any]]:
     return [found[cell] for cell in experiment.cell_list() if cell in found]
 
 
-def curves(experiment, rows: Iterable[Path], metrics) -> dict[int, dict]:
+def curves(
+    experiment, rows: Iterable[Path], metrics, detours: Iterable[Path] = (), detour_metrics=None
+) -> dict[int, dict]:
     """The curves of each cell that has paths, by its place in the config: {step: {pair: path}}.
 
-    A path has its alphas and for each set loss and error with their 95 % bands, and where BH and CG lie.
+    A path has its alphas and for each set loss and error with their 95 % bands, and where BH and CG lie; and
+    under `others` by name the other paths between the same two.
     """
     places = {cell: place for place, cell in enumerate(experiment.cell_list())}
     order = _places(experiment)
-    gaps = _gap_rows(metrics)
     found: dict[int, dict] = {}
-    for row in rows:
-        points = _points(row)
-        for key, chosen in points.groupby(PATH, sort=False).indices.items():
-            model, dataset, step, seed_a, seed_b, name = key
-            pair = order.get((seed_a, seed_b))
-            if (model, dataset) not in places or pair is None:
-                continue
-            cell = found.setdefault(places[model, dataset], {}).setdefault(int(step), {})
-            path = cell.setdefault(pair, {"alpha": points["alpha"].to_numpy()[chosen].tolist(), "sets": {}})
-            path["sets"][name] = _curve(points, chosen) | {"gaps": gaps.get(key, {})}
+
+    def paths(files: Iterable[Path], metrics, name: str = "") -> None:
+        gaps = _gap_rows(metrics)
+        for file in files:
+            points = _points(file)
+            for key, chosen in points.groupby(PATH, sort=False).indices.items():
+                model, dataset, step, seed_a, seed_b, part = key
+                pair = order.get((seed_a, seed_b))
+                if (model, dataset) not in places or pair is None:
+                    continue
+                own = found.setdefault(places[model, dataset], {}).setdefault(int(step), {})
+                alphas = {"alpha": points["alpha"].to_numpy()[chosen].tolist()}
+                if name:
+                    path = own[pair].setdefault("others", {}).setdefault(name, alphas | {"sets": {}})
+                else:
+                    path = own.setdefault(pair, alphas | {"sets": {}})
+                path["sets"][part] = _curve(points, chosen) | {"gaps": gaps.get(key, {})}
+
+    paths(rows, metrics)
+    by_name: dict[str, list[Path]] = {}
+    for file in detours:
+        by_name.setdefault(layout.parsed(layout.CURVE, file)["curve"], []).append(file)
+    for name, files in by_name.items():
+        paths(files, detour_metrics[detour_metrics["path"] == name], name)
     return found
 
 

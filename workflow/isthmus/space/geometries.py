@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb, sqrt
 
+import numpy as np
+
 from isthmus.caches.identity import Anchor
 from isthmus.space.points import Point, point
 
@@ -35,7 +37,7 @@ class Layers:
 
 
 def bezier(t: float, bends: int) -> list[float]:
-    """The coefficients of the two ends and the bends between them on a Bézier curve: Bernstein's polynomials."""
+    """The coefficients of the ends and the bends between them on a Bézier curve: Bernstein's polynomials."""
     n = bends + 1
     return [comb(n, i) * t**i * (1 - t) ** (n - i) for i in range(n + 1)]
 
@@ -48,6 +50,7 @@ def polychain(t: float, bends: int) -> list[float]:
     return [1 - share if i == part else share if i == part + 1 else 0.0 for i in range(n + 1)]
 
 
+CHORDS = 1200  # of a curve whose length is asked for; polychains bend at multiples of a half and a third
 CURVES = {"bezier": bezier, "polychain": polychain}
 
 
@@ -60,6 +63,21 @@ class Curve:
 
     def at(self, t: float) -> Point:
         return point(self.anchors, CURVES[self.kind](t, len(self.anchors) - 2))
+
+    def relative_length(self, products: np.ndarray) -> float:
+        """The length of the curve over that of the line between its ends; NaN where these are one.
+
+        Args:
+            products: inner products of the anchors from any origin, shape (anchors, anchors).
+        """
+        bends = len(self.anchors) - 2
+        places = np.array([CURVES[self.kind](t, bends) for t in np.linspace(0, 1, CHORDS + 1)])
+        squares = np.einsum("ti,ij,tj->t", steps := np.diff(places, axis=0), products, steps)
+        line = places[-1] - places[0]
+        straight = line @ products @ line
+        if straight <= 0:
+            return float("nan")
+        return float(np.sqrt(np.clip(squares, 0, None)).sum() / np.sqrt(straight))
 
 
 @dataclass(frozen=True)

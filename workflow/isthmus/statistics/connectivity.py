@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,14 @@ CELL_FILES = {
     "means": layout.MEANS,
     "averages": layout.CELL_AVERAGES,
     "layers": layout.CELL_LAYERS,
+    "barriers": layout.CELL_BARRIERS,
 }
 LINE, ALONG = "line", "along"
 WHOLE = "whole"  # the space of models without adapters
 # Of a line along one run, where it begins and ends.
 STEPS_ALONG = ["step_a", "step_b"]
 METRIC_COLUMNS = [*KEYS, *INTERVAL, "error", "alpha", "chord_low", "chord_high", "alphas", *CROSS_FITTED]
-METRIC_COLUMNS += ["path", *STEPS_ALONG]
+METRIC_COLUMNS += ["path", *STEPS_ALONG, "relative_length"]
 GAP_KEYS = ["step", "seed_a", "seed_b", "set", "quantity", "metric"]
 DELTA_KEYS = ["seed_a", "seed_b", "set", "quantity", "metric", "k"]
 DELTA_COLUMNS = ["from_step", "to_step", *DELTA_KEYS, *INTERVAL]
@@ -125,6 +126,13 @@ class Reduced:
     means: pd.DataFrame
     averages: pd.DataFrame
 
+    def with_paths(self, rows: list[dict[str, Any]]) -> "Reduced":
+        """The same with the rows of other paths than lines among the metrics."""
+        found = frame_of(rows, METRIC_COLUMNS)
+        return replace(
+            self, metrics=pd.concat([self.metrics, found], ignore_index=True) if rows else self.metrics
+        )
+
     def with_factors(self, factors: "Reduced") -> "Reduced":
         """The same with the lines between the factors of adapters, whose rows say so in a column `space`."""
 
@@ -150,8 +158,8 @@ def cell(
         soups: the files of the cell's averages.
         along: the files of the lines along its runs.
     """
-    rows_at = {path: _row_of(path) for path in files}
-    gaps_at = {_row_of(path): path for path in gaps}
+    rows_at = {path: row_of(path) for path in files}
+    gaps_at = {row_of(path): path for path in gaps}
     last = max(step for step, _ in rows_at.values())
     rows, starts, deltas, averages = [], {}, [], Averages()
     means: dict[tuple, OverPairs] = defaultdict(OverPairs)
@@ -166,7 +174,7 @@ def cell(
     for row in _measured(ordered, k, averages.add_pairs):
         samples, gap = row.pop("samples"), row.pop("gap")
         key = tuple(row[name] for name in DELTA_KEYS)
-        rows.append(row | {"path": LINE})
+        rows.append(row | {"path": LINE, "relative_length": 1.0})
         add((None, row["step"]), row, row["value"], samples, gap)
         if row["step"] == delta_from:
             starts[key] = row["value"], samples
@@ -194,16 +202,20 @@ def _along(files: Iterable[Path], k: int) -> Iterator[dict[str, Any]]:
         for steps, line in points.groupby(STEPS_ALONG, sort=False):
             own = {"path": ALONG, **dict(zip(STEPS_ALONG, map(int, steps), strict=True))}
             yield from (row | own for row in curve_metrics(line, k))
-            middles = Averages()
-            middles.add_pairs(line)
-            for gain in middles.frame().itertuples():
-                keys = {"step": gain.step, "set": gain.set, "quantity": gain.quantity, "metric": "gain"}
-                seed = int(line["seed_a"].iloc[0])
-                keys |= {"seed_a": seed, "seed_b": seed, "alpha": 0.5, **own}
-                yield keys | {"value": gain.gain, "low": gain.low, "high": gain.high}
+            yield from (row | own for row in gains(line))
 
 
-def _row_of(path: Path) -> tuple[int, int]:
+def gains(path: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The rows of `metrics.csv` that say what the middle of a path gains over the mean of its ends."""
+    middles = Averages()
+    middles.add_pairs(path)
+    seeds = {name: int(path[name].iloc[0]) for name in ("seed_a", "seed_b")}
+    for gain in middles.frame().itertuples():
+        keys = {"step": gain.step, "set": gain.set, "quantity": gain.quantity, "metric": "gain"}
+        yield keys | seeds | {"alpha": 0.5, "value": gain.gain, "low": gain.low, "high": gain.high}
+
+
+def row_of(path: Path) -> tuple[int, int]:
     """The step and the later seed of a row, whose files name them in each of their rows."""
     first = stored.read_frame(path, columns=["step", "seed_b"]).iloc[0]
     return int(first["step"]), int(first["seed_b"])
@@ -299,14 +311,14 @@ def collect(
     breakdowns: Iterable[Path] = (),
     adapted: Sequence[str] = (),
 ) -> None:
-    """Write `metrics.csv`, `deltas.csv`, `means.csv`, `differences.csv`, `averages.csv`, `pairs.csv` and
-    `evaluations.csv`.
+    """Write `metrics.csv`, `deltas.csv`, `means.csv`, `differences.csv`, `averages.csv`, `layers.csv`,
+    `barriers.csv`, `pairs.csv` and `evaluations.csv`.
 
     Args:
         experiment: its name.
         pretraining_steps: of each model; None where not known.
         inputs: the Parquet files of all but `differences`, whose folders name the cell (and run and step).
-        outputs: for each of the seven names the CSV file. Every digit is written; what is empty stays empty.
+        outputs: for each of these names the CSV file. Every digit is written; what is empty stays empty.
         breakdowns: from `data.breakdowns.write`, in a folder of the data set's.
         adapted: the models whose checkpoints are adapters; the column `space` says of them in which space a
             number is measured, `merged` or `factors`, and of others `whole`.

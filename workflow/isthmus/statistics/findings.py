@@ -6,6 +6,8 @@ step minus CG at the step that deltas start from, mean over pairs.
 most pre-training minus CG of the one with the least, at the last step; and again, where there is such a
 step, with one of the two at the earlier step of its runs at which both have the same test loss.
 
+And what becomes of a barrier off the straight line is said: `barriers`.
+
 A claim speaks of seeds in general, so its test is over seeds and evaluation units (`seeds.Estimate`). It is
 *supported* where the estimate is below 0 and the p-value, adjusted for all of its kind (Holm), under 0.05,
 *contradicted* where it is above 0 likewise, else it *cannot be told*. It is *not tested over seeds* where
@@ -14,7 +16,7 @@ task: a gap between two models that learnt nothing means nothing. Over cells, th
 those that can be judged, which is one test and not adjusted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -25,6 +27,7 @@ import pandas as pd
 
 from isthmus import stored
 from isthmus.experiment import layout
+from isthmus.statistics.barriers import Barrier, barriers
 from isthmus.statistics.pair_means import mean_over_pairs, merged
 from isthmus.statistics.seeds import Estimate, Mean, combined, holm
 from isthmus.statistics.thresholds import FLOOR, learnt
@@ -217,13 +220,16 @@ def _equal_loss(gaps: Gaps, last: list[Place]) -> list[Place]:
     return min(found)[1]
 
 
-def table(gaps: Gaps, cells: dict[tuple[str, str], tuple[list[int], int]], ladders) -> Any:
+def table(
+    gaps: Gaps, cells: dict[tuple[str, str], tuple[list[int], int]], ladders, beside: Sequence[dict] = ()
+) -> Any:
     """All findings: a row a cell or ladder, and one over all of a kind (`dataset` and `subject` empty).
 
     Args:
         gaps: the cells' CG.
         cells: by (model, data set) the checkpoints and the step that deltas start from.
         ladders: (ladder, data set, {model: pretraining_steps}) for each with two rungs or more.
+        beside: further rows, as of `standing`.
     """
     found = [finetuning(gaps, *cell, steps, start) for cell, (steps, start) in cells.items()]
     found += [finding for ladder in ladders for finding in pretraining(gaps, *ladder)]
@@ -234,8 +240,35 @@ def table(gaps: Gaps, cells: dict[tuple[str, str], tuple[list[int], int]], ladde
         tests = int(np.isfinite(tested).sum())
         rows += [finding.judged(p, tests) for finding, p in zip(mine, holm(tested), strict=True)]
         rows += _overall(hypothesis, mine)
-    frame = pd.DataFrame(rows, columns=COLUMNS)
+    frame = pd.DataFrame([*rows, *beside], columns=COLUMNS)
     return frame.astype(dict.fromkeys(("from", "to", "since"), "Int64"))
+
+
+def standing(
+    gaps: Gaps, barriers: Mapping[tuple[str, str], Mapping[str, Barrier]], negligible: float
+) -> list[dict[str, Any]]:
+    """What becomes of the barriers of cells on other paths, at their last step: a row a cell and path.
+
+    The estimate is CG on the path minus CG of the lines of the same pairs.
+
+    Args:
+        barriers: by (model, data set) and path.
+        negligible: the size from which on a gap matters, in nats.
+    """
+    rows = []
+    for (model, dataset), paths in barriers.items():
+        place = model, dataset, gaps.last(model, dataset)
+        for path, barrier in paths.items():
+            low, high, over = barrier.change.interval
+            unjudged = gaps.without_skill([place])
+            row = {"hypothesis": f"barrier on {path}", "dataset": dataset, "subject": model}
+            row |= {"from": place[2], "to": place[2], "estimate": barrier.change.value}
+            row |= {"low": low, "high": high, "over": over, "p": barrier.change.p}
+            row["verdict"] = UNJUDGED if unjudged else barrier.verdict(negligible)
+            notes = filter(None, (unjudged, barrier.in_words(), barrier.change.untested))
+            rows.append(row | {"note": "; ".join(notes)})
+    adjusted = holm([np.nan if row["verdict"] == UNJUDGED else row["p"] for row in rows])
+    return [row | {"p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
 
 
 def _overall(hypothesis: str, findings: list[Finding]) -> list[dict[str, Any]]:
@@ -254,19 +287,24 @@ def _overall(hypothesis: str, findings: list[Finding]) -> list[dict[str, Any]]:
 
 
 def write(
-    experiment: str, cells: dict, ladders: list, evaluations: Any, means: list[Path], path: Path
-) -> None:
+    experiment: str, cells: dict, ladders: list, negligible: float, evaluations: Any, means: list[Path],
+    detours: list[Path], path: Path,
+) -> None:  # fmt: skip
     """Write `findings.csv` of an experiment.
 
     Args:
         experiment: its name.
         cells, ladders: as in `table`.
+        negligible: as in `standing`.
         evaluations: the frame of `evaluations.csv`.
         means: the `means` files of the cells, whose folders name the model.
+        detours: their `barriers` files.
         path: the CSV file.
     """
     files = {tuple(layout.parsed(layout.MEANS, file).values()): file for file in means}
     gaps = Gaps(evaluations, {key: merged(stored.read_frame(file)) for key, file in files.items()})
-    frame = table(gaps, cells, ladders)
+    paths = {tuple(layout.parsed(layout.CELL_BARRIERS, file).values()): file for file in detours}
+    found = {key: barriers(stored.read_frame(file), gaps.last(*key)) for key, file in paths.items()}
+    frame = table(gaps, cells, ladders, standing(gaps, found, negligible))
     frame.insert(0, "experiment", experiment)
     stored.write_csv(path, frame)

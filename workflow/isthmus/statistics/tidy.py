@@ -23,6 +23,7 @@ TEXT = (
     "kind",
     "group",
     "order",
+    "of",
 )
 
 
@@ -45,19 +46,19 @@ def read(path: Path) -> pd.DataFrame:
 def load(results: Path) -> dict[str, pd.DataFrame]:
     """The tidy files of an experiment by name; metrics and deltas know their mean's interval.
 
-    `metrics` has the lines between seeds, `along` those along one run, `factors` the lines between the
-    factors of adapters, of which the other frames say nothing.
+    `metrics` has the lines between seeds, `along` those along one run, `detours` other paths between seeds,
+    `factors` the lines between the factors of adapters, of which the other frames say nothing.
     """
     return known({name: read(results / f"{name}.csv") for name in outputs.TIDY})
 
 
 def known(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The tidy files' frames as `load` gives them."""
-    between = frames["metrics"]["path"] == "line"
     factors = {name: frame[frame["space"] == "factors"] for name, frame in frames.items() if name in SPACES}
     frames = frames | {name: frames[name].drop(index=rows.index) for name, rows in factors.items()}
     metrics = frames["metrics"]
-    parted = {"along": metrics[~between.loc[metrics.index]], "metrics": metrics[between.loc[metrics.index]]}
+    line, along = metrics["path"] == "line", metrics["path"] == "along"
+    parted = {"along": metrics[along], "metrics": metrics[line], "detours": metrics[~line & ~along]}
     parted["factors"] = with_intervals(factors["metrics"], factors["means"])
     own = {
         name: with_intervals(frame, frames["means"])

@@ -22,7 +22,7 @@ class Bends(nn.Module):
     """The bends of a curve, and one live model that is put at a point of it for each update.
 
     Args:
-        live: a model of the ends' architecture, in training mode. Its weights are overwritten.
+        live: the model of the first end, in training mode. Its weights are overwritten.
         ends: the weights of the two checkpoints, read where they are combined.
         count: how many bends; they begin at equal distances on the line.
         coefficients: of the first end, each bend and the second end, at t.
@@ -40,7 +40,7 @@ class Bends(nn.Module):
         seed: int,
     ):
         super().__init__()
-        self._live, self._ends = (live,), ends  # in a tuple: its parameters are not trained
+        self._live, self._ends = (live,), ends  # in a tuple: the live model's parameters are not trained
         self._coefficients, self._seed = coefficients, seed
         self._moving = dict(live.named_parameters())  # tied weights once
         for bend in range(1, count + 1):
@@ -51,10 +51,6 @@ class Bends(nn.Module):
                 combine((1 - alpha, alpha), [end[name] for end in ends], start)
                 own.register_parameter(_key(name), nn.Parameter(start))
             self.add_module(f"bend{bend}", own)
-        with torch.no_grad():
-            for name, tensor in live.named_buffers():
-                if name in ends[0]:
-                    tensor.copy_(ends[0][name])
 
     def weights(self) -> list[dict[str, Tensor]]:
         """Those of each bend, by the names of the model's tensors."""
@@ -70,12 +66,13 @@ class Bends(nn.Module):
                 points = [self._ends[0][name], *(bend[name] for bend in bends), self._ends[1][name]]
                 combine(coefficients, points, tensor)
         yield self._live[0]
-        with torch.no_grad():
-            for name, tensor in self._moving.items():
-                for share, bend in zip(coefficients[1:-1], bends, strict=True):
-                    if tensor.grad is not None:
-                        bend[name].grad = tensor.grad * share
-                tensor.grad = None
+        for name, tensor in self._moving.items():
+            if tensor.grad is not None:  # what takes no part in the loss has none
+                *first, (share, last) = zip(coefficients[1:-1], bends, strict=True)
+                for other, bend in first:
+                    bend[name].grad = tensor.grad * other
+                last[name].grad = tensor.grad.mul_(share)  # no further one of its size
+            tensor.grad = None
 
 
 def position(seed: int, step: int) -> float:

@@ -1,9 +1,11 @@
 """From a state to a checkpoint: its weights at the declared place, and its segment's history beside them."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from torch import Tensor
 
 from isthmus import hashing, stored
 from isthmus.machine.failures import naming_full_disk
@@ -12,7 +14,10 @@ from isthmus.training import snapshot
 from isthmus.training.schedule import Recipe
 
 
-def publish(state: Path, recipe: Recipe, previous: int, step: int, file: Path) -> str:
+def publish(
+    state: Path, recipe: Recipe, previous: int, step: int, file: Path,
+    of: Callable[[dict[str, Tensor]], Mapping[str, Tensor]] = lambda weights: weights,
+) -> str:  # fmt: skip
     """Write a state's weights, and its history from the checkpoint before it on.
 
     Args:
@@ -21,6 +26,7 @@ def publish(state: Path, recipe: Recipe, previous: int, step: int, file: Path) -
         previous: the checkpoint before this one.
         step: this one.
         file: of its weights, in its folder.
+        of: the checkpoint's weights, of those that the state holds.
 
     Returns:
         The SHA-256 of the weights.
@@ -43,6 +49,6 @@ def publish(state: Path, recipe: Recipe, previous: int, step: int, file: Path) -
         out.mkdir(parents=True, exist_ok=True)
         for leftover in out.glob(f".{file.name}.*.tmp"):  # of killed processes: the run's lock is held
             leftover.unlink(missing_ok=True)
-        weight_files.save(weights, file)
+        weight_files.save(of(weights), file)
         stored.write_table(out / "history.parquet", pa.table(columns))
     return hashing.of_file(file)

@@ -6,7 +6,8 @@ from pydantic import Field, field_validator, model_validator
 
 from isthmus.experiment import wording
 from isthmus.experiment.settings.base import Settings
-from isthmus.experiment.values import Count, Name, Real, Run, Seed, Step, Whole
+from isthmus.experiment.settings.training import Training
+from isthmus.experiment.values import Count, Dropout, Name, Real, Run, Seed, Step, Whole
 
 Corner = tuple[Run, Literal["last"] | Step]  # of a plane
 
@@ -158,6 +159,44 @@ class Layers(Settings):
         return self
 
 
+class Curve(Settings):
+    """A curved path between two runs, whose bends are trained: the loss along it is made small."""
+
+    kind: Literal["bezier", "polychain"] = Field(
+        "bezier",
+        description="a Bézier curve, drawn towards its bends, or straight lines from bend to bend",
+    )
+    bends: Annotated[Whole, Field(ge=1, le=2)] = Field(1, description="trained points between the two ends")
+    steps: Count | None = Field(None, description="updates; by default as many as the cell's recipe has")
+    learning_rate: Annotated[Real, Field(ge=1e-12, le=100)] | None = Field(
+        None, description="the highest learning rate; by default the recipe's"
+    )
+    dropout: Dropout | None = Field(
+        None, description="dropout while bends are trained, also of attention; by default the recipe's"
+    )
+    pairs: Literal["all", "first"] | list[tuple[Run, Run]] = Field(
+        "first", description="the pairs of runs, as `pairs` of the experiment and some of these"
+    )
+    at: Literal["last"] | list[Step] = Field("last", description="the steps, as in `averages`")
+
+    @property
+    def name(self) -> str:
+        """What its paths are called."""
+        return self.kind if self.bends == 1 else f"{self.kind}-{self.bends}"
+
+    def recipe(self, training: Training) -> dict[str, Any]:
+        """A cell's recipe as bends are trained with: its warm-up in proportion, and no seeds of its own."""
+        recipe = training.recipe()
+        steps = self.steps or recipe["steps"]
+        own = {"steps": steps, "warmup_steps": recipe["warmup_steps"] * steps // recipe["steps"]}
+        own |= {"vary": [], "fork_at": 0, "perturb": None}
+        if self.learning_rate is not None:
+            own["learning_rate"] = self.learning_rate
+        if self.dropout is not None:
+            own |= {"dropout": self.dropout, "attention_dropout": self.dropout}
+        return recipe | own
+
+
 class Plane(Settings):
     """The plane through three checkpoints of a cell."""
 
@@ -170,6 +209,11 @@ class Plane(Settings):
         None,
         description="in the place of `seeds`: three `[run, step]`, where `last` is a step too",
     )
+    curve: Literal["bezier", "polychain"] | None = Field(
+        None,
+        description="in the place of `seeds`: the ends and the bend of this one of the `curves`, of its "
+        "first pair of each cell",
+    )
     resolution: Annotated[Whole, Field(ge=3, le=501)] = Field(15, description="points along each axis")
     margin: Annotated[Real, Field(ge=0, le=10)] = Field(
         0.2, description="around the three, as a share of their span"
@@ -178,14 +222,20 @@ class Plane(Settings):
 
     @model_validator(mode="after")
     def _three(self):
-        if (self.seeds is None) == (self.through is None):
-            raise ValueError("allowed: one of `seeds` (three runs) and `through` (three [run, step])")
-        if self.through is not None and "step" in self.model_fields_set:
-            raise ValueError("step: found beside `through`, whose checkpoints have steps of their own")
+        if sum(given is not None for given in (self.seeds, self.through, self.curve)) != 1:
+            raise ValueError(
+                "allowed: one of `seeds` (three runs), `through` (three [run, step]) and `curve` (its ends "
+                "and its bend)"
+            )
+        if self.seeds is None and "step" in self.model_fields_set:
+            beside = "through" if self.through else "curve"
+            raise ValueError(f"step: found beside `{beside}`, whose checkpoints have steps of their own")
         return self
 
     def corners(self, runs: list[str]) -> list[Corner]:
-        """The three as (run, step), in a cell that has these runs; none where it has too few."""
+        """The three as (run, step), in a cell that has these runs; none where too few, or a curve's."""
+        if self.curve:
+            return []
         if self.through:
             return list(self.through)
         seeds = runs[:3] if self.seeds == "first" else self.seeds

@@ -32,6 +32,8 @@ class Resources(Settings):
     layers: RuleResources = Field(RuleResources(), description="all layers of a pair of runs")
     along: RuleResources = Field(RuleResources(), description="the lines along one run")
     plane: RuleResources = Field(RuleResources(), description="five rows of a plane's grid")
+    bend: RuleResources = Field(RuleResources(), description="the bends of a curve")
+    curve: RuleResources = Field(RuleResources(), description="the measurements of a curve")
     map: RuleResources = Field(RuleResources(), description="the distances between all checkpoints of a cell")
     average: RuleResources = Field(RuleResources(), description="all averages of a cell at a step")
 

@@ -1,5 +1,7 @@
 // The path explorer: one curve f(alpha), its envelope, chords and gaps, and how it changes over steps.
 
+const OTHER_COLOURS = ["#D55E00", "#009E73"]; // of other paths between the same two models
+
 const chosen = { cell: 0, step: 0, pair: 0 };
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 let playing = null; // what stops the slider's play
@@ -86,9 +88,18 @@ function pathTraces(path, view) {
     ...others.flatMap((set) => [...bandTrace(pointsOf(path, set, view.quantity), colour(set)), curveTrace(pointsOf(path, set, view.quantity), plain(set), colour(set))]),
     { x: hull.map((p) => p.alpha), y: hull.map((p) => p.value), mode: "lines", line: { dash: "dot", color: css("--soft"), width: 2 }, name: "envelope", hoverinfo: "skip" },
     curveTrace(points, plain(view.set), colour(view.set)),
+    ...othersOf(path, view).flatMap(([name, other], i) => otherTraces(name, other, view, OTHER_COLOURS[i % OTHER_COLOURS.length])),
     ...chordTraces(points, barrier, "BH", "dashdot", css("--soft")),
     ...chordTraces(points, gap, "CG", "dash", css("--ink")),
   ];
+}
+
+/** The other paths between the two models that are measured on a set, by name: curves. */
+const othersOf = (path, view) => Object.entries(path.others ?? {}).filter(([, other]) => other.sets[view.set]);
+
+function otherTraces(name, other, view, colour) {
+  const points = pointsOf(other, view.set, view.quantity);
+  return [...bandTrace(points, colour), { ...curveTrace(points, plain(name), colour), line: { color: colour, width: 2.2, dash: "longdash" } }];
 }
 
 function pathView() {
@@ -104,7 +115,9 @@ function pathRange(curves, view) {
   const sets = view.all ? view.sets : [view.set];
   const values = Object.values(curves).flatMap((pairs) => {
     const path = pairs[view.pair];
-    return path ? sets.filter((set) => path.sets[set]).flatMap((set) => pointsOf(path, set, view.quantity)) : [];
+    if (!path) return [];
+    const others = othersOf(path, view).flatMap(([, other]) => pointsOf(other, view.set, view.quantity));
+    return [...others, ...sets.filter((set) => path.sets[set]).flatMap((set) => pointsOf(path, set, view.quantity))];
   }).flatMap((p) => [p.value, p.low ?? p.value, p.high ?? p.value]);
   const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
   const margin = 0.05 * (high - low) || 0.05;
@@ -122,7 +135,8 @@ function pathWords(path, view) {
   const points = pointsOf(path, view.set, view.quantity);
   const [gap, barrier] = ["CG", "BH"].map((metric) => gapOf(path, view.set, view.quantity, metric));
   return `${view.set} ${QUANTITY[view.quantity]} on the path between the seeds of ${where}: ${number(points[0].value)} at α = 0, ` +
-    `${number(points.at(-1).value)} at α = 1, ${number(Math.max(...points.map((p) => p.value)))} at most. CG ${number(gap?.value)}, BH ${number(barrier?.value)}.`;
+    `${number(points.at(-1).value)} at α = 1, ${number(Math.max(...points.map((p) => p.value)))} at most. CG ${number(gap?.value)}, BH ${number(barrier?.value)}.` +
+    othersOf(path, view).map(([name, other]) => ` On the ${name} path CG is ${number(gapOf(other, view.set, view.quantity, "CG")?.value)}.`).join("");
 }
 
 function showValues(path, view) {
@@ -134,6 +148,10 @@ function showValues(path, view) {
     if (gap.value > data.floor) lines.push(["", `at α = ${number(gap.alpha)}, chord from ${number(gap.chord_low)} to ${number(gap.chord_high)}`]);
     if (known(gap.error)) lines.push(["", `up to ${number(gap.error)} more between alphas (estimated)`]);
     if (metric === "CG") lines.push(["measured", `${gap.alphas} alphas, ${thousands(path.sets[view.set].n)} units`]);
+  }
+  for (const [name, other] of path?.sets[view.set] ? othersOf(path, view) : []) {
+    const gap = gapOf(other, view.set, view.quantity, "CG");
+    if (gap) lines.push([`CG, ${name}`, `${number(gap.value)}${interval(gap.low, gap.high)}`]);
   }
   const ends = view.cell.ends;
   for (const [name, text] of [["distance", "distance"], ["cosine", "cosine of updates"], [`disagreement_${view.set}`, "ends disagree on"]]) {
