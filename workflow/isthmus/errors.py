@@ -19,6 +19,10 @@ class MismatchedEnds(UserError, ValueError):
     """Two checkpoints are not two points of one space."""
 
 
+class AlignmentFailed(UserError, ValueError):
+    """A model with its units in another order is another function."""
+
+
 class TrainingFailed(UserError, RuntimeError):
     """A failure that is bound to come again: a retry would only repeat it."""
 

@@ -83,7 +83,7 @@ wildcard_constraints:
     other=r"\d+",
     part=r"\d+",
     plane=r"\d[\w.-]*",
-    curve=one_of([curve.name for curve in EXPERIMENT.curves]),
+    curve=one_of(list(dict.fromkeys(curve.name for curve in EXPERIMENT.curves))),
     step=r"\d+",
 
 

@@ -11,8 +11,8 @@ rule connectivity:
         averages=lambda w: files("average", cells=[cell(w)]),
         layers=lambda w: files("layers", cells=[cell(w)]),
         along=lambda w: files("along", cells=[cell(w)]),
-        curves=lambda w: files("curve", layout.CURVE, [cell(w)]),
-        curves_gaps=lambda w: files("curve", layout.CURVE_GAPS, [cell(w)]),
+        detours=lambda w: results(jobs.detours(EXPERIMENT, [cell(w)])),
+        detours_gaps=lambda w: results(jobs.detours(EXPERIMENT, [cell(w)], layout.DETOUR_GAPS)),
     output:
         metrics=results(layout.METRICS),
         deltas=results(layout.DELTAS),

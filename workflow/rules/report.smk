@@ -41,7 +41,7 @@ rule figures:
         rows=files("interpolate", layout.ROW),
         planes=files("plane"),
         maps=files("map"),
-        detours=files("curve"),
+        detours=results(jobs.detours(EXPERIMENT, CELLS.values())),
         histories=results(dependencies.shown_histories(EXPERIMENT, CELLS)),
     output:
         [reported(path) for path in FIGURES],
@@ -73,7 +73,7 @@ rule report:
         ),
         planes=[] if PARTIAL else files("plane"),
         maps=[] if PARTIAL else files("map"),
-        detours=[] if PARTIAL else files("curve"),
+        detours=[] if PARTIAL else results(jobs.detours(EXPERIMENT, CELLS.values())),
     output:
         page=report(
             results(layout.REPORT),

@@ -81,6 +81,13 @@ class Adapter(Anchor):
     space: str = MERGED
 
 
+@dataclass(frozen=True)
+class Aligned(Anchor):
+    """A checkpoint with its units in another order; `alignment` is the SHA-256 of the orders' file."""
+
+    alignment: str
+
+
 # --------------------------------------------------------------------------------------------------- training
 
 

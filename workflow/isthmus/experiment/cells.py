@@ -20,6 +20,7 @@ class Cell:
             the name of its curve, between the other two.
         curves: the settings of its curves by name.
         curved: the steps and pairs of runs between which there is one (step, run, run, name).
+        aligned: the steps and pairs of runs of which the second is aligned to the first (step, run, run).
         layered: the steps and pairs of runs (step, run, run) between which single layers are moved.
         averaged: the steps at which all its runs are averaged, rising.
         adopted: whether others trained its checkpoints.
@@ -39,6 +40,7 @@ class Cell:
     planes: dict[str, tuple[list[tuple[int | str, int]], Plane]]
     curves: dict[str, Curve]
     curved: list[tuple[int, int, int, str]]
+    aligned: list[tuple[int, int, int]]
     adopted: bool
     adapted: bool
     factors: bool
@@ -76,6 +78,7 @@ def cells(experiment: Experiment) -> dict[tuple[str, str], Cell]:
             planes=experiment.cell_planes(*key),
             curves={curve.name: curve for curve in experiment.curves},
             curved=[(*place, curve.name) for *place, curve in experiment.cell_curves(*key)],
+            aligned=experiment.cell_aligned(*key),
             adopted=experiment.models[key[0]].checkpoints is not None,
             adapted=experiment.models[key[0]].adapted,
             factors=experiment.models[key[0]].adapted and "factors" in experiment.paths.spaces,

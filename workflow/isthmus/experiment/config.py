@@ -27,6 +27,7 @@ from isthmus.experiment.settings.data import (
     plain,
 )
 from isthmus.experiment.settings.measuring import (
+    Alignment,
     Averages,
     Basins,
     Curve,
@@ -47,6 +48,7 @@ __all__ = [
     "PLAIN",
     "POSITIONS",
     "Adapter",
+    "Alignment",
     "Averages",
     "Base",
     "Basins",
@@ -123,6 +125,11 @@ class Experiment(Settings):
     layers: Layers | None = Field(None, description="lines in some tensors alone; by default none")
     curves: list[Curve] = Field(
         [], description="curved paths between runs, of which each bend is trained as long as a fine-tuning"
+    )
+    alignment: Alignment | None = Field(
+        None,
+        description="lines to the second of two runs with its units in the order of the first's; by default "
+        "none",
     )
     planes: list[Plane] = Field([], description="planes through three checkpoints of each cell")
     map: bool = Field(
@@ -216,6 +223,7 @@ class Experiment(Settings):
                     f"allowed: one of {wording.short(steps)}"
                 )
             groups = {"averages": self.averages, "layers": self.layers}
+            groups |= {"alignment": self.alignment}
             groups |= {f"curves.{number}": curve for number, curve in enumerate(self.curves)}
             for key, group in groups.items():
                 for step in group.at if group and isinstance(group.at, list) else ():
@@ -227,7 +235,7 @@ class Experiment(Settings):
         self._check_pairs("pairs", self.pairs)
         if self.layers:
             self._check_layers(self.layers)
-        self._check_curves()
+        self._check_detours()
         self._check_planes()
         if self.figures.training_model is not None:
             trained = {name: model for name, model in self.models.items() if model.checkpoints is None}
@@ -310,27 +318,38 @@ class Experiment(Settings):
                 "resources.layers.mem_mb"
             )
 
-    def _check_curves(self) -> None:
+    def _check_detours(self) -> None:
         known: dict[str, int] = {}
         for number, curve in enumerate(self.curves):
             key = f"curves.{number}"
             if (first := known.setdefault(curve.name, number)) < number:
                 raise ValueError(f"{key}: found {curve.name}, as curves.{first}; allowed: each once")
-            self._check_pairs(f"{key}.pairs", curve.pairs)
-            if isinstance(curve.at, list) and len(set(curve.at)) < len(curve.at):
-                raise ValueError(f"{key}.at: found {wording.short(curve.at)}; allowed: each step once")
-            for cell in self.cell_list():
-                if self.models[cell[0]].adapted:
+            self._check_beside_lines(key, curve, "a bend is a whole model")
+        if self.alignment:
+            why = "units of factors are not reordered"
+            self._check_beside_lines("alignment", self.alignment, why)
+
+    def _check_beside_lines(self, key: str, paths: Curve | Alignment, why: str) -> None:
+        """Paths between runs whose line is measured too.
+
+        Args:
+            why: adapters have none.
+        """
+        self._check_pairs(f"{key}.pairs", paths.pairs)
+        if isinstance(paths.at, list) and len(set(paths.at)) < len(paths.at):
+            raise ValueError(f"{key}.at: found {wording.short(paths.at)}; allowed: each step once")
+        for cell in self.cell_list():
+            if self.models[cell[0]].adapted:
+                raise ValueError(
+                    f"{key}: found {' on '.join(cell)}, whose checkpoints are adapters; allowed: cells "
+                    f"of whole models (`cells` chooses them): {why}"
+                )
+            for pair in self._chosen_pairs(*cell, paths.pairs):
+                if isinstance(paths.pairs, list) and pair not in self.cell_pairs(*cell):
                     raise ValueError(
-                        f"{key}: found {' on '.join(cell)}, whose checkpoints are adapters; allowed: cells "
-                        "of whole models (`cells` chooses them): a bend is a whole model"
+                        f"{key}.pairs: found {list(pair)}, whose line is not measured; allowed: some of "
+                        "the experiment's `pairs`"
                     )
-                for pair in self._chosen_pairs(*cell, curve.pairs):
-                    if isinstance(curve.pairs, list) and pair not in self.cell_pairs(*cell):
-                        raise ValueError(
-                            f"{key}.pairs: found {list(pair)}, whose line is not measured; allowed: some of "
-                            "the experiment's `pairs`"
-                        )
 
     def _check_planes(self) -> None:
         curves = [curve.name for curve in self.curves]
@@ -438,6 +457,18 @@ class Experiment(Settings):
             for curve in self.curves
             for step in self._chosen_steps(model, dataset, curve.at)
             for pair in self._chosen_pairs(model, dataset, curve.pairs)
+            if pair in pairs
+        ]
+
+    def cell_aligned(self, model: str, dataset: str) -> list[tuple[int, int, int]]:
+        """The steps and pairs of runs of a cell of which the second is aligned to the first."""
+        if self.alignment is None:
+            return []
+        pairs = self.cell_pairs(model, dataset)
+        return [
+            (step, *pair)
+            for step in self._chosen_steps(model, dataset, self.alignment.at)
+            for pair in self._chosen_pairs(model, dataset, self.alignment.pairs)
             if pair in pairs
         ]
 

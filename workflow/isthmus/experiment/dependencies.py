@@ -78,6 +78,11 @@ def bends(cell: Cell, curve: str, step: int | str, seed: int | str, other: int |
     ]
 
 
+def pair(cell: Cell, step: int | str, *seeds: int | str) -> list[str]:
+    """The weights of two runs at a step."""
+    return [weights(cell, seed, step) for seed in seeds]
+
+
 def corners(cell: Cell, plane: str) -> list[str]:
     """The weights of the three checkpoints of a plane."""
     (a, b, (run, step)), _ = cell.planes[plane]

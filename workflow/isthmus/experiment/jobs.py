@@ -44,6 +44,12 @@ def files(experiment: Experiment, cells: Iterable[Cell], rule: str, template: st
     return [layout.filled(template or done, **w) for w in wildcards_of(experiment, list(cells))]
 
 
+def detours(experiment: Experiment, cells: Iterable[Cell], template: str = layout.DETOUR) -> list[str]:
+    """A file of each path that is no line of the DAG's rows: of curves, and of aligned lines."""
+    aligned = layout.partly(template, curve=layout.ALIGNED)
+    return files(experiment, cells, "curve", template) + files(experiment, cells, "aligned", aligned)
+
+
 def columns(experiment: Experiment, dataset: str, name: str) -> Columns:
     """The settings of a data set's own rows (`MAIN`) or of one of its further sets."""
     whole = experiment.datasets[dataset]
@@ -192,6 +198,14 @@ def _curves(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
     ]
 
 
+def _aligned(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
+    return [
+        {"model": cell.model, "dataset": cell.dataset, "step": step, "seed": a, "other": b}
+        for cell in cells
+        for step, a, b in cell.aligned
+    ]
+
+
 def _bends(count: int) -> WildcardsOf:
     """The curves of so many bends."""
 
@@ -236,7 +250,9 @@ RULES: dict[str, tuple[str, WildcardsOf]] = {
     "average": (layout.AVERAGES, _averaged_steps),
     "bend": (layout.partly(layout.BEND_RECORD, bend=1), _bends(1)),
     "bend_two": (layout.partly(layout.BEND_RECORD, bend=2), _bends(2)),
-    "curve": (layout.CURVE, _curves),
+    "curve": (layout.DETOUR, _curves),
+    "align": (layout.ORDERS, _aligned),
+    "aligned": (layout.partly(layout.DETOUR, curve=layout.ALIGNED), _aligned),
     "layers": (layout.LAYERS, _layered_pairs),
     "plane": (layout.PLANE, _plane_parts),
     "along": (layout.ALONG, _runs_with_several_steps),

@@ -53,14 +53,17 @@ LAYERS = "layers/{model}/{dataset}/step{step}/seed{seed}-{other}.parquet"
 PLANE = "planes/{model}/{dataset}/{plane}/rows{part}.parquet"
 MAP = "map/{model}/{dataset}.parquet"
 ALONG = "along/{model}/{dataset}/seed{seed}.parquet"
-# Bends are checkpoints, each in a folder of its curve.
-BEND = "curves/{model}/{dataset}/step{step}/seed{seed}-{other}/{curve}/bend{bend}"
+# Other paths between two runs than their line: curves, whose bends are checkpoints, and aligned lines.
+BEND = "detours/{model}/{dataset}/step{step}/seed{seed}-{other}/{curve}/bend{bend}"
 BEND_CONFIG = f"{BEND}/config.json"
 BEND_WEIGHTS = f"{BEND}/model.safetensors"
 BEND_RECORD = f"{BEND}/checkpoint.json"
 BEND_HISTORY = f"{BEND}/history.parquet"
-CURVE = "curves/{model}/{dataset}/step{step}/seed{seed}-{other}/{curve}/points.parquet"
-CURVE_GAPS = "curves/{model}/{dataset}/step{step}/seed{seed}-{other}/{curve}/gaps.parquet"
+DETOUR = "detours/{model}/{dataset}/step{step}/seed{seed}-{other}/{curve}/points.parquet"
+DETOUR_GAPS = "detours/{model}/{dataset}/step{step}/seed{seed}-{other}/{curve}/gaps.parquet"
+ALIGNED = "aligned"  # what the path to the second run is called, its units put in the order of the first's
+ORDERS = f"detours/{{model}}/{{dataset}}/step{{step}}/seed{{seed}}-{{other}}/{ALIGNED}/orders.safetensors"
+ORDERS_RECORD = f"detours/{{model}}/{{dataset}}/step{{step}}/seed{{seed}}-{{other}}/{ALIGNED}/orders.json"
 METRICS = "connectivity/{model}/{dataset}.parquet"
 DELTAS = "connectivity/{model}/{dataset}.deltas.parquet"
 MEANS = "connectivity/{model}/{dataset}.means.parquet"
@@ -119,6 +122,8 @@ JOB = {
     "bend": "bend/{model}-{dataset}-step{step}-seed{seed}-{other}-{curve}",
     "bend_two": "bend/{model}-{dataset}-step{step}-seed{seed}-{other}-{curve}",
     "curve": "curve/{model}-{dataset}-step{step}-seed{seed}-{other}-{curve}",
+    "align": "align/{model}-{dataset}-step{step}-seed{seed}-{other}",
+    "aligned": "aligned/{model}-{dataset}-step{step}-seed{seed}-{other}",
     "connectivity": "connectivity/{model}-{dataset}",
     "basins": "basins/{model}-{dataset}",
     "collect": "collect",

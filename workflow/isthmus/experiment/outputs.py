@@ -53,6 +53,11 @@ def adapted(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys(dataset for model, dataset in cells if experiment.models[model].adapted))
 
 
+def detoured(experiment: Experiment) -> bool:
+    """Whether other paths than lines are measured."""
+    return bool(experiment.curves or experiment.alignment)
+
+
 def figures(experiment: Experiment) -> list[Figure]:
     """All figures, in the order in which they are shown."""
     figures = [
@@ -72,7 +77,7 @@ def figures(experiment: Experiment) -> list[Figure]:
     figures += [Figure("planes", dataset) for dataset in datasets(experiment) if experiment.planes]
     figures += [Figure("map", dataset) for dataset in datasets(experiment) if experiment.map]
     figures += [Figure("along", dataset) for dataset in datasets(experiment) if experiment.paths.along]
-    figures += [Figure("barriers", dataset) for dataset in datasets(experiment) if experiment.curves]
+    figures += [Figure("barriers", dataset) for dataset in datasets(experiment) if detoured(experiment)]
     figures += [Figure("adapters", dataset) for dataset in adapted(experiment)]
     figures += [Figure("layers", dataset) for dataset in datasets(experiment) if experiment.layers]
     return figures + [Figure("curves", dataset, model) for model, dataset in experiment.cell_list()]

@@ -103,6 +103,11 @@ def bending(cell: Cell, curve: str) -> dict[str, Any]:
     return {"kind": settings.kind, "bends": settings.bends, "recipe": settings.recipe(cell.training)}
 
 
+def alignment(experiment: Experiment) -> dict[str, Any]:
+    """What orders of units depend on besides the two checkpoints."""
+    return experiment.alignment.model_dump(exclude={"pairs", "at"}) if experiment.alignment else {}
+
+
 def bootstrap(experiment: Experiment) -> dict[str, int]:
     """What intervals over examples depend on besides measurements."""
     return {"replicates": experiment.evaluation.replicates, "seed": experiment.evaluation.seed}

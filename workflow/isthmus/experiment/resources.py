@@ -15,6 +15,8 @@ MEMORY = {
     "map": 8000,
     "bend": 16000,
     "curve": 10000,
+    "align": 16000,
+    "aligned": 10000,
 }  # MB
 RUNTIME = {
     "pretrain": 60,
@@ -29,6 +31,8 @@ RUNTIME = {
     "map": 120,
     "bend": 720,
     "curve": 240,
+    "align": 120,
+    "aligned": 240,
 }  # minutes
 
 

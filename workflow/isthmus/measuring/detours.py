@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from isthmus.caches.identity import Anchor
 from isthmus.data.tokens import Tokens
 from isthmus.experiment import layout
@@ -30,7 +32,7 @@ FOLDER = "curves/seed{a}-{b}"  # in the journal of a step
 
 
 class Detour:
-    """A curve between two runs.
+    """A curve between two runs; without bends a line, of which one end is aligned to the other.
 
     Args:
         kind: of the curve.
@@ -75,9 +77,16 @@ class Detour:
         return found
 
     def relative_length(self) -> float:
-        """The length of the curve over that of the line; NaN where the two runs have the same weights."""
-        weights = self._read(Reader(None))
-        return self.path.relative_length(inner_products([weights[anchor] for anchor in self.path.anchors]))
+        """The length of the path over that of the line; NaN where the two runs have the same weights."""
+        reader = Reader(None)
+        weights = self._read(reader)
+        products = inner_products([weights[anchor] for anchor in self.path.anchors])
+        last = self.ends[-1]
+        if last.alignment is None:
+            return self.path.relative_length(products)
+        plain = reader.weights(last.plain)
+        line = inner_products([weights[self.path.anchors[0]], plain])
+        return float(np.sqrt(products[1, 1] / line[1, 1])) if line[1, 1] > 0 else float("nan")
 
     def curve(self, sampler: Sampler) -> dict[float, dict[str, Record]]:
         """The record of each set by position, rising, at all positions that the sampler asks for."""

@@ -4,14 +4,18 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
-from isthmus import stored
-from isthmus.caches.identity import FACTORS, MERGED, Adapter, Anchor
+from isthmus import hashing, stored
+from isthmus.caches.identity import FACTORS, MERGED, Adapter, Aligned, Anchor
 from isthmus.errors import Damaged, MismatchedEnds
 from isthmus.experiment import adapter_folders
 from isthmus.machine.numerics import Numerics
+from isthmus.measuring.permuting import Reordered
 from isthmus.models import architectures, hf_folders
+from isthmus.models.configurations import stated_config
+from isthmus.models.units import Units, units
 from isthmus.space.anchors import Weights, hold, mapped, placed
 
 
@@ -24,12 +28,14 @@ class End:
         folder: the checkpoint's.
         anchor: what it is; of an adapter also in which space.
         base: the folder of the model that it adapts; None for a whole one.
+        alignment: the file of the orders in which its units are; None where they are as they were.
     """
 
     seed: int
     folder: Path
     anchor: Anchor
     base: Path | None = None
+    alignment: Path | None = None
 
     @classmethod
     def read(cls, seed: int, folder: Path, space: str = MERGED) -> "End":
@@ -38,6 +44,16 @@ class End:
         if not isinstance(anchor, Adapter):
             return cls(seed, folder, anchor)
         return cls(seed, folder, replace(anchor, space=space), hf_folders.base_of(folder))
+
+    def aligned(self, orders: Path) -> "End":
+        """The same with its units in another order, from `aligning.align_pair`."""
+        anchor = Aligned(self.anchor.weights, self.anchor.architecture, hashing.of_file(orders))
+        return replace(self, anchor=anchor, alignment=orders)
+
+    @property
+    def plain(self) -> "End":
+        """The same with its units as they were."""
+        return replace(self, anchor=architectures.anchor(self.folder), alignment=None)
 
     @property
     def merged(self) -> bool:
@@ -75,7 +91,8 @@ class Reader:
         if end.base:
             self._check_base(end)
         if not end.merged:
-            return self._held(path)
+            held = self._held(path)
+            return held if end.alignment is None else _reordered(end, held)
         from isthmus.models import adapters  # PEFT is of no use to whole models
 
         if end.base not in self._bases:
@@ -112,6 +129,17 @@ class Reader:
                 raise Damaged(
                     f"{path} was written over while it was measured; call again, or delete its folder"
                 )
+
+
+def units_of(end: End, weights: Weights) -> Units:
+    """The units of a checkpoint; errors as of `units.units`."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    return units(str(end.folder), stated_config(end.opens), shapes)
+
+
+def _reordered(end: End, weights: Weights) -> Weights:
+    orders = {name: own.astype(np.int64) for name, own in stored.read_arrays(end.alignment).items()}
+    return Reordered(weights, units_of(end, weights), orders)
 
 
 def check_same_architecture(a: End, b: End, names: tuple[str, str] | None = None) -> None:

@@ -52,7 +52,7 @@ def _paths(files, model: str, dataset: str, step: int) -> dict[str, pd.DataFrame
     wanted = {"model": model, "dataset": dataset, "step": step}
     found: dict[str, list] = {}
     for file in files:
-        own = layout.parsed(layout.CURVE, file)
+        own = layout.parsed(layout.DETOUR, file)
         if own.items() >= wanted.items():
             points = stored.read_frame(file, columns=COLUMNS, filters=[("set", "==", "test")])
             found.setdefault(own["curve"], []).append(points)

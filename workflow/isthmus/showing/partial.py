@@ -36,6 +36,10 @@ def find(experiment: Experiment, results: Path) -> Found:
         paths = [results / name for name in jobs.files(experiment, among, rule, template)]
         return [path for path in paths if path.exists()]
 
+    def detours(among) -> list[Path]:
+        paths = [results / name for name in jobs.detours(experiment, among)]
+        return [path for path in paths if path.exists()]
+
     rows = there("interpolate")
     adapted = [name for name, model in experiment.models.items() if model.adapted]
     amounts = {name: model.pretraining_steps for name, model in experiment.models.items()}
@@ -48,7 +52,7 @@ def find(experiment: Experiment, results: Path) -> Found:
                 there("layers", among=[cell]),
                 there("along", among=[cell]),
                 there("interpolate_factors", among=[cell]),
-                there("curve", among=[cell]),
+                detours([cell]),
                 experiment.paths.intervals,
                 results,
                 Path(folder),
@@ -73,7 +77,7 @@ def find(experiment: Experiment, results: Path) -> Found:
         }
     frames = tidy.known(frames)
     histories = there("finetune", layout.HISTORY) + there("finetune_adapter", layout.HISTORY)
-    beside = there("plane"), there("map"), there("curve")
+    beside = there("plane"), there("map"), detours(every)
     return Found(frames, rows, histories, *beside, unfinished(experiment, results))
 
 
@@ -122,7 +126,7 @@ def _reduce(
         reduced = reduced.with_factors(
             connectivity.cell(factors, k, cell.delta_from, filter(Path.exists, beside))
         )
-    beside = ((path, path.with_name(Path(layout.CURVE_GAPS).name)) for path in detours)
+    beside = ((path, path.with_name(Path(layout.DETOUR_GAPS).name)) for path in detours)
     measured = {
         tuple(layout.parsed(layout.ROW, row)[key] for key in ("step", "seed")): (
             row,

@@ -29,7 +29,19 @@ RATES = {"float32": 12.0, "tf32": 45.0, "bfloat16": 90.0}
 CPU_RATE = 0.03
 # Jobs that cost what those of another rule do.
 ALIKE = {"finetune_adapter": "finetune", "interpolate_factors": "interpolate", "bend_two": "bend"}
-MODEL_RULES = ("finetune", "evaluate", "interpolate", "average", "layers", "plane", "along", "bend", "curve")
+MODEL_RULES = (
+    "finetune",
+    "evaluate",
+    "interpolate",
+    "average",
+    "layers",
+    "plane",
+    "along",
+    "bend",
+    "curve",
+    "align",
+    "aligned",
+)
 LAYERS_SHARE = 0.6  # of a whole evaluation: what comes before the first tensor that moves is computed once
 STARTUP = 20.0  # seconds of a job that runs a model before and after its work
 ALPHAS = 25  # of an adaptive path: 15 to 40 are usual
@@ -335,14 +347,21 @@ class Costs:
             return STARTUP + LAYERS_SHARE * points * self._measure(*cell, ["test"])
         if rule == "bend":
             return STARTUP + bend_updates(self.experiment, *cell, w["curve"]) * self.updates(*cell)
-        if rule == "curve":
+        if rule in ("curve", "aligned"):
             return STARTUP + (self.alphas() - 2) * self._measure(*cell)
+        if rule == "align":
+            return STARTUP + self._aligning(*cell)
         if rule == "along":
             return STARTUP + along_points(self.experiment, *cell, self.alphas()) * self._measure(*cell)
         rows = self.experiment.cell_rows(*cell)
         # The row's own end is measured once, and that of the first seed by the first row.
         pairs, ends = len(rows[int(w["seed"])]), 2 if int(w["seed"]) == next(iter(rows)) else 1
         return STARTUP + (pairs * (self.alphas() - 2) + ends) * self._measure(*cell)
+
+    def _aligning(self, model: str, dataset: str) -> float:
+        """Two forward passes of some training examples."""
+        share = self.experiment.alignment.examples / max(1, self.sizes.rows(dataset, "test"))
+        return 2 * share * self._measure(model, dataset, ["test"])
 
     def _plane(self, model: str, dataset: str, name: str) -> float:
         """Some rows of a plane's grid."""
@@ -440,7 +459,7 @@ def disk(experiment: Experiment, sizes: Sizes, alphas: int, keep: str, keep_stat
         units = sum(sizes.rows(dataset, part) for part in sets)
         points += len(experiment.cell_averaged(model, dataset)) * soup_points(experiment, model, dataset)
         curves = experiment.cell_curves(model, dataset)
-        points += len(curves) * alphas
+        points += (len(curves) + len(experiment.cell_aligned(model, dataset))) * alphas
         # Each bend is a checkpoint, and in a state with two moments.
         kept_bytes += 4 * weights * sum(curve.bends for *_, curve in curves)
         points += experiment.paths.along * seeds * along_points(experiment, model, dataset, alphas)

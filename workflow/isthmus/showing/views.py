@@ -231,7 +231,7 @@ def curves(
     paths(rows, metrics)
     by_name: dict[str, list[Path]] = {}
     for file in detours:
-        by_name.setdefault(layout.parsed(layout.CURVE, file)["curve"], []).append(file)
+        by_name.setdefault(layout.parsed(layout.DETOUR, file)["curve"], []).append(file)
     for name, files in by_name.items():
         paths(files, detour_metrics[detour_metrics["path"] == name], name)
     return found

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from isthmus import stored
+from isthmus.experiment import layout
 from isthmus.statistics import connectivity, seeds
 from isthmus.statistics.pair_means import MEAN_COLUMNS, CrossFitted, OverPairs, frame_of, mean_over_pairs
 from isthmus.statistics.thresholds import FLOOR
@@ -24,7 +25,8 @@ LINE, PATH, CHANGE = "line", "path", "change"
 COLUMNS = ["path", "of", *MEAN_COLUMNS]
 METRICS = ("BH", "CG")
 KEYS = ["step", "set", "quantity", "metric"]
-NONE, GONE, SMALLER, STAYS = "no barrier on the line", "gone on a curve", "smaller on a curve", "stays"
+NONE, GONE, SMALLER, STAYS = "no barrier on the line", "gone", "smaller", "stays"
+WHERE = {layout.ALIGNED: "when aligned"}  # and else: on a curve
 
 
 @dataclass
@@ -122,10 +124,11 @@ class Barrier:
             said.append(f"CG {estimate.value:.3f}{ends} {where}")
         return ", ".join(said)
 
-    def verdict(self, negligible: float) -> str:
+    def verdict(self, negligible: float, path: str) -> str:
         """Whether there is a barrier on the line, and whether it stays on the path.
 
         Args:
+            path: its name.
             negligible: the size from which on a gap matters, in nats.
         """
         (line_low, line_high, _), (path_low, path_high, _) = self.line.interval, self.path.interval
@@ -134,12 +137,13 @@ class Barrier:
             return NONE
         if not (line_low > negligible and self.line_above > negligible):
             return OPEN
+        where = WHERE.get(path, "on a curve")
         falls = high < 0 and self.change.value < -FLOOR
         if path_high < negligible and falls:
-            return GONE
+            return f"{GONE} {where}"
         if not (path_low > negligible and self.path_above > negligible):
-            return SMALLER if falls else OPEN
-        return f"{SMALLER}, but {STAYS}" if falls else STAYS
+            return f"{SMALLER} {where}" if falls else OPEN
+        return f"{SMALLER} {where}, but {STAYS}" if falls else STAYS
 
 
 def barriers(frame: pd.DataFrame, step: int) -> dict[str, Barrier]:

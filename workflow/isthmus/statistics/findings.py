@@ -264,7 +264,7 @@ def standing(
             row = {"hypothesis": f"barrier on {path}", "dataset": dataset, "subject": model}
             row |= {"from": place[2], "to": place[2], "estimate": barrier.change.value}
             row |= {"low": low, "high": high, "over": over, "p": barrier.change.p}
-            row["verdict"] = UNJUDGED if unjudged else barrier.verdict(negligible)
+            row["verdict"] = UNJUDGED if unjudged else barrier.verdict(negligible, path)
             notes = filter(None, (unjudged, barrier.in_words(), barrier.change.untested))
             rows.append(row | {"note": "; ".join(notes)})
     adjusted = holm([np.nan if row["verdict"] == UNJUDGED else row["p"] for row in rows])

@@ -197,6 +197,22 @@ class Curve(Settings):
         return recipe | own
 
 
+class Alignment(Settings):
+    """Orders of the units of the second of two runs, in which it is most like the first."""
+
+    method: Literal["activations", "weights"] = Field(
+        "activations",
+        description="how alike two units are: how their `activations` correlate on training examples, or "
+        "their `weights`",
+    )
+    examples: Count = Field(1000, description="training examples at most, of `activations`")
+    seed: Seed = Field(0, description="of that draw, and of the order in which `weights` are matched")
+    pairs: Literal["all", "first"] | list[tuple[Run, Run]] = Field(
+        "first", description="the pairs of runs, as in `curves`"
+    )
+    at: Literal["last"] | list[Step] = Field("last", description="the steps, as in `averages`")
+
+
 class Plane(Settings):
     """The plane through three checkpoints of a cell."""
 

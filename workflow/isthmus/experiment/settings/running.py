@@ -34,6 +34,8 @@ class Resources(Settings):
     plane: RuleResources = Field(RuleResources(), description="five rows of a plane's grid")
     bend: RuleResources = Field(RuleResources(), description="the bends of a curve")
     curve: RuleResources = Field(RuleResources(), description="the measurements of a curve")
+    align: RuleResources = Field(RuleResources(), description="the orders of a run's units")
+    aligned: RuleResources = Field(RuleResources(), description="the measurements of an aligned line")
     map: RuleResources = Field(RuleResources(), description="the distances between all checkpoints of a cell")
     average: RuleResources = Field(RuleResources(), description="all averages of a cell at a step")
 

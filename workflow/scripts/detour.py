@@ -16,7 +16,9 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
         End.read(int(seed), Path(weights).parent)
         for seed, weights in zip((w.seed, w.other), snakemake.input.ends, strict=True)
     )
-    bends = [End.read(0, Path(weights).parent) for weights in snakemake.input.bends]
+    bends = [End.read(0, Path(weights).parent) for weights in snakemake.input.get("through", [])]
+    if orders := snakemake.input.get("orders"):
+        b = b.aligned(Path(orders))
     measure(
         detour=Detour(
             snakemake.params.kind,
@@ -28,7 +30,7 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
             Path(snakemake.params.journal),
         ),
         sampler=sampling.sampler(snakemake.params.sampler),
-        labels={"model": w.model, "dataset": w.dataset, "step": int(w.step), "path": w.curve},
+        labels={"model": w.model, "dataset": w.dataset, "step": int(w.step), "path": snakemake.params.path},
         out=Path(snakemake.output.points),
         gaps=Path(snakemake.output.gaps),
     )

@@ -1,11 +1,11 @@
-"""Curves between two runs: are they joined by a path without a barrier, where the straight line has one?"""
+"""Other paths between two runs than their line: is a barrier one between the two, or one of the straight line alone?"""
 
 
 # The bends of a curve, trained so that the loss along it is small: as expensive as a fine-tuning of so many steps. One
 # job a pair of runs. A retry goes on from the last state.
 rule bend:
     input:
-        ends=lambda w: results([dependencies.weights(cell(w), seed, w.step) for seed in (w.seed, w.other)]),
+        ends=lambda w: results(dependencies.pair(cell(w), w.step, w.seed, w.other)),
         tokens=results(layout.partly(layout.TOKENS, set="train")),
     output:
         config=[results(layout.partly(layout.BEND_CONFIG, bend=1))],
@@ -53,12 +53,12 @@ use rule bend as bend_two with:
 # The loss along a curve, at the positions that the sampler asks for. Rows go first: they measure the same ends.
 rule curve:
     input:
-        ends=lambda w: results([dependencies.weights(cell(w), seed, w.step) for seed in (w.seed, w.other)]),
-        bends=lambda w: results(dependencies.bends(cell(w), w.curve, w.step, w.seed, w.other)),
+        ends=lambda w: results(dependencies.pair(cell(w), w.step, w.seed, w.other)),
+        through=lambda w: results(dependencies.bends(cell(w), w.curve, w.step, w.seed, w.other)),
         tokens=lambda w: results(dependencies.tokens(EXPERIMENT, cell(w))),
     output:
-        points=results(layout.CURVE),
-        gaps=results(layout.CURVE_GAPS),
+        points=results(layout.DETOUR),
+        gaps=results(layout.DETOUR_GAPS),
     log:
         results(layout.log("curve")),
     benchmark:
@@ -73,6 +73,7 @@ rule curve:
         runtime=resources.runtime(EXPERIMENT, "curve"),
     params:
         kind=lambda w: cell(w).curves[w.curve].kind,
+        path=lambda w: w.curve,
         sets=lambda w: dependencies.sets(EXPERIMENT, w.dataset),
         sampler=EXPERIMENT.paths.sampler(),
         evaluation=lambda w: parameters.evaluation(EXPERIMENT),
@@ -82,4 +83,54 @@ rule curve:
         journal=free(lambda w: results(layout.filled(layout.STEP_JOURNAL, **w))),
         anchors=free(lambda w: EXPERIMENT.anchors),
     script:
-        "../scripts/curve.py"
+        "../scripts/detour.py"
+
+
+# The order of the second run's units in which it is most like the first. Seconds to minutes.
+rule align:
+    input:
+        ends=lambda w: results(dependencies.pair(cell(w), w.step, w.seed, w.other)),
+        tokens=results(layout.partly(layout.TOKENS, set="train")),
+    output:
+        orders=results(layout.ORDERS),
+        record=results(layout.ORDERS_RECORD),
+    log:
+        results(layout.log("align")),
+    benchmark:
+        results(layout.benchmark("align"))
+    conda:
+        CONDA
+    threads: EXPERIMENT.threads
+    resources:
+        gpu=resources.gpus(EXPERIMENT, "align"),
+        mem_mb=memory("align"),
+        runtime=resources.runtime(EXPERIMENT, "align"),
+    params:
+        alignment=parameters.alignment(EXPERIMENT),
+        token_budget=EXPERIMENT.evaluation.token_budget,
+        numerics=parameters.numerics(EXPERIMENT),
+        version=1,
+    script:
+        "../scripts/align.py"
+
+
+# The line to the second run with its units in that order.
+use rule curve as aligned with:
+    input:
+        ends=lambda w: results(dependencies.pair(cell(w), w.step, w.seed, w.other)),
+        orders=results(layout.ORDERS),
+        tokens=lambda w: results(dependencies.tokens(EXPERIMENT, cell(w))),
+    output:
+        points=results(layout.partly(layout.DETOUR, curve=layout.ALIGNED)),
+        gaps=results(layout.partly(layout.DETOUR_GAPS, curve=layout.ALIGNED)),
+    log:
+        results(layout.log("aligned")),
+    benchmark:
+        results(layout.benchmark("aligned"))
+    resources:
+        gpu=resources.gpus(EXPERIMENT, "aligned"),
+        mem_mb=memory("aligned"),
+        runtime=resources.runtime(EXPERIMENT, "aligned"),
+    params:
+        kind="polychain",  # without a bend: a line
+        path=layout.ALIGNED,
