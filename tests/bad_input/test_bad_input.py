@@ -10,6 +10,7 @@ from tests.bad_input import (
     architectures,
     connecting,
     damaged_files,
+    detours,
     experiment_files,
     model_folders,
     running_text,
@@ -18,7 +19,7 @@ from tests.bad_input import (
 )
 
 TABLES = (settings, experiment_files, sources, running_text, model_folders, connecting, architectures)
-TABLES += (damaged_files, adapters)
+TABLES += (damaged_files, adapters, detours)
 CASES = {
     f"{table.__name__.rpartition('.')[2]}: {case.name}": case for table in TABLES for case in table.CASES
 }

@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     add("--tolerance", type=float, default=defaults["tolerance"], help="of CG, in nats (%(default)s)")
     add("--max-alphas", type=int, default=defaults["max_alphas"], metavar="N", help="at most (%(default)s)")
     _add_curve(add)
+    _add_alignment(add)
     add("--out", type=Path, default=Path("curve"), help="the curve goes to OUT.csv and OUT.png (%(default)s)")
     average = _command(
         commands, "average", "The mean of the weights of fine-tuned models, as a model.", EXAMPLE_OF_AVERAGE
@@ -96,6 +97,14 @@ def _add_curve(add) -> None:
     add(
         "--batch-size", type=int, default=32, metavar="N", help="of --curve: examples an update (%(default)s)"
     )
+
+
+def _add_alignment(add) -> None:
+    """The options of a line to B with its units in the order of A's."""
+    methods = get_args(config.Alignment.model_fields["method"].annotation)
+    count = config.Alignment.model_fields["examples"].default
+    add("--align", choices=methods, help="measure the line to B aligned to A too: units matched by these")
+    add("--align-examples", type=int, default=count, metavar="N", help="of --align: at most (%(default)s)")
 
 
 def _command(commands, name: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -152,7 +161,8 @@ def _connect(arguments: argparse.Namespace) -> None:
             columns,
             alphas=limits.sampler(),
             space=arguments.space,
-            curve=_curve(arguments, columns),
+            **_curve(arguments, columns),
+            alignment=arguments.align and (arguments.align, arguments.align_examples),
             seen=lambda alpha: bar.update(),
             **options,
         )
@@ -160,15 +170,12 @@ def _connect(arguments: argparse.Namespace) -> None:
     print("the curve:", *found.write(arguments.out))
 
 
-def _curve(arguments: argparse.Namespace, columns: config.Dataset):
-    """The curve that is asked for, and how its bends are trained; None without `--curve`."""
-    from isthmus.connect import Asked  # as in `_connect`
-    from isthmus.training.schedule import Recipe
-
+def _curve(arguments: argparse.Namespace, columns: config.Dataset) -> dict[str, config.Settings]:
+    """The curve that is asked for, how its bends are trained, and on what; nothing without `--curve`."""
     if arguments.curve is None:
         if arguments.train is not None:
             raise ConfigError(f"--train: found {arguments.train} without --curve; allowed: with --curve")
-        return None
+        return {}
     if arguments.train is None:
         raise ConfigError(
             "--train: missing; allowed: a file of examples that the bends of --curve are trained on"
@@ -182,7 +189,7 @@ def _curve(arguments: argparse.Namespace, columns: config.Dataset):
     source = {"kind": "files", "paths": [arguments.train], "format": arguments.format}
     train = _settings(config.Dataset, **columns.model_dump(exclude_unset=True) | {"source": source})
     data_files.check("--train", train)
-    return Asked(settings, Recipe(**settings.recipe(training)), train)
+    return {"curve": settings, "training": training, "train": train}
 
 
 def _average(arguments: argparse.Namespace) -> None:

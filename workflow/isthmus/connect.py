@@ -16,8 +16,10 @@ from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.errors import ConfigError
 from isthmus.experiment import config
+from isthmus.experiment.layout import ALIGNED
 from isthmus.machine import numerics
 from isthmus.machine.numerics import Numerics
+from isthmus.measuring.aligning import align, write_orders
 from isthmus.measuring.detours import Detour
 from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.paths import SAMPLER_SET, MeasuredPath
@@ -45,7 +47,7 @@ class Connection:
         scores: of the two ends, as of `connectivity.scores`.
         averaging: what the mean of the two is worth, a line.
         notes: what a reader of the numbers must know besides.
-        curved: the same of a curve between the two, whose ends are theirs.
+        others: what was measured on other paths between the two.
     """
 
     points: pd.DataFrame
@@ -53,7 +55,7 @@ class Connection:
     scores: tuple[dict[str, float], dict[str, float]]
     averaging: str
     notes: list[str] = field(default_factory=list)
-    curved: "Curved | None" = None
+    others: "list[Other]" = field(default_factory=list)
 
     def summary(self) -> str:
         """The numbers that are asked for first."""
@@ -80,59 +82,39 @@ class Connection:
             f"accuracy of {number(majority)}; {NO_SKILL}"
         )
         warnings = (f"! {name} {bar}" for name in failed)
-        curved = self.curved.lines() if self.curved else []
-        return "\n".join([*ends, *gaps, self.averaging, *curved, *warnings, last, *self.notes])
+        others = (line for other in self.others for line in other.lines())
+        return "\n".join([*ends, *gaps, self.averaging, *others, *warnings, last, *self.notes])
 
     def write(self, out: Path) -> list[Path]:
-        """Write the line's points as `<out>.csv`, a curve's as `<out>-<kind>.csv`, both as `<out>.png`."""
+        """Write the line as `<out>.csv`, another path as `<out>-<name>.csv`, all of them as `<out>.png`."""
         files = curve_files(out)
         self.points.to_csv(files[0], index=False)
-        seeds, others = {"seed_a": 0, "seed_b": 1}, {}
-        if self.curved:
-            files.append(out.with_name(f"{out.name}-{self.curved.name}.csv"))
-            self.curved.points.to_csv(files[-1], index=False)
-            others[self.curved.name] = self.curved.points
+        seeds, others = {"seed_a": 0, "seed_b": 1}, {other.name: other.points for other in self.others}
+        for name, points in others.items():
+            files.append(out.with_name(f"{out.name}-{name}.csv"))
+            points.to_csv(files[-1], index=False)
         gaps = self.metrics[self.metrics["metric"] == "CG"].assign(**seeds)
         path_figures.single_path(self.points.assign(**seeds), gaps, others).savefig(files[1], dpi=150)
         return files
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A curve that is asked for beside the line.
+class Other:
+    """What was measured on another path than the line: `points` and `metrics` as of the line.
 
     Attributes:
-        settings: of the curve.
-        recipe: how its bends are trained.
-        train: the files and columns of the examples to train on.
-    """
-
-    settings: config.Curve
-    recipe: Recipe
-    train: config.Columns
-
-
-@dataclass(frozen=True)
-class Curved:
-    """What was measured on a curve: `points` and `metrics` as of the line.
-
-    Attributes:
-        name: of the curve.
-        trained: how its bends were, in words.
-        relative_length: its length over that of the line.
+        name: of the path.
+        heading: what it is, in words.
     """
 
     name: str
-    trained: str
-    relative_length: float
+    heading: str
     points: pd.DataFrame
     metrics: pd.DataFrame
 
     def lines(self) -> list[str]:
-        said = (
-            f"on a {self.name} curve, {self.relative_length:.2f} times as long as the line ({self.trained}):"
-        )
-        return [said, *(f"  {line}" for line in gaps_in_words(self.metrics, "t"))]
+        position = "alpha" if self.name == ALIGNED else "t"
+        return [f"{self.heading}:", *(f"  {line}" for line in gaps_in_words(self.metrics, position))]
 
 
 def gaps_in_words(metrics: pd.DataFrame, position: str = "alpha") -> list[str]:
@@ -186,7 +168,10 @@ def connect(
     alphas: dict[str, Any] | None = None,
     resampling: Resampling | None = None,
     settings: dict[str, Any] | None = None,
-    curve: Asked | None = None,
+    curve: config.Curve | None = None,
+    training: config.Training | None = None,
+    train: config.Columns | None = None,
+    alignment: tuple[str, int] | None = None,
     seen: Callable[[float], Any] = lambda alpha: None,
 ) -> Connection:
     """Measure the path between two classifiers, or two language models.
@@ -200,7 +185,10 @@ def connect(
         base: of adapters, the model that they adapt; by default the one that they name.
         space: of adapters, whether the line joins the weights with them `merged`, or their own `factors`.
         alphas, resampling, settings: how to measure; those of `sampling.sampler` and `numerics.setup`.
-        curve: a curve between the two that is trained and measured too.
+        curve: a curve between the two that is trained and measured too; with it:
+        training: how its bends are trained.
+        train: the files and columns of the examples to train on.
+        alignment: a method of `aligning.METHODS`, and how many examples: the line to B aligned to A too.
         seen: told each alpha once it is measured.
 
     Raises:
@@ -224,16 +212,13 @@ def connect(
         scores = tuple(
             connectivity.scores(pd.DataFrame(path.scored(SAMPLER_SET, alpha))) for alpha in (0.0, 1.0)
         )
-        curved = None
+        beside = Beside(ends, sets, budget, computing, resampling, journal, sampler, Path(temporary))
+        others = []
         if curve:
-            if any(isinstance(end.anchor, Adapter) for end in ends):
-                raise ConfigError("--curve: found adapters; allowed: whole models, since a bend is one")
-            train, _ = given.examples(copies, names, replace(reading, columns=curve.train))
-            bends = _bends(curve, ends, train, computing, Path(temporary))
-            detour = Detour(
-                curve.settings.kind, [ends[0], *bends, ends[1]], sets, budget, computing, resampling, journal
-            )
-            curved = _curved(curve, detour, sampler)
+            shown, _ = given.examples(copies, names, replace(reading, columns=train))
+            others.append(beside.curved(curve, Recipe(**curve.recipe(training)), shown))
+        if alignment:
+            others.append(beside.aligned(*alignment))
     if ends[0].sha256 == ends[1].sha256:
         notes.append("A and B have the same weights: a gap of 0 by construction")
     if FACTORS in (getattr(end.anchor, "space", MERGED) for end in ends):
@@ -241,29 +226,65 @@ def connect(
     notes.append("two models: nothing is said of other seeds")
     kept, loss = _reduced(points, gaps)
     skilled = all(learnt(own["accuracy_low"], own["majority"]) for own in scores)
-    return Connection(kept, loss, scores, averaging_in_words(points, skilled), notes, curved)
+    return Connection(kept, loss, scores, averaging_in_words(points, skilled), notes, others)
 
 
-def _bends(curve: Asked, ends: list[End], train: Tokens, computing: Numerics, folder: Path) -> list[End]:
-    """Train the bends of a curve, in a folder that does not stay."""
-    tokens.write(train, folder / "train.safetensors")
-    outs = [folder / f"bend{bend}" for bend in range(1, curve.settings.bends + 1)]
-    bend(
-        ends=[end.folder for end in ends], seeds=(0, 1), examples=folder / "train.safetensors",
-        recipe=curve.recipe, kind=curve.settings.kind, numerics=computing,
-        cache=Cache(folder / "state", frozenset(), save_minutes=10**6), outs=outs,
-    )  # fmt: skip
-    return [End.read(0, out) for out in outs]
+@dataclass(frozen=True)
+class Beside:
+    """Other paths between two models, measured as their line is; what they need is kept in a folder."""
 
+    ends: list[End]
+    sets: dict[str, Tokens]
+    budget: int
+    computing: Numerics
+    resampling: Resampling
+    journal: Path
+    sampler: Sampler
+    folder: Path
 
-def _curved(curve: Asked, detour: Detour, sampler: Sampler) -> Curved:
-    """Measure a curve."""
-    resampling = detour.resampling
-    bootstrap = resampling.bootstraps(detour.sets)[SAMPLER_SET]
-    points, gaps = _measured(detour.curve(sampler), bootstrap, resampling.seed)
-    recipe = curve.recipe
-    trained = f"{recipe.steps} updates of batches of {recipe.batch_size} at {recipe.learning_rate:g}"
-    return Curved(curve.settings.name, trained, detour.relative_length(), *_reduced(points, gaps))
+    def curved(self, settings: config.Curve, recipe: Recipe, train: Tokens) -> Other:
+        """A curve, whose bends are trained first."""
+        self._check_whole("--curve", "a bend is one")
+        tokens.write(train, self.folder / "train.safetensors")
+        outs = [self.folder / f"bend{number}" for number in range(1, settings.bends + 1)]
+        bend(
+            ends=[end.folder for end in self.ends], seeds=(0, 1), examples=self.folder / "train.safetensors",
+            recipe=recipe, kind=settings.kind, numerics=self.computing,
+            cache=Cache(self.folder / "state", frozenset(), save_minutes=10**6), outs=outs,
+        )  # fmt: skip
+        first, last = self.ends
+        bends = [End.read(0, out) for out in outs]
+        trained = f"{recipe.steps} updates of batches of {recipe.batch_size} at {recipe.learning_rate:g}"
+        heading = "on a {} curve, {:.2f} times as long as the line ({})"
+        path = [first, *bends, last]
+        return self._measured(
+            settings.name, settings.kind, path, lambda length: heading.format(settings.name, length, trained)
+        )
+
+    def aligned(self, method: str, count: int) -> Other:
+        """The line from A to B with its units in the order of A's."""
+        self._check_whole("--align", "its units are reordered")
+        first, last = self.ends
+        examples = self.sets[SAMPLER_SET]
+        found = align(first, last, examples, count, method, 0, self.computing, self.budget)
+        orders = self.folder / "orders.safetensors"
+        write_orders(found.orders, orders)
+        moved = ", ".join(f"{kind} {share:.0%}" for kind, share in found.moved.items())
+        heading = "on the line to B aligned by its {}, {:.2f} times as long (moved: {})"
+        path = [first, last.aligned(orders)]
+        return self._measured(
+            ALIGNED, "polychain", path, lambda length: heading.format(method, length, moved)
+        )
+
+    def _check_whole(self, option: str, why: str) -> None:
+        if any(isinstance(end.anchor, Adapter) for end in self.ends):
+            raise ConfigError(f"{option}: found adapters; allowed: whole models, since {why}")
+
+    def _measured(self, name: str, kind: str, path: list[End], heading: Callable[[float], str]) -> Other:
+        detour = Detour(kind, path, self.sets, self.budget, self.computing, self.resampling, self.journal)
+        bootstrap = self.resampling.bootstraps(self.sets)[SAMPLER_SET]
+        points, gaps = _measured(detour.curve(self.sampler), bootstrap, self.resampling.seed)
+        return Other(name, heading(detour.relative_length()), *_reduced(points, gaps))
 
 
 def _measured(

@@ -272,6 +272,11 @@ def _only(orders: Orders, group: str | int) -> Orders:
 # ---------------------------------------------------------------------------------------------------- one job
 
 
+def write_orders(orders: Orders, path: Path) -> None:
+    """Write orders as `ends.End.aligned` takes them: kilobytes, with a checksum."""
+    stored.write_arrays(path, {name: own.astype(np.int32) for name, own in orders.items()})
+
+
 def align_pair(
     *, ends: Sequence[End], examples: Path, count: int, method: str, seed: int, numerics: Numerics,
     budget: int, out: Path, record: Path,
@@ -292,6 +297,6 @@ def align_pair(
     for kind, share in found.moved.items():
         print(f"{kind}: {share:.1%} of the units moved", flush=True)
     print(f"logits differ by {found.difference:.1g} of the largest", flush=True)
-    stored.write_arrays(out, {name: own.astype(np.int32) for name, own in found.orders.items()})
+    write_orders(found.orders, out)
     said: dict[str, Any] = {"method": method, "moved": found.moved, "difference": found.difference}
     stored.write_json(record, said | {"seeds": [end.seed for end in ends]})
