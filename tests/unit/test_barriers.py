@@ -60,7 +60,7 @@ def found(tmp_path):
     for place, pair in enumerate(PAIRS):
         frames = path("bezier", 0.02 + 0.01 * place, pair, relative_length=1.5)
         curves.append(write(tmp_path, f"curve{place}", frames))
-    return barriers.cell(curves, lines, 2)
+    return barriers.cell(curves, lines, 2, {})
 
 
 def test_means_are_of_the_pairs_that_have_the_path_and_changes_are_pair_by_pair(found):
@@ -95,7 +95,7 @@ def test_each_path_has_its_rows_among_the_metrics(found):
 
 def test_a_path_whose_line_is_not_there_yet_is_left_out(tmp_path):
     files = write(tmp_path, "curve", path("bezier", 0.1, (1, 2), relative_length=1.0))
-    nothing = barriers.cell([files], {}, 2)
+    nothing = barriers.cell([files], {}, 2, {})
     assert nothing.rows == []
     assert list(nothing.frame().columns) == barriers.COLUMNS
 

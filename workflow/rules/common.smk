@@ -62,7 +62,7 @@ def one_of(names):
 
 
 MODELS = EXPERIMENT.models
-FETCHED = one_of(name for name, model in MODELS.items() if model.pretraining is None)
+FETCHED = one_of(name for name, model in MODELS.items() if model.pretraining is None and model.bodies is None)
 PRETRAINED = one_of(name for name, model in MODELS.items() if model.pretraining is not None)
 ADAPTED = one_of(name for name, model in MODELS.items() if model.adapted)
 ADOPTED = one_of(

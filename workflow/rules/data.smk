@@ -97,8 +97,8 @@ rule tokenize:
         test=results(layout.TEST_ROWS),
         subset=results(layout.SUBSET),
         summary=results(layout.SUBSET),  # a further set has its own
-        tokenizer=results(layout.TOKENIZER),
-        config=results(layout.TOKENIZER_CONFIG),
+        tokenizer=lambda w: results(dependencies.body(cell(w), layout.TOKENIZER)),
+        config=lambda w: results(dependencies.body(cell(w), layout.TOKENIZER_CONFIG)),
     output:
         train=results(layout.partly(layout.TOKENS, set="train")),
         test=results(layout.partly(layout.TOKENS, set="test")),
@@ -128,8 +128,8 @@ use rule tokenize as tokenize_further with:
         further=results(layout.SET_ROWS),
         subset=results(layout.SUBSET),
         summary=results(layout.SET_SUMMARY),
-        tokenizer=results(layout.TOKENIZER),
-        config=results(layout.TOKENIZER_CONFIG),
+        tokenizer=lambda w: results(dependencies.body(cell(w), layout.TOKENIZER)),
+        config=lambda w: results(dependencies.body(cell(w), layout.TOKENIZER_CONFIG)),
     output:
         further=results(layout.TOKENS),
     log:
@@ -143,8 +143,8 @@ rule blocks:
     input:
         train=results(layout.TRAIN_ROWS),
         test=results(layout.TEST_ROWS),
-        tokenizer=results(layout.TOKENIZER),
-        config=results(layout.TOKENIZER_CONFIG),
+        tokenizer=lambda w: results(dependencies.body(cell(w), layout.TOKENIZER)),
+        config=lambda w: results(dependencies.body(cell(w), layout.TOKENIZER_CONFIG)),
     output:
         train=results(layout.partly(layout.TOKENS, set="train")),
         test=results(layout.partly(layout.TOKENS, set="test")),
@@ -169,8 +169,8 @@ rule blocks:
 use rule blocks as blocks_further with:
     input:
         further=results(layout.SET_ROWS),
-        tokenizer=results(layout.TOKENIZER),
-        config=results(layout.TOKENIZER_CONFIG),
+        tokenizer=lambda w: results(dependencies.body(cell(w), layout.TOKENIZER)),
+        config=lambda w: results(dependencies.body(cell(w), layout.TOKENIZER_CONFIG)),
     output:
         further=results(layout.TOKENS),
     log:

@@ -4,8 +4,9 @@
 # Seconds; one job a run.
 rule initialize:
     input:
-        config=results(layout.MODEL_CONFIG),
-        weights=results(layout.MODEL_WEIGHTS),
+        config=lambda w: results(dependencies.body(cell(w), layout.MODEL_CONFIG, w.seed)),
+        weights=lambda w: results(dependencies.body(cell(w), layout.MODEL_WEIGHTS, w.seed)),
+        tokenizer=lambda w: results(dependencies.first_tokenizer(cell(w))),
         summary=results(layout.SUBSET),
     output:
         config=results(layout.partly(layout.CONFIG, step=0)),

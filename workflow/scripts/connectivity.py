@@ -19,7 +19,9 @@ with logged(snakemake.log[0]):
         connectivity.row_of(points): (points, gaps)
         for points, gaps in zip(given["rows"], given["gaps"], strict=True)
     }
-    detours = barriers.cell(zip(given["detours"], given["detours_gaps"], strict=True), lines, k)
+    detours = barriers.cell(
+        zip(given["detours"], given["detours_gaps"], strict=True), lines, k, snakemake.params.bodies
+    )
     reduced = reduced.with_paths(detours.rows)
     for name in ("metrics", "deltas", "means", "averages"):
         stored.write_frame(Path(snakemake.output[name]), getattr(reduced, name))

@@ -4,7 +4,7 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from isthmus import stored, tensor_header
-    from isthmus.models import architectures, classifiers, hf_folders, language_models
+    from isthmus.models import architectures, classifiers, hf_folders, language_models, tokenizing
     from isthmus.space import groups
     from isthmus.training.schedule import run_seeds
 
@@ -12,6 +12,8 @@ with logged(snakemake.log[0]):
     out = Path(snakemake.output.weights).parent
     source, head = Path(snakemake.input.weights).parent, snakemake.params.head
     hf_folders.check_whole(source)
+    for first in map(Path, snakemake.input.tokenizer):
+        tokenizing.check_tokenizer(source, source.name, first.parent)
     if isinstance(head, str):  # a task that the model's own head does
         sha256 = language_models.write_checkpoint(source, f"models.{model}", head, out)
     else:

@@ -12,6 +12,7 @@ class Cell:
     Attributes:
         model, dataset: their names.
         seeds: its runs, in the config's order.
+        bodies: the model whose body each of them begins from; most often that of the cell.
         steps: those of its checkpoints, rising.
         rows: each run that ends a path, with the runs before it that its paths begin at.
         training: the recipe.
@@ -31,6 +32,7 @@ class Cell:
     model: str
     dataset: str
     seeds: list[int]
+    bodies: dict[int, str]
     steps: list[int]
     rows: dict[int, list[int]]
     training: Training
@@ -69,6 +71,7 @@ def cells(experiment: Experiment) -> dict[tuple[str, str], Cell]:
         key: Cell(
             *key,
             seeds=list(experiment.cell_runs(*key)),
+            bodies=experiment.cell_bodies(*key),
             steps=experiment.cell_steps(*key),
             rows=experiment.cell_rows(*key),
             training=experiment.cell_training(*key),

@@ -9,7 +9,7 @@ from itertools import combinations
 # What stands in data/<data set>/ and tokens/<model>/<data set>/ besides further sets.
 OWN = {"train", "test", "subset", "fetched", "breakdown"}
 # connectivity/<model>/<data set>.<kind>.parquet stand beside <data set>.parquet.
-KINDS = ("basins", "deltas", "means", "averages", "layers")
+KINDS = ("basins", "deltas", "means", "averages", "layers", "barriers")
 # The tables beside those of the data sets.
 TABLES = {"evaluations", "averages"}
 # Of the 255 bytes that a file's name may have, seed, step and endings need the rest.

@@ -198,6 +198,7 @@ class Experiment(Settings):
                 f"cells: found {wording.short(self.cells)}; allowed: one or more [model, data set], each once"
             )
         self._check_pretraining()
+        self._check_bodies()
         self._check_size()
         for key, place in self._places():
             if set("{}") & set(str(place)):
@@ -270,6 +271,22 @@ class Experiment(Settings):
                         f"models.{name}.pretraining_steps: found {model.pretraining_steps}; "
                         f"allowed: 0 to {end} (pretraining.{model.pretraining}.training.steps)"
                     )
+
+    def _check_bodies(self) -> None:
+        for name, model in self.models.items():
+            whole = {
+                other: own
+                for other, own in self.models.items()
+                if own.bodies is None and own.checkpoints is None and own.adapter is None
+            }
+            for body in model.bodies or []:
+                _known(f"models.{name}.bodies", body, whole)
+        for model, dataset in self.cell_list():
+            if self.models[model].bodies and (fork := self.cell_training(model, dataset).shared_steps):
+                raise ValueError(
+                    f"models.{model}.bodies: found on {dataset} beside `fork_at` or `perturb` ({fork} "
+                    "updates that all seeds make as one); allowed: without, since their bodies differ"
+                )
 
     def _check_size(self) -> None:
         """Numbers of jobs and paths that can be held: counted, before any of them is listed."""
@@ -398,6 +415,11 @@ class Experiment(Settings):
         own = self.models[model].run_names()
         return own or {seed: str(seed) for seed in self.seeds}
 
+    def cell_bodies(self, model: str, dataset: str) -> dict[int, str]:
+        """The model whose body each run of a cell begins from."""
+        bodies = self.models[model].bodies or [model]
+        return {run: bodies[i % len(bodies)] for i, run in enumerate(self.cell_runs(model, dataset))}
+
     def cell_pairs(self, model: str, dataset: str) -> list[tuple[int, int]]:
         """The pairs of runs of a cell whose paths are measured; of each, the earlier run first."""
         return self._chosen_pairs(model, dataset, self.pairs)
@@ -496,7 +518,8 @@ class Experiment(Settings):
 
     def _apart(self, model: str, dataset: str, run: int | str, step: int) -> tuple[int | str, int]:
         """A checkpoint as (run, step); the run is `all` where all runs have the same weights."""
-        if self.models[model].checkpoints is not None or isinstance(run, str):
+        own = self.models[model]
+        if own.checkpoints is not None or own.bodies or isinstance(run, str):
             return run, step
         training = self.cell_training(model, dataset)
         parted = step > training.shared_steps if training.shared_steps else step or "head" in training.vary

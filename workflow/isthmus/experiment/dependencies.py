@@ -90,6 +90,17 @@ def corners(cell: Cell, plane: str) -> list[str]:
     return [weights(cell, *a), weights(cell, *b), *last]
 
 
+def body(cell: Cell, template: str, seed: int | str | None = None) -> str:
+    """A file of the model that a run begins from, or of that of the first run, by which texts are read."""
+    name = next(iter(cell.bodies.values())) if seed is None else cell.bodies[int(seed)]
+    return layout.filled(template, model=name)
+
+
+def first_tokenizer(cell: Cell) -> list[str]:
+    """The tokenizer that reads the texts of a cell, where runs begin from several bodies."""
+    return [body(cell, layout.TOKENIZER)] if len(set(cell.bodies.values())) > 1 else []
+
+
 def start(cell: Cell, seed: int) -> list[str]:
     """The weights that a run began from; none where they are not known. Adapters begin from their base."""
     return [weights(cell, seed, 0)] if 0 in cell.steps else base(cell)
@@ -97,7 +108,7 @@ def start(cell: Cell, seed: int) -> list[str]:
 
 def other_starts(cell: Cell, seed: int) -> list[str]:
     """What the runs before one began from, where that may be another body: with checkpoints of others."""
-    known = cell.adopted and 0 in cell.steps
+    known = (cell.adopted or len(set(cell.bodies.values())) > 1) and 0 in cell.steps
     return [weights(cell, other, 0) for other in cell.rows[seed]] if known else []
 
 

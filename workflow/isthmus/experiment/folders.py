@@ -274,7 +274,8 @@ def check_lengths(experiment: config.Experiment) -> None:
         ConfigError: a data set allows more tokens than a model has positions.
     """
     for name, dataset in experiment.cell_list():
-        model, settings = experiment.models[name], experiment.datasets[dataset]
+        body = next(iter(experiment.cell_bodies(name, dataset).values()))
+        model, settings = experiment.models[body], experiment.datasets[dataset]
         key = "block_size" if settings.language else "max_length"
         # Blocks are as long as it says. Examples often are far shorter, and what nobody set may be too long.
         if key not in settings.model_fields_set and not settings.language:

@@ -95,14 +95,19 @@ def _further_sets(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
     return [{"dataset": w["dataset"], "set": w["name"]} for w in sets if w["name"] != MAIN]
 
 
+def _bodies(cells: list[Cell]) -> set[str]:
+    """The models whose bodies runs of some cells begin from."""
+    return {body for cell in cells for body in cell.bodies.values()}
+
+
 def _fetched_models(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
-    names = {cell.model for cell in cells}
+    names = _bodies(cells)
     return [{"model": n} for n, m in experiment.models.items() if m.pretraining is None and n in names]
 
 
 def _rungs(experiment: Experiment, cells: list[Cell]) -> list[Wildcards]:
     """Rungs that are pre-trained here, and those that they go on from."""
-    names = {name for cell in cells for name in (cell.model, *rungs_before(experiment, cell.model))}
+    names = {name for body in _bodies(cells) for name in (body, *rungs_before(experiment, body))}
     return [{"model": n} for n, m in experiment.models.items() if m.pretraining is not None and n in names]
 
 

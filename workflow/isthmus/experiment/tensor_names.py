@@ -73,6 +73,8 @@ def layers(experiment: Experiment, model: Model) -> dict[str, int]:
 
 def known(experiment: Experiment, model: Model) -> list[str]:
     """Those that a model may have, as far as they are known; none where nothing is."""
+    if model.bodies:
+        model = experiment.models[model.bodies[0]]
     if model.pretraining:
         return pretrained(experiment.pretraining[model.pretraining])
     if not (folder := model.origin.folder):

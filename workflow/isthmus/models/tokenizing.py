@@ -38,6 +38,6 @@ def check_tokenizer(folder: Path, origin: str, first: Path) -> None:
     if own != expected:
         differing = sorted(key for key in own.keys() | expected.keys() if own.get(key) != expected.get(key))
         raise ConfigError(
-            f"the tokenizer of {origin} is another one than that of the model's first checkpoint; allowed: "
-            f"one tokenizer for all (tokenizer.json differs in {', '.join(differing)})"
+            f"the tokenizer of {origin} is another one than that of the model's first checkpoint or body; "
+            f"allowed: one tokenizer for all (tokenizer.json differs in {', '.join(differing)})"
         )

@@ -6,43 +6,72 @@ from isthmus import stored
 from isthmus.experiment import layout, outputs
 from isthmus.showing import drawing
 from isthmus.showing.formatting import number
+from isthmus.statistics import tidy
+from isthmus.statistics.barriers import BODIES, DIFFERENT, SAME
 
-COLOURS = ("#D55E00", "#009E73")  # of other paths; the line has its model's
-COLUMNS = ["seed_a", "seed_b", "alpha", "loss"]
+COLOURS = ("#D55E00", "#009E73", "#CC79A7")  # of other paths; the line has its model's
+PAIR = ["seed_a", "seed_b"]
 
 
 def barriers(experiment, frame, lines: dict, detours: list, dataset: str):
-    """A panel a model at its last step: the test loss along the line and the other paths of each pair.
+    """The test loss along the lines and other paths of a data set's pairs, at the last step.
+
+    A panel a model, or two where some pairs began from one body and some from two. A line is drawn where its
+    pair has another path.
 
     Args:
         frame: that of `barriers.csv`.
         lines: the measured points by (model, data set), from `path_figures.read_curves`.
         detours: the files of other paths.
     """
-    models = outputs.models_on(experiment, dataset)
-    figure, axes = drawing.panels(len(models), sharey=True)
-    for axis, model in zip(axes, models, strict=True):
-        last = drawing.last_step(experiment, model, dataset)
+    panels = [
+        (model, bodies)
+        for model in outputs.models_on(experiment, dataset)
+        for bodies in _bodies(tidy.of_cell(frame, model, dataset))
+    ]
+    figure, axes = drawing.panels(len(panels), sharey=True)
+    for axis, (model, bodies) in zip(axes, panels, strict=True):
+        last, own = drawing.last_step(experiment, model, dataset), experiment.cell_bodies(model, dataset)
         paths = _paths(detours, model, dataset, last)
-        points = lines.get((model, dataset), pd.DataFrame(columns=[*COLUMNS, "step"]))
-        joined = pd.concat(paths.values())[["seed_a", "seed_b"]].drop_duplicates() if paths else None
-        shown = points[points["step"] == last]
-        if joined is not None:
-            shown = shown.merge(joined, on=["seed_a", "seed_b"])
         index = list(experiment.models).index(model)
-        _draw(axis, shown, drawing.look(drawing.MODEL_COLOURS, index)["color"], "line")
-        for place, (name, own) in enumerate(paths.items()):
-            _draw(axis, own, COLOURS[place % len(COLOURS)], name, "--")
-        axis.set_title("\n".join([model, *_in_words(frame, model, dataset, last)]))
-        axis.set_xlabel("alpha of the line, t of a curve")
+        colours = [drawing.look(drawing.MODEL_COLOURS, index)["color"], *COLOURS]
+        line = _beside(lines.get((model, dataset)), paths, last)
+        for place, (name, points) in enumerate([("line", line), *paths.items()]):
+            style = "--" if place else "-"
+            _draw(axis, _between(points, own, bodies), colours[place % len(colours)], name, style)
+        several = DIFFERENT in _bodies(tidy.of_cell(frame, model, dataset))
+        title = f"{model}, {BODIES[bodies]}" if several else model
+        wanted = tidy.of_cell(frame, model, dataset)
+        wanted = wanted[(wanted["step"] == last) & (wanted["bodies"] == bodies)]
+        axis.set_title("\n".join([title, *_in_words(wanted)]))
+        axis.set_xlabel("alpha of lines, t of curves")
     axes[0].set_ylabel("test loss (nats)")
     drawing.legend(figure, *axes)
     return figure
 
 
-def _draw(axis, points, colour: str, name: str, style: str = "-") -> None:
+def _bodies(frame) -> list[str]:
+    """Whether pairs of one body, of two, or both have other paths."""
+    return [bodies for bodies in (SAME, DIFFERENT) if (frame["bodies"] == bodies).any()] or [SAME]
+
+
+def _beside(points, paths: dict[str, pd.DataFrame], step: int) -> pd.DataFrame:
+    """The lines of a step between pairs that have another path."""
+    if points is None or not paths:
+        return pd.DataFrame(columns=[*PAIR, "alpha", "loss"])
+    pairs = pd.concat(paths.values())[PAIR].drop_duplicates()
+    return points[points["step"] == step].merge(pairs, on=PAIR)
+
+
+def _between(points, bodies: dict[int, str], wanted: str) -> pd.DataFrame:
+    """The points of pairs of one body, or of two."""
+    same = points["seed_a"].map(bodies) == points["seed_b"].map(bodies)
+    return points[same if wanted == SAME else ~same]
+
+
+def _draw(axis, points, colour: str, name: str, style: str) -> None:
     """All pairs of one kind of path."""
-    for place, (_, path) in enumerate(points.groupby(["seed_a", "seed_b"])):
+    for place, (_, path) in enumerate(points.groupby(PAIR)):
         path = path.sort_values("alpha")
         axis.plot(path["alpha"], path["loss"], style, color=colour, label=None if place else name)
 
@@ -54,17 +83,16 @@ def _paths(files, model: str, dataset: str, step: int) -> dict[str, pd.DataFrame
     for file in files:
         own = layout.parsed(layout.DETOUR, file)
         if own.items() >= wanted.items():
-            points = stored.read_frame(file, columns=COLUMNS, filters=[("set", "==", "test")])
+            points = stored.read_frame(file, [*PAIR, "alpha", "loss"], [("set", "==", "test")])
             found.setdefault(own["curve"], []).append(points)
     return {name: pd.concat(parts) for name, parts in found.items()}
 
 
-def _in_words(frame, model: str, dataset: str, step: int) -> list[str]:
+def _in_words(frame) -> list[str]:
     """CG on the line and on each other path, means over the same pairs."""
-    mine = frame[(frame["model"] == model) & (frame["dataset"] == dataset) & (frame["step"] == step)]
-    mine = mine[(mine["metric"] == "CG") & (mine["set"] == "test") & (mine["quantity"] == "loss")]
+    mine = frame[(frame["metric"] == "CG") & (frame["set"] == "test") & (frame["quantity"] == "loss")]
     said = []
     for name, rows in mine.groupby("path", sort=False):
         value = rows.set_index("of")["value"]
-        said.append(f"CG {number(value['line'], 3)}, on {name} {number(value['path'], 3)}")
+        said.append(f"CG {number(value['line'], 3)}, {name} {number(value['path'], 3)}")
     return said

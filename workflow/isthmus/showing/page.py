@@ -103,7 +103,7 @@ def write(
         "layers": len(layers) > 0,
         "planes": len(shown["planes"]) > 0,
         "map": len(shown["maps"]) > 0,
-        "barriers": tables.barrier_blocks(frames["barriers"], frames["detours"], findings),
+        "barriers": tables.barrier_blocks(frames["barriers"], findings),
         "along": tables.along_blocks(along),
         "spaces": tables.space_blocks(metrics, factors),
     }

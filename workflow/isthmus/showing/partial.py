@@ -134,7 +134,7 @@ def _reduce(
         )
         for row in rows
     }
-    paths = barriers.cell(beside, measured, k)
+    paths = barriers.cell(beside, measured, k, cell.bodies)
     reduced = reduced.with_paths(paths.rows)
     written = [folder / name for name in names]
     written[0].parent.mkdir(parents=True, exist_ok=True)

@@ -168,6 +168,8 @@ class Sizes:
 
     def _shape(self, name: str) -> Shape:
         model = self.experiment.models[name]
+        if model.bodies:
+            return self._shape(model.bodies[0])
         if model.pretraining is not None:
             rung = self.experiment.pretraining[model.pretraining]
             return encoder(rung.layers, rung.width, 100, POSITIONS)

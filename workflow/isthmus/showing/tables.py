@@ -4,6 +4,7 @@ from pathlib import Path
 
 from isthmus.showing.formatting import Block, interval, latex, markdown, number
 from isthmus.showing.paper_tables import paper_blocks, paper_table
+from isthmus.statistics.barriers import BODIES
 from isthmus.statistics.thresholds import learnt
 from isthmus.statistics.tidy import of_cell
 
@@ -123,42 +124,29 @@ def along_blocks(along) -> list[Block]:
     return blocks
 
 
-def barrier_blocks(barriers, detours, findings) -> list[Block]:
+def barrier_blocks(barriers, findings) -> list[Block]:
     """The gaps on lines and on other paths between the same runs as blocks of text: one a data set.
 
     Args:
         barriers: the frame of `barriers.csv`.
-        detours: that of `metrics.csv`, its other paths between seeds.
         findings: that of `findings.csv`, or None.
     """
-    header = [
-        "model",
-        "step",
-        "path",
-        "pairs",
-        "CG, line",
-        "CG, path",
-        "change",
-        "BH, path",
-        "length",
-        "verdict",
-    ]
+    keys = ["model", "step", "path", "bodies"]
+    header = [*keys, "pairs", "CG, line", "CG, path", "change", "BH, path", "length", "verdict"]
     wanted = barriers[(barriers["set"] == "test") & (barriers["quantity"] == "loss")]
     blocks = []
     for dataset, group in wanted.groupby("dataset", sort=False):
         rows = []
-        for (model, step, path), own in group.groupby(["model", "step", "path"], sort=False):
+        for (model, step, path, bodies), own in group.groupby(keys, sort=False):
             by = own.set_index(["metric", "of"])
             values = [_with_interval(by.loc[place]) for place in BARRIER_COLUMNS]
-            lengths = of_cell(detours, model, dataset)
-            lengths = lengths[(lengths["step"] == step) & (lengths["path"] == path)]["relative_length"]
-            said = _verdict_on(findings, model, dataset, step, path)
-            pairs = str(int(own["pairs"].iloc[0]))
-            rows.append([model, f"{step:,}", path, pairs, *values, number(lengths.mean(), 2), said])
+            said = _verdict_on(findings, model, dataset, step, path, bodies)
+            pairs, length = str(int(own["pairs"].iloc[0])), number(own["relative_length"].iloc[0], 2)
+            rows.append([model, f"{step:,}", path, bodies, pairs, *values, length, said])
         caption = (
             f"{dataset}: test loss (nats), mean over the pairs that have the path [95 % interval over seeds "
             "and examples, or over examples alone where there are fewer than three seeds or not all their "
-            "pairs]. Length: over that of the line."
+            "pairs]. Length: over that of the line. Bodies: whether both runs began from one."
         )
         blocks.append(Block(caption, header, rows))
     return blocks
@@ -174,11 +162,11 @@ def _with_interval(row) -> str:
     return f"{number(row['value'])} {interval(low, high)}".rstrip()
 
 
-def _verdict_on(findings, model: str, dataset: str, step: int, path: str) -> str:
+def _verdict_on(findings, model: str, dataset: str, step: int, path: str, bodies: str) -> str:
     if findings is None:
         return "–"
-    mine = of_cell(findings.rename(columns={"subject": "model"}), model, dataset)
-    mine = mine[(mine["hypothesis"] == f"barrier on {path}") & (mine["to"] == step)]
+    mine = findings[(findings["hypothesis"] == f"barrier on {path}") & (findings["dataset"] == dataset)]
+    mine = mine[(mine["to"] == step) & mine["subject"].isin([model, f"{model}, {BODIES[bodies]}"])]
     return mine["verdict"].iloc[0] if len(mine) else "–"
 
 

@@ -22,7 +22,9 @@ from isthmus.statistics.verdicts import OPEN
 
 # What a row is of: the lines of the pairs that have the path, the path itself, the path less the line.
 LINE, PATH, CHANGE = "line", "path", "change"
-COLUMNS = ["path", "of", *MEAN_COLUMNS]
+COLUMNS = ["path", "of", "bodies", *MEAN_COLUMNS, "relative_length"]
+SAME, DIFFERENT = "same", "different"  # the bodies that the two runs of a pair began from
+BODIES = {SAME: "one body", DIFFERENT: "two bodies"}
 METRICS = ("BH", "CG")
 KEYS = ["step", "set", "quantity", "metric"]
 NONE, GONE, SMALLER, STAYS = "no barrier on the line", "gone", "smaller", "stays"
@@ -35,24 +37,30 @@ class Detours:
 
     Attributes:
         k: intervals a level of the nested estimators.
+        bodies: the model whose body each run began from; of runs that are not named all began from one.
         rows: of `metrics.csv`.
     """
 
     k: int
+    bodies: Mapping[int, str] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     means: dict[tuple, OverPairs] = field(default_factory=lambda: defaultdict(OverPairs))
+    lengths: dict[tuple, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, points: pd.DataFrame, gaps: pd.DataFrame, line: pd.DataFrame, line_gaps: pd.DataFrame):
         """Add a path, and the line between the same two checkpoints, as jobs wrote them."""
         name = str(points["path"].iloc[0])
         own = {"path": name, "relative_length": float(points["relative_length"].iloc[0])}
+        pair = tuple(int(points[name].iloc[0]) for name in ("seed_a", "seed_b"))
+        bodies = self._bodies(*pair)
+        self.lengths[name, bodies, int(points["step"].iloc[0])].append(own["relative_length"])
         straight = {_key(row): row for row in connectivity.curve_metrics(line, self.k, line_gaps)}
         for row in connectivity.curve_metrics(points, self.k, gaps):
             samples, gap, before = row.pop("samples"), row.pop("gap"), straight[_key(row)]
             self.rows.append(row | own)
             if row["metric"] not in METRICS:
                 continue
-            pair, at = (row["seed_a"], row["seed_b"]), tuple(row[key] for key in KEYS)
+            at = tuple(row[key] for key in KEYS)
             difference = tuple(a - b for a, b in zip(gap, before["gap"], strict=True))
             parts: dict[str, tuple[float, np.ndarray, CrossFitted]] = {
                 LINE: (before["value"], before["samples"], before["gap"]),
@@ -60,15 +68,19 @@ class Detours:
                 CHANGE: (row["value"] - before["value"], samples - before["samples"], difference),
             }
             for of, values in parts.items():
-                self.means[(name, of, *at)].add(pair, *values)
+                self.means[(name, of, bodies, *at)].add(pair, *values)
         self.rows += [row | own for row in connectivity.gains(points)]
 
+    def _bodies(self, a: int, b: int) -> str:
+        return SAME if self.bodies.get(a) == self.bodies.get(b) else DIFFERENT
+
     def frame(self) -> pd.DataFrame:
-        """A row a path, what it is of, step, set, quantity and metric."""
-        keys = ["path", "of", *KEYS]
-        return frame_of(
-            [dict(zip(keys, key, strict=True)) | mean.row() for key, mean in self.means.items()], COLUMNS
-        )
+        """A row a path, what it is of, which pairs of bodies, step, set, quantity and metric."""
+        keys = ["path", "of", "bodies", *KEYS]
+        rows = [dict(zip(keys, key, strict=True)) | mean.row() for key, mean in self.means.items()]
+        for row in rows:
+            row["relative_length"] = float(np.mean(self.lengths[row["path"], row["bodies"], row["step"]]))
+        return frame_of(rows, COLUMNS)
 
 
 def _key(row: Mapping[str, Any]) -> tuple:
@@ -76,16 +88,17 @@ def _key(row: Mapping[str, Any]) -> tuple:
 
 
 def cell(
-    detours: Iterable[tuple[Path, Path]], lines: Mapping[tuple[int, int], tuple[Path, Path]], k: int
-) -> Detours:
+    detours: Iterable[tuple[Path, Path]], lines: Mapping[tuple[int, int], tuple[Path, Path]], k: int,
+    bodies: Mapping[int, str],
+) -> Detours:  # fmt: skip
     """The other paths of a cell.
 
     Args:
         detours: of each the files of its points and of its cross-fitted gaps.
         lines: the same of the rows of the cell, by step and later seed.
-        k: intervals a level of the nested estimators.
+        k, bodies: as of `Detours`.
     """
-    found = Detours(k)
+    found = Detours(k, bodies)
     for files in detours:
         points, gaps = map(stored.read_frame, files)
         step, a, b = (int(points[name].iloc[0]) for name in ("step", "seed_a", "seed_b"))
@@ -146,15 +159,15 @@ class Barrier:
         return f"{SMALLER} {where}, but {STAYS}" if falls else STAYS
 
 
-def barriers(frame: pd.DataFrame, step: int) -> dict[str, Barrier]:
-    """Those of a cell at a step, by path.
+def barriers(frame: pd.DataFrame, step: int) -> dict[tuple[str, str], Barrier]:
+    """Those of a cell at a step, by path and pairs of bodies.
 
     Args:
         frame: of `Detours.frame`.
     """
     wanted = (frame["metric"] == "CG") & (frame["set"] == "test") & (frame["quantity"] == "loss")
     found = {}
-    for name, rows in frame[wanted & (frame["step"] == step)].groupby("path", sort=False):
+    for name, rows in frame[wanted & (frame["step"] == step)].groupby(["path", "bodies"], sort=False):
         by = {row["of"]: row for row in rows.to_dict("records")}
         estimates = [seeds.combined([mean_over_pairs(by[of])], [1.0]) for of in (LINE, PATH, CHANGE)]
         found[name] = Barrier(*estimates, *(by[of]["cross_fitted_low"] for of in (LINE, PATH)))

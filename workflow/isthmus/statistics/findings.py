@@ -27,7 +27,7 @@ import pandas as pd
 
 from isthmus import stored
 from isthmus.experiment import layout
-from isthmus.statistics.barriers import Barrier, barriers
+from isthmus.statistics.barriers import BODIES, DIFFERENT, Barrier, barriers
 from isthmus.statistics.pair_means import mean_over_pairs, merged
 from isthmus.statistics.seeds import Estimate, Mean, combined, holm
 from isthmus.statistics.thresholds import FLOOR, learnt
@@ -245,23 +245,26 @@ def table(
 
 
 def standing(
-    gaps: Gaps, barriers: Mapping[tuple[str, str], Mapping[str, Barrier]], negligible: float
+    gaps: Gaps, barriers: Mapping[tuple[str, str], Mapping[tuple[str, str], Barrier]], negligible: float
 ) -> list[dict[str, Any]]:
     """What becomes of the barriers of cells on other paths, at their last step: a row a cell and path.
 
     The estimate is CG on the path minus CG of the lines of the same pairs.
 
     Args:
-        barriers: by (model, data set) and path.
+        barriers: by (model, data set), and path and pairs of bodies.
         negligible: the size from which on a gap matters, in nats.
     """
     rows = []
     for (model, dataset), paths in barriers.items():
         place = model, dataset, gaps.last(model, dataset)
-        for path, barrier in paths.items():
+        several = DIFFERENT in {bodies for _, bodies in paths}
+        for (path, bodies), barrier in paths.items():
             low, high, over = barrier.change.interval
             unjudged = gaps.without_skill([place])
             row = {"hypothesis": f"barrier on {path}", "dataset": dataset, "subject": model}
+            if several:
+                row["subject"] += f", {BODIES[bodies]}"
             row |= {"from": place[2], "to": place[2], "estimate": barrier.change.value}
             row |= {"low": low, "high": high, "over": over, "p": barrier.change.p}
             row["verdict"] = UNJUDGED if unjudged else barrier.verdict(negligible, path)

@@ -24,6 +24,7 @@ TEXT = (
     "group",
     "order",
     "of",
+    "bodies",
 )
 
 

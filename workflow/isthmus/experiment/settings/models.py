@@ -106,6 +106,12 @@ class Model(Settings):
     )
     folder: Location | None = Field(None, description="a folder in Hugging Face's layout, instead of `hub`")
     pretraining: Name | None = Field(None, description="a key of `pretraining`, instead of `hub`")
+    bodies: list[Name] | None = Field(
+        None,
+        min_length=2,
+        description="other `models` of one architecture and tokenizer, instead of `hub`: the first run "
+        "begins from the first of them, the second from the second, and so on in turn",
+    )
     checkpoints: list[Checkpoint] | None = Field(
         None,
         description="models of one architecture that others trained, instead of `hub`, to be measured",
@@ -138,7 +144,11 @@ class Model(Settings):
 
     @model_validator(mode="after")
     def _one_origin(self):
-        _check_origin(self, ("hub", "folder", "pretraining", "checkpoints"))
+        _check_origin(self, ("hub", "folder", "pretraining", "bodies", "checkpoints"))
+        if self.bodies and len(set(self.bodies)) < len(self.bodies):
+            raise ValueError(f"bodies: found {self.bodies}; allowed: each model once")
+        if self.bodies and self.adapter:
+            raise ValueError("adapter: allowed: with one body, which is what adapters adapt")
         if self.labels is not None and self.checkpoints is None:
             raise ValueError("labels: only a model with `checkpoints` has them; others take the data set's")
         for key in ("base", "adapter"):
