@@ -498,8 +498,6 @@ CASES = [
         "a checkpoint with another tokenizer than the first",
         another_tokenizer,
         shuffled_words,
-        (
-            "the tokenizer of run2 is another one than that of the model's first checkpoint or body; allowed: ",
-        ),
+        ("the tokenizer of run2 is another one than that of the model's first checkpoint or body; allowed:",),
     ),
 ]

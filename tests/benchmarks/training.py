@@ -40,8 +40,10 @@ from isthmus.data.rows import Rows
 from isthmus.experiment.config import Training
 from isthmus.machine import numerics
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
+from isthmus.space import anchors, geometries
 from isthmus.tasks.classification import Classification
 from isthmus.training import pretraining
+from isthmus.training.bends import Bends
 from isthmus.training.embeddings import prepare
 from isthmus.training.schedule import Recipe, batch_at
 from isthmus.training.step import Objective, make_optimizer, update
@@ -131,6 +133,21 @@ class Ours:
             update(self.model, self.optimizer, self.objective, t, self.numerics)
         finished(self.numerics.device)
         return time.perf_counter() - began
+
+
+class Bend(Ours):
+    """The same for the bend of a curve from the subject's weights to others: two more weight sets, mapped."""
+
+    def __init__(self, subject: Subject, folder: Path, threads: int):
+        import torch
+
+        super().__init__(subject, subject.budget, "eager", threads)
+        live, file = self.model, subject.folder / hf_folders.WEIGHTS
+        other = {name: own + 0.01 * torch.randn(own.shape) for name, own in weight_files.load(file).items()}
+        weight_files.save(other, folder / "other.safetensors")
+        ends = anchors.mapped(file), anchors.mapped(folder / "other.safetensors")
+        self.model = Bends(live, ends, 1, lambda t: geometries.bezier(t, 1), SEED)
+        self.optimizer = make_optimizer(self.model, self.objective.recipe)
 
 
 class Theirs:
@@ -386,6 +403,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
             sides[f"this trainer, budget {budget}, {attention}"] = Ours(
                 subject, int(budget), attention, asked.threads
             )
+        sides["bend of a curve"] = Bend(subject, folder, asked.threads)
         if not asked.alone:
             sides |= trainers(subject, folder)
         work = Work(whole_model(subject.folder), subject.examples, subject.budget)

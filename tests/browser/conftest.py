@@ -83,7 +83,7 @@ def write(results, folder, without=(), lacking=()):
         frames = {n: f[f[column] != value] if column in f else f for n, f in frames.items()}
         rows = [row for row in rows if f"{column.removesuffix('_b')}{value}" not in row.parts[-1]]
     path = folder / "report.html"
-    files = rows, histories, results.planes(folder), results.maps(folder)
+    files = rows, histories, results.planes(folder), results.maps(folder), results.curves(folder)
     pages.write(results.experiment, frames, path, PROVENANCE, *files, lacking=lacking)
     return path
 

@@ -90,6 +90,30 @@ def test_explorer_shows_the_curve_and_its_gap(open_page, path, metrics, results)
     page.tab.wait_for_function(DRAWN, arg="overlap")
 
 
+def test_a_curve_lies_over_its_line(open_page, tmp_path):
+    """In the explorer with its own gap, on the plane of its bend, and in the table of barriers."""
+    bend = {"curve": "bezier", "resolution": 5}
+    results = Results(experiment(curves=[{"pairs": "all"}], planes=[bend]))
+    page = open_page(write(results, tmp_path), reduced_motion="reduce")
+    page.look_at("explorer")
+    page.choose(path_model="tiny_600", path_pair=2, path_set="test")
+    asked = {"dataset": "entailment", "model": "tiny_600", "step": 400, "seed_a": 43, "seed_b": 44}
+    gap = value(results.detours, **asked, set="test", metric="CG", quantity="loss")
+    page.wait_for_words("path-chart", f"On the bezier path CG is {written(gap)}")
+    points = [p for p in results.points if all(p[k] == v for k, v in (asked | {"set": "test"}).items())]
+    low = min(p["loss"] for p in points)
+    drawn = page.traces("path-chart")
+    assert drawn["test"]["y"] == pytest.approx([p["loss"] for p in points], abs=1e-5)
+    assert drawn["bezier"]["y"] == pytest.approx([(p["loss"] + low) / 2 for p in points], abs=1e-5)
+    assert f"CG, bezier\n{written(gap)}" in page.tab.inner_text("#path-values")
+    page.look_at("planes")
+    page.wait_for_words("planes-chart", "c (bend of bezier, step 400)")
+    curve = page.traces("planes-chart")["bezier"]
+    # The made-up bend is at (1, 2): a Bézier curve passes halfway between it and the line's middle.
+    assert (curve["x"][30], curve["y"][30]) == pytest.approx((1.0, 1.0))
+    assert "-0.2500".replace("-", "−") in page.tab.inner_text("#barriers")
+
+
 def test_the_map_joins_the_ends_of_runs(open_page, tmp_path):
     results = Results(experiment(map=True))
     page = open_page(write(results, tmp_path))

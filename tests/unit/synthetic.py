@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from isthmus import metrics as curves
 from isthmus import stored
-from isthmus.experiment import outputs
+from isthmus.experiment import layout, outputs
 from isthmus.experiment.config import load
-from isthmus.statistics import averages, basins, generalisation, layers, tidy
+from isthmus.statistics import averages, barriers, basins, generalisation, layers, tidy
 
 ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0])
 KEYS = ["experiment", "model", "pretraining_steps", "dataset", "step", "seed_a", "seed_b", "set", "quantity"]
@@ -73,6 +73,12 @@ class Results:
             [row for cell in experiment.cell_list() for row in self._along(*cell)],
             columns=[*self.metrics, "step_a", "step_b"],
         )
+        self.barriers = pd.DataFrame(
+            [row for cell in experiment.cell_list() for row in self._barriers(*cell)],
+            columns=["experiment", "model", "pretraining_steps", "dataset", *barriers.COLUMNS],
+        )
+        curved = [self.metrics.iloc[:0], *(self._curved(*cell) for cell in experiment.cell_list())]
+        self.detours = pd.concat(curved, ignore_index=True)
         self.factors = self.metrics.iloc[:0].assign(mean_low=[], mean_high=[])
         self.deltas = self._deltas()
         self.means = self._means()
@@ -225,6 +231,41 @@ class Results:
                 yield keys | {"metric": "CG", "value": value}
                 yield keys | {"metric": "gain", "value": -0.1 * value}
 
+    def _barriers(self, model, dataset):
+        """CG and BH of 0.3 on the lines of pairs that have a curve, and of 0.05 on the curve."""
+        curves = {(step, curve.name) for step, _, _, curve in self.experiment.cell_curves(model, dataset)}
+        pairs = len({(a, b) for _, a, b, _ in self.experiment.cell_curves(model, dataset)})
+        values = {"line": 0.3, "path": 0.05, "change": -0.25}
+        for (step, name), metric, of in itertools.product(sorted(curves), ("BH", "CG"), values):
+            keys = self._keys(model, dataset, step) | {"set": "test", "quantity": "loss", "metric": metric}
+            row = {"path": name, "of": of, "bodies": "same", "pairs": pairs, "value": values[of]}
+            ends = {"low": values[of] - 0.01, "high": values[of] + 0.01}
+            yield keys | row | ends | {"relative_length": 1.5}
+
+    def _curved(self, model, dataset):
+        """The metrics of curves: a sixth of those of their lines."""
+        parts = []
+        for step, a, b, curve in self.experiment.cell_curves(model, dataset):
+            keys = {"model": model, "dataset": dataset, "step": step, "seed_a": a, "seed_b": b}
+            mine = self.metrics[(self.metrics[list(keys)] == pd.Series(keys)).all(axis=1)]
+            changed = {name: mine[name] / 6 for name in ("value", "low", "high")}
+            parts.append(mine.assign(path=curve.name, relative_length=1.5, **changed))
+        return pd.concat(parts) if parts else self.metrics.iloc[:0]
+
+    def curves(self, folder: Path):
+        """Write the files of curves that lie halfway between their lines and the lowest loss of these."""
+        points, paths = pd.DataFrame(self.points), []
+        for model, dataset in self.experiment.cell_list():
+            for step, a, b, curve in self.experiment.cell_curves(model, dataset):
+                keys = {"model": model, "dataset": dataset, "step": step, "seed_a": a, "seed_b": b}
+                mine = points[(points[list(keys)] == pd.Series(keys)).all(axis=1)]
+                loss = (mine["loss"] + mine["loss"].min()) / 2
+                template = layout.filled(layout.DETOUR, seed=a, other=b, curve=curve.name, **keys)
+                paths.append(folder / template)
+                paths[-1].parent.mkdir(parents=True, exist_ok=True)
+                stored.write_frame(paths[-1], mine.assign(loss=loss, path=curve.name, relative_length=1.5))
+        return paths
+
     def planes(self, folder: Path):
         """Write the files of a bowl over each plane; returns their paths."""
         paths = []
@@ -307,10 +348,12 @@ class Results:
         """Write all files; returns (histories, rows), the paths that the figures are given."""
         folder.mkdir(parents=True, exist_ok=True)
         ends = [*tidy.INTERVALS, *tidy.CROSS_FITTED]
-        for name in ("metrics", "deltas", "means", "averages", "layers", "evaluations", "pairs"):
+        for name in outputs.TIDY:
+            if name == "differences":
+                continue
             frame = getattr(self, name)
-            if name == "metrics" and len(self.along):
-                frame = pd.concat([frame, self.along])
+            for others in (self.along, self.detours) if name == "metrics" else ():
+                frame = pd.concat([frame, others]) if len(others) else frame
             frame = frame.drop(columns=ends, errors="ignore").assign(space="whole")
             frame.to_csv(folder / f"{name}.csv", index=False)
         self.means.head(0).to_csv(folder / "differences.csv", index=False)

@@ -74,7 +74,8 @@ def page(results, tmp_path_factory):
 
 
 def test_one_file_in_order(page):
-    asked = [name for name in pages.SECTIONS if name not in ("layers", "planes", "map", "along", "spaces")]
+    silent = ("layers", "barriers", "planes", "map", "along", "spaces")
+    asked = [name for name in pages.SECTIONS if name not in silent]
     assert [name for name in page.ids if name in pages.SECTIONS] == asked
     assert all(link.startswith("#") for link in page.links)
     assert {link[1:] for link in page.links} == set(asked)
@@ -608,6 +609,26 @@ def test_what_is_said_of_the_claims_follows_from_the_files(tmp_path):
         assert f"CG falls with fine-tuning, {cell[1]}: {clause}" in summary
 
 
+def test_curves_stand_beside_their_lines(tmp_path):
+    asked = {"curves": [{"pairs": "all"}], "planes": [{"curve": "bezier", "resolution": 5}]}
+    results = Results(experiment(**asked))
+    histories, rows = results.save(tmp_path)
+    frames = {name: getattr(results, name) for name in pages.FILES}
+    files = rows, histories, results.planes(tmp_path), [], results.curves(tmp_path)
+    pages.write(results.experiment, frames, tmp_path / "report.html", PROVENANCE, *files)
+    page = Page((tmp_path / "report.html").read_text())
+    assert "barriers" in page.ids
+    assert "bezier same 3 0.3000 [0.2900, 0.3100] 0.0500 [0.0400, 0.0600] -0.2500" in page.text.replace(
+        "−", "-"
+    )
+    (plane, *_) = json.loads(page.scripts[0])["planes"]
+    assert plane["name"] == "42.400-43.400-bezier.400"
+    assert plane["corners"] == "a: 42, b: 43, step 400, and the bend of their bezier curve"
+    x, y, name = plane["curve"]
+    assert name == "bezier"
+    assert (x[0], y[0], x[-1], y[-1], x[30], y[30]) == (0, 0, 2, 0, 1, 1)
+
+
 def test_sections_are_there_where_something_was_asked_for(tmp_path, page):
     assert {"layers", "planes", "map", "along"}.isdisjoint(page.ids)
     assert "averages" in page.ids
@@ -617,7 +638,7 @@ def test_sections_are_there_where_something_was_asked_for(tmp_path, page):
     results = Results(experiment(**asked))
     histories, rows = results.save(tmp_path)
     frames = {name: getattr(results, name) for name in pages.FILES}
-    files = rows, histories, results.planes(tmp_path), results.maps(tmp_path)
+    files = rows, histories, results.planes(tmp_path), results.maps(tmp_path), results.curves(tmp_path)
     pages.write(results.experiment, frames, tmp_path / "report.html", PROVENANCE, *files)
     other = Page((tmp_path / "report.html").read_text())
     assert {"layers", "planes", "map", "along"} <= set(other.ids)

@@ -136,6 +136,6 @@ def test_each_rule_has_its_place_on_a_cluster(repository):
     rules = set(subprocess.run(listed, cwd=repository, text=True, capture_output=True).stdout.split())
     local = {"all", "plan", "fetch_dataset", "fetch_model", "adopt", "adopt_adapter"}
     with_model = {"pretrain", "finetune", "interpolate", "evaluate", "average", "layers", "plane", "along"}
-    with_model |= {"finetune_adapter", "interpolate_factors"}
+    with_model |= {"finetune_adapter", "interpolate_factors", "bend", "bend_two", "curve", "align", "aligned"}
     assert local | with_model | set(profile["groups"]) == rules
     assert not (local | with_model) & set(profile["groups"])

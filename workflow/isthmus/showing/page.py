@@ -22,6 +22,7 @@ from isthmus.statistics.thresholds import FLOOR
 TEMPLATES = Path(__file__).parent / "templates"
 PUBLISHED = Path(__file__).parents[3] / "experiments" / "paper_published.csv"
 FILES = ("metrics", "deltas", "pairs", "averages", "layers", "along", "factors", "evaluations")
+FILES += ("barriers", "detours")
 SCRIPTS = (
     "page",
     "course",
@@ -89,13 +90,15 @@ def write(
         detours: the files of other paths than lines.
         lacking: what else to name as missing.
     """
-    metrics, deltas, pairs, soups, layers, along, factors, evaluations = (frames[name] for name in FILES)
+    metrics, deltas, pairs, soups, layers, along, factors, evaluations, barriers, detoured = (
+        frames[name] for name in FILES
+    )
     found = report.cells(experiment, metrics, deltas, evaluations)
     basins, findings = (_optional(page.parent / f"{name}.csv") for name in ("basins", "findings"))
     shown = views.overview(experiment, frames, histories, basins)
     shown["planes"] = views.planes(experiment, planes)
     shown["maps"] = views.maps(experiment, maps)
-    curves = views.curves(experiment, rows, metrics, detours, frames["detours"])
+    curves = views.curves(experiment, rows, metrics, detours, detoured)
     copies = Copies()
     # Sections that are absent where nothing was asked for.
     asked = {
@@ -103,7 +106,7 @@ def write(
         "layers": len(layers) > 0,
         "planes": len(shown["planes"]) > 0,
         "map": len(shown["maps"]) > 0,
-        "barriers": tables.barrier_blocks(frames["barriers"], findings),
+        "barriers": tables.barrier_blocks(barriers, findings),
         "along": tables.along_blocks(along),
         "spaces": tables.space_blocks(metrics, factors),
     }
