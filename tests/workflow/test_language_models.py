@@ -51,6 +51,11 @@ def test_what_is_planned(repository, tmp_path):
     [
         ("polypythias", {"fetch_model": 5, "adopt": 45, "blocks": 5, "evaluate": 45, "interpolate": 30}),
         ("multiberts_mlm", {"fetch_model": 1, "adopt": 5, "blocks": 1, "evaluate": 5, "layers": 4}),
+        (
+            "multiberts_aligned",
+            {"fetch_model": 6, "adopt": 5, "initialize": 5, "finetune": 5, "align": 20, "aligned": 20},
+        ),
+        ("toy_basins", {"pretrain": 2, "initialize": 6, "bend": 4, "curve": 4, "align": 15, "aligned": 15}),
         ("toy_language_model", {"pretrain": 2, "initialize": 6, "finetune": 12, "interpolate": 12}),
     ],
 )
@@ -60,7 +65,8 @@ def test_what_ships_can_be_planned_with_nothing_fetched(repository, tmp_path, na
     config = yaml.safe_load((repository / "experiments" / f"{name}.yaml").read_text())
     planned = Lab(repository, tmp_path, config).dry_run(HF_ENDPOINT="http://127.0.0.1:9")
     assert counts.items() <= {rule: len(jobs) for rule, jobs in planned.items()}.items()
-    pairs = {"polypythias": 3, "multiberts_mlm": 10, "toy_language_model": 3}[name]
+    counted = {"polypythias": 3, "multiberts_mlm": 10, "toy_language_model": 3}
+    pairs = (counted | {"multiberts_aligned": 10, "toy_basins": 15})[name]
     from isthmus.experiment.config import Experiment
 
     experiment = Experiment(**config)
