@@ -1,8 +1,8 @@
 """How much of the barrier between two pre-trainings is the order of their units, by width and by method.
 
-    python tests/benchmarks/alignment_study.py [--widths 64 128 256] [--seeds 4] [--figure docs/images/alignment.png]
+    python tests/benchmarks/alignment_study.py [--widths 64 128 256] [--seeds 4] [--figure FILE.png]
 
-trains the runs of `experiments/toy_basins.yaml` (two bodies, fine-tuned with several seeds) at each width, and
+trains the runs of `experiments/toy_basins.yaml` (two bodies, several fine-tunings) at each width, and
 measures CG of the test loss of each pair on the line, and aligned: by activations and by weights after the
 fine-tuning, and by activations of the two bodies before it. Some twenty minutes on two cores. Everything is
 kept in results/bench/alignment/, so that a second call goes on.
@@ -18,8 +18,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "workflow"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 from isthmus import metrics
 from isthmus.data import tokens
@@ -30,6 +29,7 @@ from isthmus.measuring.ends import End
 from isthmus.measuring.rows import Resampling
 from isthmus.space.sampling import Uniform
 
+ROOT = Path(__file__).resolve().parents[2]
 BUDGET, EXAMPLES, ALPHAS = 4096, 1000, 11
 # Which checkpoints' units are matched, and by what.
 WAYS = {
