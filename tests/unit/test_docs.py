@@ -76,6 +76,7 @@ def fits(explained: str, text: str) -> bool:
 
 # What ends a run, or what was trained; a new one needs a line on the page.
 ENDING = ("MismatchedEnds", "TrainingFailed", "GivenUp", "LockLost", "DiskFull", "Damaged")
+ENDING += ("AlignmentFailed",)
 
 
 def raised(module: Path) -> list[str]:

@@ -6,6 +6,7 @@ themselves.
 """
 
 import re
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
 from isthmus.errors import ConfigError
@@ -109,19 +110,36 @@ def check(experiment: Experiment) -> None:
 
 
 def _check_adapter(where: str, adapter: Adapter, layers: dict[str, int]) -> None:
-    named = adapter.targets if isinstance(adapter.targets, list) else []
-    matched = {target: [n for n in layers if n == target or n.endswith(f".{target}")] for target in named}
-    if unmatched := [target for target, names in matched.items() if not names]:
-        allowed = ", ".join(sorted({n.rpartition(".")[2] for n in layers if IN_A_BLOCK.search(n)}))
+    inside = [name for name in layers if IN_A_BLOCK.search(name)]
+    if isinstance(adapter.targets, list):
+        chosen = matched(f"{where}.targets", adapter.targets, layers, inside)
+    else:  # which layers PEFT chooses by itself is known once the model is there: one as wide as any at least
+        chosen = inside if adapter.targets else sorted(inside, key=layers.get)[-1:]
+    check_rank(f"{where}.rank", adapter.rank, {name: layers[name] for name in chosen})
+
+
+def matched(where: str, targets: Iterable[str], layers: Iterable[str], offered: Iterable[str]) -> list[str]:
+    """The layers that targets match, each by its whole name or by its end.
+
+    Args:
+        where: the key, for messages.
+        layers: their names.
+        offered: those whose ends a message names.
+
+    Raises:
+        ConfigError: a target matches none.
+    """
+    found = {target: [n for n in layers if n == target or n.endswith(f".{target}")] for target in targets}
+    if unmatched := [target for target, names in found.items() if not names]:
+        allowed = ", ".join(sorted({name.rpartition(".")[2] for name in offered}))
         raise ConfigError(
-            f"{where}.targets: found {unmatched[0]!r}, which matches no layer; allowed: all-linear, or some "
-            f"of {allowed}"
+            f"{where}: found {unmatched[0]!r}, which matches no layer; allowed: all-linear, or some of {allowed}"
         )
-    # Which layers PEFT chooses by itself is known once the model is there: not narrower ones than the widest.
-    layers_of_blocks = [name for name in layers if IN_A_BLOCK.search(name)]
-    widest = sorted(layers_of_blocks, key=layers.get)[-1:] if adapter.targets is None else layers_of_blocks
-    for name in [name for names in matched.values() for name in names] or widest:
-        if adapter.rank > layers[name]:
-            raise ConfigError(
-                f"{where}.rank: found {adapter.rank}; allowed: 1 to {layers[name]}, the width of {name}"
-            )
+    return [name for names in found.values() for name in names]
+
+
+def check_rank(where: str, rank: int, widths: Mapping[str, int]) -> None:
+    """Raise a ConfigError where a rank is above a layer's width, the less of its two."""
+    for name, width in widths.items():
+        if rank > width:
+            raise ConfigError(f"{where}: found {rank}; allowed: 1 to {width}, the width of {name}")

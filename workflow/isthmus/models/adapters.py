@@ -27,7 +27,7 @@ from transformers.pytorch_utils import Conv1D
 from isthmus import hashing, stored, tensor_header
 from isthmus.caches.identity import CAUSAL_LM, CLASSIFICATION, key
 from isthmus.errors import ConfigError
-from isthmus.experiment import adapter_folders, folders
+from isthmus.experiment import adapter_folders, folders, tensor_names
 from isthmus.experiment.adapter_folders import CONFIG, PREFIX, WEIGHTS
 from isthmus.experiment.folders import listed
 from isthmus.models import fitting, hf_folders, weight_files
@@ -156,7 +156,8 @@ def initialize(
         fixed = [n for n, _ in model.named_modules() if not _within(n, [model.base_model_prefix])]
     whole = _modules(model, head) if settings["train_head"] else []
     targets, layers = _targets(model, f"{where}.targets", settings["targets"], fixed)
-    _check_rank(f"{where}.rank", settings["rank"], layers)
+    widths = {name: min(layer.weight.shape) for name, layer in layers.items()}
+    tensor_names.check_rank(f"{where}.rank", settings["rank"], widths)
     lora = LoraConfig(
         r=settings["rank"],
         lora_alpha=settings["alpha"],
@@ -201,26 +202,15 @@ def _targets(
     }  # fmt: skip
     kind = model.config.model_type
     found = targets or TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(kind)
-    allowed = f"{ALL}, or some of {', '.join(sorted({name.rpartition('.')[2] for name in layers}))}"
     if found is None:
+        names = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
         raise ConfigError(
-            f"{where}: missing, and PEFT has none for the architecture {kind!r}; allowed: {allowed}"
+            f"{where}: missing, and PEFT has none for the architecture {kind!r}; allowed: {ALL}, or some of {names}"
         )
     if found == ALL:
         return found, layers
-    matched = {target: [n for n in layers if n == target or n.endswith(f".{target}")] for target in found}
-    if unmatched := [target for target, names in matched.items() if not names]:
-        raise ConfigError(f"{where}: found {unmatched[0]!r}, which matches no layer; allowed: {allowed}")
-    return list(found), {name: layers[name] for names in matched.values() for name in names}
-
-
-def _check_rank(where: str, rank: int, layers: Mapping[str, nn.Module]) -> None:
-    """Raise a ConfigError where a rank is above a layer's width."""
-    for name, layer in layers.items():
-        if rank > min(layer.weight.shape):
-            raise ConfigError(
-                f"{where}: found {rank}; allowed: 1 to {min(layer.weight.shape)}, the width of {name}"
-            )
+    chosen = tensor_names.matched(where, found, layers, layers)
+    return list(found), {name: layers[name] for name in chosen}
 
 
 def _is_factor(name: str) -> bool:

@@ -22,6 +22,7 @@ def read(experiment, results: Path) -> dict:
     runs: dict[tuple[str, str, int], list[dict]] = {}
     for key, path in layout.found(results, layout.RECORD):
         runs.setdefault((key["model"], key["dataset"], key["seed"]), []).append(_record(path))
+    bends = [_record(path) for _, path in layout.found(results, layout.BEND_RECORD)]
     ends = {run: max(records, key=lambda record: record["step"]) for run, records in runs.items()}
     last = list(ends.values())
     drawing = {name: version(name) for name in ("matplotlib", "pandas", "seaborn")}
@@ -54,6 +55,7 @@ def read(experiment, results: Path) -> dict:
                 for run, record in ends.items()
                 for part in (record, record.get("trunk", {}))
             ),
+            **({"bends of curves": _spent((one["identity"], one) for one in bends)} if bends else {}),
             "measuring": _spent([("all", {"spent": attempts.spent_measuring(results / layout.JOURNALS)})]),
             "jobs": sum(1 for _ in (results / layout.BENCHMARKS).rglob("*.tsv")),
         },
