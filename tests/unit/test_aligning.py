@@ -20,8 +20,10 @@ from isthmus.measuring.aligning import METHODS, align, align_pair
 from isthmus.measuring.ends import End, Reader, units_of
 from isthmus.measuring.permuting import HeadOrders, Reordered, match_heads
 from isthmus.models import architectures, classifiers, hf_folders, language_models, tokenizing, weight_files
+from isthmus.models.first_token import compute_all
 from isthmus.models.units import ATTENTION, TABLE, Heads
 from isthmus.space.anchors import mapped
+from isthmus.tasks.asked import asked
 
 from tests.unit import families, tiny
 
@@ -55,6 +57,7 @@ def save(state, folder):
 
 def examples_of(model, task):
     names = tokenizing.open_tokenizer(model)
+    names.mask_token = names.mask_token or names.unk_token  # RoBERTa's here has none
     if task == "classification":
         template = tokenizing.pair_template(model)
         return tokens.tokenize(names, tiny.rows(60), [0, 1, 2], 64, template)
@@ -65,7 +68,7 @@ def examples_of(model, task):
 
 
 def logits(folder, task, inputs):
-    """By plain Transformers, in float64."""
+    """By plain Transformers, in float64 (but for what Llama's code computes in float32)."""
     from transformers import AutoModelForCausalLM, AutoModelForMaskedLM, AutoModelForSequenceClassification
 
     kinds = {"causal_lm": AutoModelForCausalLM, "masked_lm": AutoModelForMaskedLM}
@@ -85,8 +88,8 @@ def shuffled(folder, out, seed):
             orders[name] = random.permutation(size)
     for layer in units.layers:
         many = lambda size: np.stack([random.permutation(size) for _ in range(heads.groups)])  # noqa: E731
-        same = np.tile(np.arange(heads.width), (heads.groups, 1))
-        inner = same if heads.rotary else many(heads.width)
+        inner = many(heads.width - heads.rotary) + heads.rotary  # what has a frequency stays
+        inner = np.hstack([np.tile(np.arange(heads.rotary), (heads.groups, 1)), inner])
         groups = random.permutation(heads.groups)
         orders |= HeadOrders(groups, many(heads.repeats), inner, many(heads.width)).orders(layer)
     out.mkdir()
@@ -124,7 +127,7 @@ def test_a_shuffle_of_all_units_is_the_same_function(made, family, task):
     where, undo, _ = made(family, task)
     inputs = {"input_ids": torch.randint(5, 60, (3, 11), generator=torch.Generator().manual_seed(0))}
     before, after = (logits(where / name, task, inputs) for name in ("a", "a-shuffled"))
-    torch.testing.assert_close(after, before, rtol=0, atol=1e-9)
+    torch.testing.assert_close(after, before, rtol=0, atol=1e-4 if family == "llama" else 1e-9)
     moved = {name for name, order in undo[0].items() if (order != np.arange(len(order))).any()}
     assert {name.split(" ")[0] for name in moved} >= {"residual", "inner", "value", "context"}
     weights = [mapped(where / name / hf_folders.WEIGHTS) for name in ("a", "a-shuffled")]
@@ -181,6 +184,46 @@ def test_the_gap_to_a_shuffled_copy_is_nothing_and_to_a_shuffled_sibling_that_of
     assert gap("b-shuffled", aligned=True) == pytest.approx(plain, abs=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_weights_find_the_stream_in_whatever_order_groups_are_visited(made, seed):
+    """ELECTRA's has no table of words on it, only a projection of what has."""
+    where, (undo, _), examples = made("electra", "classification")
+    found = align(*ends(where, "a", "a-shuffled"), examples, 60, "weights", seed, tiny.cpu(), 256)
+    np.testing.assert_array_equal(found.orders["residual"], undo["residual"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_heads_on_shared_keys_and_an_output_of_its_own(tmp_path, method, monkeypatch):
+    """Four heads on two keys and values; and a decoder whose output is not tied to its words."""
+    sizes = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": False}
+    monkeypatch.setitem(families.SIZES, "llama", families.SIZES["llama"] | sizes)
+    model = families.fetched(tmp_path, "llama")
+    a = checkpoint(tmp_path / "a", model, "causal_lm", 0)
+    _, undo = shuffled(a, tmp_path / "a-shuffled", 7)
+    found = align(
+        *ends(tmp_path, "a", "a-shuffled"), examples_of(model, "causal_lm"), 60, method, 0, tiny.cpu(), 256
+    )
+    for name, order in undo.items():
+        np.testing.assert_array_equal(found.orders[name], order, name)
+
+
+def test_padding_is_not_counted(made):
+    """One example a batch has none; correlations are the same with many, up to the rounding of sums."""
+    where, _, examples = made("roberta", "classification")
+    task = asked({"train": examples}, where / "a", tiny.cpu())
+    units = units_of(End.read(0, where / "a"), mapped(where / "a" / hf_folders.WEIGHTS))
+    found = []
+    for budget in (1, 4096):
+        models = [compute_all(task.open(where / name)) for name in "ab"]
+        batches = [batch.inputs for batch in task.micro_batches(examples, np.arange(40), budget, 0)]
+        assert len(batches) == (40 if budget == 1 else 1)
+        sums = aligning.summed(units, *models, batches)
+        found.append({place: own.correlation() for place, own in sums.items()})
+    assert found[0].keys() == found[1].keys()
+    for place, own in found[0].items():
+        np.testing.assert_allclose(own, found[1][place], atol=1e-4, err_msg=str(place))
+
+
 def test_two_runs_of_one_body_keep_its_residual_stream(made):
     """A control: noise of a tenth on each weight, another head. What is like what stays where it is."""
     where, _, examples = made("bert", "classification")
@@ -196,7 +239,8 @@ def test_two_runs_of_one_body_keep_its_residual_stream(made):
 def brute_force(heads: Heads, similar) -> float:
     """The largest sum over all orders of heads and of units within them, one by one."""
     within, best = list(itertools.permutations(range(heads.width))), -np.inf
-    inner_choices = [tuple(range(heads.width))] if heads.rotary else within
+    fixed = tuple(range(heads.rotary))
+    inner_choices = [order for order in within if order[: heads.rotary] == fixed]
     for groups in itertools.permutations(range(heads.groups)):
         total = 0.0
         for i, j in enumerate(groups):
@@ -216,16 +260,16 @@ def value_of(orders, similar) -> float:
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 3), st.booleans())
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 3), st.integers(0, 3))
 def test_heads_are_matched_as_well_as_trying_all_does(seed, groups, width, rotary):
-    heads, random = Heads(groups, 1, width, rotary), np.random.default_rng(seed)
+    heads, random = Heads(groups, 1, width, min(rotary, width)), np.random.default_rng(seed)
     similar = {name: random.normal(size=(groups * width,) * 2) for name in ATTENTION}
     orders = match_heads(heads, similar).orders(0)
     assert value_of(orders, similar) == pytest.approx(brute_force(heads, similar))
 
 
 def test_heads_that_share_a_key_move_together():
-    random, heads = np.random.default_rng(0), Heads(2, 2, 3, True)
+    random, heads = np.random.default_rng(0), Heads(2, 2, 3, 3)
     similar = {
         name: random.normal(size=(6, 6) if name in ("key", "value") else (12, 12)) for name in ATTENTION
     }
@@ -243,7 +287,7 @@ def test_correlations_are_those_of_numpy(seed, parts):
     random = np.random.default_rng(seed)
     a, b = (random.normal(3, 2, size=(40, 4)).astype(np.float32) for _ in "ab")
     a[:, 1] = 2.5  # a unit that is always the same has no correlation
-    sums = aligning._Sums()
+    sums = aligning.Sums()
     for part in zip(np.array_split(a, parts), np.array_split(b, parts), strict=True):
         sums.add(*map(torch.from_numpy, part))
     with np.errstate(invalid="ignore", divide="ignore"):

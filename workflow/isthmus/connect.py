@@ -219,6 +219,7 @@ def connect(
             others.append(beside.curved(curve, Recipe(**curve.recipe(training)), shown))
         if alignment:
             others.append(beside.aligned(*alignment))
+            notes.append("B's units were matched on these examples, without their labels")
     if ends[0].sha256 == ends[1].sha256:
         notes.append("A and B have the same weights: a gap of 0 by construction")
     if FACTORS in (getattr(end.anchor, "space", MERGED) for end in ends):

@@ -133,7 +133,8 @@ def matched(where: str, targets: Iterable[str], layers: Iterable[str], offered: 
     if unmatched := [target for target, names in found.items() if not names]:
         allowed = ", ".join(sorted({name.rpartition(".")[2] for name in offered}))
         raise ConfigError(
-            f"{where}: found {unmatched[0]!r}, which matches no layer; allowed: all-linear, or some of {allowed}"
+            f"{where}: found {unmatched[0]!r}, which matches no layer; allowed: all-linear, or some "
+            f"of {allowed}"
         )
     return [name for names in found.values() for name in names]
 

@@ -7,9 +7,10 @@ checks.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from isthmus.machine.numerics import Numerics
 from isthmus.measuring.ends import End, Reader, check_same_architecture, units_of
 from isthmus.measuring.engine import LiveModel
 from isthmus.measuring.permuting import Orders, Reordered, by_weights, free, matched
-from isthmus.models.units import ATTENTION, CONTEXT, KEY, QUERY, VALUE, Units
+from isthmus.models.first_token import compute_all
+from isthmus.models.units import ATTENTION, CONTEXT, EMBEDDING, QUERY, RESIDUAL, Units
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.points import at
 from isthmus.tasks.asked import asked
@@ -80,14 +82,17 @@ def align(
     if method == "weights":
         orders = by_weights(units, *weights, seed)
     else:
-        models = [
-            LiveModel(task.open(end.opens)).move(at(end.anchor), {end.anchor: own})
-            for end, own in zip((a, b), weights, strict=True)
-        ]
-        orders = by_activations(units, *models, _batches(task, some, budget))
-    difference = check(task, b, weights[1], units, orders, next(_batches(task, some, budget)))
+        orders = by_activations(units, *_opened(task, (a, b), weights), _batches(task, some, budget))
+    *_, longest = _batches(task, some, budget)  # they are sorted by length
+    difference = check(task, b, weights[1], units, orders, longest)
     reader.check_unchanged()
     return Found(orders, moved(units, orders), difference)
+
+
+def _opened(task: MeasuredTask, ends: Sequence[End], weights: Sequence[Weights]) -> Iterator[nn.Module]:
+    """The two models, which compute all tokens of their last layer."""
+    for end, own in zip(ends, weights, strict=True):
+        yield compute_all(LiveModel(task.open(end.opens)).move(at(end.anchor), {end.anchor: own}))
 
 
 def _batches(task: MeasuredTask, examples: Tokens, budget: int) -> Iterator[dict[str, Tensor]]:
@@ -117,10 +122,25 @@ def moved(units: Units, orders: Orders) -> dict[str, float]:
 
 
 def by_activations(
-    units: Units, a: nn.Module, b: nn.Module, batches: Iterator[Mapping[str, Tensor]]
+    units: Units, a: nn.Module, b: nn.Module, batches: Iterable[Mapping[str, Tensor]]
 ) -> dict[str, np.ndarray]:
     """Orders of `b`'s units that are most correlated with `a`'s on the same tokens."""
-    sums: dict[tuple[str, int], _Sums] = defaultdict(_Sums)
+    sums = summed(units, a, b, batches)
+
+    def similar(group: str) -> np.ndarray:
+        return sum(sums.pop(place).correlation() for place in list(sums) if place[0] == group)
+
+    orders: dict[str, np.ndarray] = {}
+    for group in free(units):
+        orders |= matched(units, similar, group)
+    return orders
+
+
+def summed(
+    units: Units, a: nn.Module, b: nn.Module, batches: Iterable[Mapping[str, Tensor]]
+) -> dict[tuple[str, int], "Sums"]:
+    """What two models do on the same tokens, by group and place."""
+    sums: dict[tuple[str, int], Sums] = defaultdict(Sums)
     for inputs in batches:
         seen = []
         for model in (a, b):
@@ -129,16 +149,10 @@ def by_activations(
             seen.append(found)
         for place, first in seen[0].items():
             sums[place].add(first, seen[1][place])
-    similar: dict[str, np.ndarray] = {}
-    for (group, _), own in sums.items():
-        similar[group] = similar.get(group, 0.0) + own.correlation()
-    orders: dict[str, np.ndarray] = {}
-    for group in free(units):
-        orders |= matched(units, similar.__getitem__, group)
-    return orders
+    return sums
 
 
-class _Sums:
+class Sums:
     """Sums over tokens from which the correlation of each unit of one model with each of another follows."""
 
     def __init__(self) -> None:
@@ -172,13 +186,17 @@ class _Sums:
 
 @contextmanager
 def _recorded(units: Units, model: nn.Module, mask: Tensor | None) -> Iterator[dict[tuple[str, int], Tensor]]:
-    """What linear layers read, and the queries, keys and values that they write: by group and time."""
+    """What linear layers read, and what they write before an activation, by group and time.
+
+    A unit of a ReLU that is off everywhere is told from others by the latter alone.
+    """
     found: dict[tuple[str, int], Tensor] = {}
     times: dict[str, int] = defaultdict(int)
     last: list[Tensor] = []  # several layers read one tensor
 
     def keep(group: str, tensor: Tensor) -> None:
-        flat = tensor[mask.bool()] if mask is not None and tensor.shape[:2] == mask.shape else tensor
+        padded = mask is not None and tensor.dim() == 3 and tensor.shape[:2] == mask.shape
+        flat = tensor[mask.bool()] if padded else tensor
         found[group, times[group]] = flat.reshape(-1, tensor.shape[-1]).float()
         times[group] += 1
 
@@ -208,9 +226,9 @@ def _recorded(units: Units, model: nn.Module, mask: Tensor | None) -> Iterator[d
 
 
 def _written(axis, output: Tensor, units: Units) -> Iterator[tuple[str, Tensor]]:
-    """The queries, keys and values in what a layer writes, by group."""
+    """What a layer writes, by group; the stream is more than what one layer adds to it."""
     if isinstance(axis, str):
-        if axis.split(" ")[0] in (QUERY, KEY, VALUE):
+        if axis not in (RESIDUAL, EMBEDDING):
             yield axis, output
     elif isinstance(axis, tuple):
         groups = [own for own in axis if " " in own]
@@ -234,7 +252,7 @@ def check(
     Returns:
         The largest difference of logits, relative to the largest logit.
     """
-    live = LiveModel(task.open(end.opens).double())
+    live = LiveModel(_exact(task.open(end.opens)))
     inputs = {name: tensor[:CHECKED] for name, tensor in inputs.items()}
 
     def logits(own: Orders) -> Tensor:
@@ -260,6 +278,20 @@ def check(
             f"allowed: {TOLERANCE:g}. It is in {shown or 'several groups together'}"
         )
     return found
+
+
+def _exact(model: nn.Module) -> nn.Module:
+    """A model in float64, also where its code asks for float32: the sum of an RMSNorm goes over units."""
+
+    def forward(norm: nn.Module, states: Tensor) -> Tensor:
+        return (
+            norm.weight * states * torch.rsqrt(states.square().mean(-1, keepdim=True) + norm.variance_epsilon)
+        )
+
+    for module in model.modules():
+        if type(module).__name__.endswith("RMSNorm"):
+            module.forward = partial(forward, module)
+    return model.double()
 
 
 def _only(orders: Orders, group: str | int) -> Orders:

@@ -5,13 +5,26 @@ An order is an array of indices: unit i of the reordered model is unit `order[i]
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from isthmus.models.units import ATTENTION, BY_HEAD, CONTEXT, KEY, QUERY, VALUE, Axis, Heads, Units
+from isthmus.models.units import (
+    ATTENTION,
+    BY_HEAD,
+    CONTEXT,
+    EMBEDDING,
+    KEY,
+    QUERY,
+    RESIDUAL,
+    VALUE,
+    Axis,
+    Heads,
+    Units,
+)
 from isthmus.space.anchors import Weights
 
 Orders = Mapping[str, np.ndarray]  # by group; a group that is absent stays as it is
@@ -104,7 +117,8 @@ def _within(heads: Heads, query, key, value, context) -> tuple[np.ndarray, np.nd
             ]
         )
         order = assignment(pairs)
-    inner = same if heads.rotary else assignment(key + sum(query[r, :, s] for r, s in enumerate(order)))
+    both, fixed = key + sum(query[r, :, s] for r, s in enumerate(order)), heads.rotary
+    inner = np.concatenate([same[:fixed], fixed + assignment(both[fixed:, fixed:])])
     outer = assignment(value + sum(context[r, :, s] for r, s in enumerate(order)))
     return order, inner, outer
 
@@ -178,30 +192,41 @@ def by_weights(units: Units, a: Weights, b: Weights, seed: int, sweeps: int = 10
     """Orders of `b`'s units that bring its weights nearest to `a`'s (Ainsworth et al. 2023, Algorithm 1).
 
     Coordinate descent: one group after the other in an order that is drawn anew for each sweep, given all
-    others, until a sweep changes nothing.
+    others, until a sweep brings them no nearer. The stream comes first, by what is not reordered besides (the
+    words): groups that were fitted to a stream in the wrong order would hold it there.
     """
     random, orders = np.random.default_rng(seed), {}
-    groups = free(units)
-    for _ in range(sweeps):
-        changed = False
-        for place in random.permutation(len(groups)):
-            found = matched(
-                units, lambda name: similarity_of_weights(units, a, b, orders, name), groups[place]
-            )
-            for name, order in found.items():
-                changed |= not np.array_equal(orders.get(name, np.arange(len(order))), order)
-                orders[name] = order
-        if not changed:
+    groups = sorted(free(units), key=lambda group: (EMBEDDING, RESIDUAL, group).index(group))
+    best: tuple[float, dict[str, np.ndarray]] = (-np.inf, {})
+    for sweep in range(sweeps):
+        first = [group for group in groups if group in (EMBEDDING, RESIDUAL)] if sweep == 0 else []
+        rest = [group for group in groups if group not in first]
+        for group in [*first, *(rest[place] for place in random.permutation(len(rest)))]:
+            orders |= matched(units, partial(similarity_of_weights, units, a, b, orders), group)
+        value = nearness(units, a, b, orders)
+        if not value > best[0]:
             break
-    return orders
+        best = value, dict(orders)
+    return best[1]
+
+
+def nearness(units: Units, a: Weights, b: Weights, orders: Orders) -> float:
+    """The inner product of `a`'s weights with `b`'s in an order."""
+    reordered = Reordered(b, units, orders)
+    return sum(float((a[name].double() * reordered[name].double()).sum()) for name in units.axes)
 
 
 def similarity_of_weights(units: Units, a: Weights, b: Weights, orders: Orders, group: str) -> np.ndarray:
-    """Inner products of the weights of each of a group's units in `a` with those in `b`, others reordered."""
+    """Inner products of the weights of each of a group's units in `a` with those in `b`, others reordered.
+
+    Tensors whose other units have no order yet say nothing.
+    """
     total: np.ndarray | float = 0.0
     for name, axes in units.axes.items():
         for place, axis in enumerate(axes):
             if group != axis and not (isinstance(axis, tuple) and group in axis):
+                continue
+            if any(_unknown(own, orders) for other, own in enumerate(axes) if other != place):
                 continue
             first, second = a[name].double(), b[name].double()
             for other, own in enumerate(axes):
@@ -211,6 +236,11 @@ def similarity_of_weights(units: Units, a: Weights, b: Weights, orders: Orders, 
             rows = [_rows(tensor, place, axis, group, units.heads) for tensor in (first, second)]
             total = total + (rows[0] @ rows[1].T).numpy()
     return np.asarray(total)
+
+
+def _unknown(axis: Axis, orders: Orders) -> bool:
+    groups = (axis,) if isinstance(axis, str) else axis or ()
+    return any(group not in orders for group in groups if group != BY_HEAD)
 
 
 def _rows(tensor: Tensor, place: int, axis: Axis, group: str, heads: Heads) -> Tensor:

@@ -205,7 +205,8 @@ def _targets(
     if found is None:
         names = ", ".join(sorted({name.rpartition(".")[2] for name in layers}))
         raise ConfigError(
-            f"{where}: missing, and PEFT has none for the architecture {kind!r}; allowed: {ALL}, or some of {names}"
+            f"{where}: missing, and PEFT has none for the architecture {kind!r}; allowed: {ALL}, or some "
+            f"of {names}"
         )
     if found == ALL:
         return found, layers

@@ -9,7 +9,8 @@ reordered (Ainsworth et al. 2023 for networks without attention; Verma and Elbay
 - `embedding`: that of the embeddings, where they are projected to the stream (ELECTRA).
 - `query`, `key`, `value`, `context` of a block: its heads, and what is within them. Query and key share the
   order within a head, and so do value and context. Heads that share a key and a value (grouped queries) move
-  as a group. With rotary embeddings query and key keep their order within a head, which is by frequency.
+  as a group. Rotary embeddings give the first units of a head's query and key (all of them, or a part) a
+  frequency each, so these keep their order.
 - `inner` of a block: the units of its feed-forward network; of a gated one both projections.
 - `pooler`: those of a classifier's own layer; `decoder`: of a language model's, where its output is not tied.
 """
@@ -128,12 +129,19 @@ LAYER = re.compile(r"\.(\d+)\.")
 
 @dataclass(frozen=True)
 class Heads:
-    """The attention of each block: groups of heads that share key and value, heads a group, units a head."""
+    """The attention of each block.
+
+    Attributes:
+        groups: of heads that share key and value.
+        repeats: heads a group.
+        width: units a head.
+        rotary: how many of these, the first, have a frequency in query and key.
+    """
 
     groups: int
     repeats: int
     width: int
-    rotary: bool
+    rotary: int
 
 
 @dataclass(frozen=True)
@@ -219,4 +227,6 @@ def _heads(kind: str, settings: Mapping[str, Any]) -> Heads:
     heads = first("num_attention_heads", "n_head", "n_heads")
     groups = first("num_key_value_heads") or heads
     width = first("head_dim") or first("hidden_size", "n_embd", "dim") // heads
-    return Heads(groups, heads // groups, width, kind in ROTARY)
+    part = settings.get("partial_rotary_factor") or settings.get("rotary_pct")
+    part = (settings.get("rope_parameters") or {}).get("partial_rotary_factor") or part or 1.0
+    return Heads(groups, heads // groups, width, int(width * part) if kind in ROTARY else 0)
