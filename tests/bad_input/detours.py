@@ -54,6 +54,35 @@ MISTAKES = {
         {"seeds": [1, 2, 3], "pairs": "first", "alignment": {"pairs": [[2, 3]]}},
         "alignment.pairs: found [2, 3], whose line is not measured",
     ),
+    "the first pairs, of which none is measured": (
+        {"seeds": [1, 2, 3], "pairs": [[2, 3]], "curves": [BEZIER]},
+        "curves.0.pairs: found 'first', of which no line of tiny on toy is measured; allowed: some of",
+    ),
+    "a curve between others' checkpoints without a recipe": (
+        {
+            "models.tiny": {"checkpoints": [{"folder": "a", "seed": 1}, {"folder": "b", "seed": 2}]},
+            "training": None,
+            "curves": [{"steps": 5}],
+            "averages.at": [],
+        },
+        "curves.0.learning_rate: missing, and tiny on toy has no recipe to take it from; allowed: a number",
+    ),
+    "bodies that are no models": (
+        {"models.both": {"bodies": ["tiny", "tinny"]}},
+        "models.both.bodies: found 'tinny' (did you mean 'tiny'?); allowed: tiny",
+    ),
+    "one body twice": (
+        {"models.both": {"bodies": ["tiny", "tiny"]}},
+        "models.both: bodies: found ['tiny', 'tiny']; allowed: each model once",
+    ),
+    "bodies of runs that part late": (
+        {
+            "models.other": {"pretraining": "small", "pretraining_steps": 5},
+            "models.both": {"bodies": ["tiny", "other"]},
+            "training.fork_at": 60,
+        },
+        "models.both.bodies: found on toy beside `fork_at` or `perturb` (60 updates",
+    ),
     "alignment by what there is not": (
         {"alignment": {"method": "gradients"}},
         "alignment.method: found 'gradients'; allowed: 'activations' or 'weights'",

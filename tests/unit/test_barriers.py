@@ -60,7 +60,7 @@ def found(tmp_path):
     for place, pair in enumerate(PAIRS):
         frames = path("bezier", 0.02 + 0.01 * place, pair, relative_length=1.5)
         curves.append(write(tmp_path, f"curve{place}", frames))
-    return barriers.cell(curves, lines, 2, {})
+    return barriers.cell(curves, lines, 2, dict.fromkeys((1, 2, 3), "m"))
 
 
 def test_means_are_of_the_pairs_that_have_the_path_and_changes_are_pair_by_pair(found):
@@ -131,7 +131,7 @@ def test_findings_say_what_becomes_of_a_barrier_and_nothing_of_runs_without_skil
     means = pd.DataFrame(
         {"step": [100], "metric": "CG", "set": "test", "quantity": "loss", "from_step": np.nan}
     )
-    own = {("m", "d"): barriers.barriers(found.frame(), 100)}
+    own = {("m", "d"): barriers.barriers(found.frame())}
     for accuracy, expected in ((0.8, "smaller on a curve"), (0.4, "not judged")):
         scores = {
             "model": "m",

@@ -1,5 +1,8 @@
 """What an experiment shows, by name, as its settings alone say."""
 
+import re
+from pathlib import Path
+
 from isthmus.experiment import outputs
 
 from tests.unit.synthetic import experiment
@@ -50,3 +53,12 @@ def test_training_run_is_the_last_model_and_first_seed_unless_set():
     ]
     chosen = experiment(figures={"training_model": "tiny-0", "training_seed": 44})
     assert outputs.training_runs(chosen) == [("tiny-0", "entailment", 44)]
+
+
+def test_each_kind_has_its_caption():
+    """Snakemake opens captions only when it is asked for `--report`."""
+    source = Path(outputs.__file__).read_text(encoding="utf-8")
+    kinds = set(re.findall(r'Figure\("([\w-]+)"', source))
+    assert {"training", "barriers", "cg-over-perturbation"} < kinds
+    folder = Path(outputs.__file__).parents[2] / "report"
+    assert [kind for kind in sorted(kinds) if not (folder / f"{kind}.rst").exists()] == []

@@ -204,6 +204,8 @@ def connect(
         if space == FACTORS and not all(isinstance(end.anchor, Adapter) for end in ends):
             raise ConfigError(f"--space: found {space} for whole models; allowed: {MERGED}, or two adapters")
         check_same_architecture(*ends, names)
+        # Said before anything is measured, where these cannot be used.
+        shown = given.examples(copies, names, replace(reading, columns=train))[0] if curve else None
         sets, journal = {SAMPLER_SET: examples}, Path(temporary, "journal")
         row = Row(ends[1], None, sets, budget, computing, resampling, journal)
         sampler = sampling.sampler(alphas or config.Paths().sampler())
@@ -215,7 +217,6 @@ def connect(
         beside = Beside(ends, sets, budget, computing, resampling, journal, sampler, Path(temporary))
         others = []
         if curve:
-            shown, _ = given.examples(copies, names, replace(reading, columns=train))
             others.append(beside.curved(curve, Recipe(**curve.recipe(training)), shown))
         if alignment:
             others.append(beside.aligned(*alignment))

@@ -32,7 +32,7 @@ rule connectivity:
     params:
         k=EXPERIMENT.paths.intervals,
         delta_from=lambda w: cell(w).delta_from,
-        bodies=lambda w: cell(w).bodies,
+        bodies=lambda w: parameters.bodies(cell(w)),
         code=hashing.of_code("statistics.connectivity", "statistics.layers", "statistics.barriers"),
     script:
         "../scripts/connectivity.py"

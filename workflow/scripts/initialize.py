@@ -14,6 +14,7 @@ with logged(snakemake.log[0]):
     hf_folders.check_whole(source)
     for first in map(Path, snakemake.input.tokenizer):
         tokenizing.check_tokenizer(source, source.name, first.parent)
+        architectures.check_alike(source, first.parent)
     if isinstance(head, str):  # a task that the model's own head does
         sha256 = language_models.write_checkpoint(source, f"models.{model}", head, out)
     else:

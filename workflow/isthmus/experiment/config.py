@@ -342,6 +342,14 @@ class Experiment(Settings):
             if (first := known.setdefault(curve.name, number)) < number:
                 raise ValueError(f"{key}: found {curve.name}, as curves.{first}; allowed: each once")
             self._check_beside_lines(key, curve, "a bend is a whole model")
+            given = {"steps": curve.steps, "learning_rate": curve.learning_rate}
+            missing = [name for name, value in given.items() if value is None]
+            for model, dataset in self.cell_list():
+                if self.models[model].checkpoints and "training" not in self.model_fields_set and missing:
+                    raise ValueError(
+                        f"{key}.{missing[0]}: missing, and {model} on {dataset} has no recipe to take it "
+                        "from; allowed: a number, or `training`"
+                    )
         if self.alignment:
             why = "units of factors are not reordered"
             self._check_beside_lines("alignment", self.alignment, why)
@@ -361,12 +369,18 @@ class Experiment(Settings):
                     f"{key}: found {' on '.join(cell)}, whose checkpoints are adapters; allowed: cells "
                     f"of whole models (`cells` chooses them): {why}"
                 )
-            for pair in self._chosen_pairs(*cell, paths.pairs):
+            chosen = self._chosen_pairs(*cell, paths.pairs)
+            for pair in chosen:
                 if isinstance(paths.pairs, list) and pair not in self.cell_pairs(*cell):
                     raise ValueError(
                         f"{key}.pairs: found {list(pair)}, whose line is not measured; allowed: some of "
                         "the experiment's `pairs`"
                     )
+            if not set(chosen) & set(self.cell_pairs(*cell)):
+                raise ValueError(
+                    f"{key}.pairs: found {paths.pairs!r}, of which no line of {' on '.join(cell)} is measured; "
+                    "allowed: some of the experiment's `pairs`"
+                )
 
     def _check_planes(self) -> None:
         curves = [curve.name for curve in self.curves]

@@ -28,6 +28,9 @@ def checked(raw: dict[str, Any], source: str) -> Experiment:
             _check_one_base(local)
         if model.checkpoints and not model.base:
             folders.check_alike({key.removesuffix("."): folder for key, folder in local.items()})
+        if model.bodies:
+            bodies = {f"models.{body}.folder": experiment.models[body].folder for body in model.bodies}
+            folders.check_alike({key: folder for key, folder in bodies.items() if folder})
     folders.check_lengths(experiment)
     tensor_names.check(experiment)
     for name, dataset in experiment.datasets.items():

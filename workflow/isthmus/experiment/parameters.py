@@ -108,6 +108,11 @@ def alignment(experiment: Experiment) -> dict[str, Any]:
     return experiment.alignment.model_dump(exclude={"pairs", "at"}) if experiment.alignment else {}
 
 
+def bodies(cell: Cell) -> dict[int, str]:
+    """The model whose body each run of a cell began from; nothing is known of what others trained."""
+    return {} if cell.adopted else cell.bodies
+
+
 def bootstrap(experiment: Experiment) -> dict[str, int]:
     """What intervals over examples depend on besides measurements."""
     return {"replicates": experiment.evaluation.replicates, "seed": experiment.evaluation.seed}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from isthmus.caches.identity import Adapter, Anchor, key, plain
-from isthmus.errors import MismatchedEnds
+from isthmus.errors import ConfigError, MismatchedEnds
 from isthmus.models import hf_folders
 from isthmus.models.configurations import stated_config
 
@@ -123,6 +123,17 @@ def check_same(folders: Sequence[Path], anchors: Sequence[Anchor] = (), names: S
         raise MismatchedEnds(
             f"no line joins {one} and {other}: their architectures differ in config.json, in {shown}; "
             "allowed: the same values in both"
+        )
+
+
+def check_alike(folder: Path, first: Path) -> None:
+    """Raise a ConfigError where two models, from which runs of one cell begin, differ in architecture."""
+    differing = architecture(first).differences(architecture(folder))
+    if differing:
+        shown = "; ".join(f"{name}: found {new!r} and {old!r}" for name, (old, new) in differing.items())
+        raise ConfigError(
+            f"the bodies {folder.name} and {first.name} differ in config.json, in {shown}; allowed: one "
+            "architecture"
         )
 
 

@@ -7,7 +7,7 @@ from isthmus.experiment import layout, outputs
 from isthmus.showing import drawing
 from isthmus.showing.formatting import number
 from isthmus.statistics import tidy
-from isthmus.statistics.barriers import BODIES, DIFFERENT, SAME
+from isthmus.statistics.barriers import BODIES, DIFFERENT, SAME, UNKNOWN
 
 COLOURS = ("#D55E00", "#009E73", "#CC79A7")  # of other paths; the line has its model's
 PAIR = ["seed_a", "seed_b"]
@@ -52,7 +52,7 @@ def barriers(experiment, frame, lines: dict, detours: list, dataset: str):
 
 def _bodies(frame) -> list[str]:
     """Whether pairs of one body, of two, or both have other paths."""
-    return [bodies for bodies in (SAME, DIFFERENT) if (frame["bodies"] == bodies).any()] or [SAME]
+    return [bodies for bodies in BODIES if (frame["bodies"] == bodies).any()] or [UNKNOWN]
 
 
 def _beside(points, paths: dict[str, pd.DataFrame], step: int) -> pd.DataFrame:
@@ -65,6 +65,8 @@ def _beside(points, paths: dict[str, pd.DataFrame], step: int) -> pd.DataFrame:
 
 def _between(points, bodies: dict[int, str], wanted: str) -> pd.DataFrame:
     """The points of pairs of one body, or of two."""
+    if wanted == UNKNOWN:
+        return points
     same = points["seed_a"].map(bodies) == points["seed_b"].map(bodies)
     return points[same if wanted == SAME else ~same]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from isthmus import stored
-from isthmus.experiment import jobs, layout, outputs
+from isthmus.experiment import jobs, layout, outputs, parameters
 from isthmus.experiment.cells import Cell, cells
 from isthmus.experiment.config import Experiment
 from isthmus.showing import status
@@ -134,7 +134,7 @@ def _reduce(
         )
         for row in rows
     }
-    paths = barriers.cell(beside, measured, k, cell.bodies)
+    paths = barriers.cell(beside, measured, k, parameters.bodies(cell))
     reduced = reduced.with_paths(paths.rows)
     written = [folder / name for name in names]
     written[0].parent.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from isthmus.errors import ConfigError
-from isthmus.experiment import dependencies, experiment_files, inputs, layout
+from isthmus.experiment import dependencies, experiment_files, inputs, jobs, layout
 from isthmus.experiment.cells import Cell, cells
 from isthmus.experiment.config import Experiment
 
@@ -13,6 +13,7 @@ COUNTED = {
     layout.EVALUATION: "to evaluate",
     layout.ROW: "rows of paths to measure",
 }
+DETOURS = "detours"
 
 
 def status(experiment: Experiment, results: Path) -> str:
@@ -30,6 +31,8 @@ def status(experiment: Experiment, results: Path) -> str:
                 counts.append(f"{there}/{len(seeds)}")
             entries.append(f"step {step:,}: {' '.join(counts)}")
         table.append(entries)
+    others = [results / name for name in jobs.detours(experiment, cells(experiment).values())]
+    left[DETOURS] = sum(not path.exists() for path in others)
     widths = [max(len(row[i]) for row in table if i < len(row)) for i in range(max(map(len, table)))]
     lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
     return "\n".join([*lines, _left(left, results)])
@@ -61,7 +64,8 @@ def _exists(results: Path, template: str, cell: Cell, seed: int, step: int) -> b
 
 
 def _left(left: dict[str, int], results: Path) -> str:
-    parts = [f"{count} {COUNTED[template]}" for template, count in left.items() if count]
+    names = COUNTED | {DETOURS: "curves and aligned lines"}
+    parts = [f"{count} {names[template]}" for template, count in left.items() if count]
     if parts:
         return f"left: {', '.join(parts)}; then the report"
     page = results / layout.REPORT

@@ -146,7 +146,7 @@ def barrier_blocks(barriers, findings) -> list[Block]:
         caption = (
             f"{dataset}: test loss (nats), mean over the pairs that have the path [95 % interval over seeds "
             "and examples, or over examples alone where there are fewer than three seeds or not all their "
-            "pairs]. Length: over that of the line. Bodies: whether both runs began from one."
+            "pairs]. Length: over that of the line. Bodies: whether both runs began from one model."
         )
         blocks.append(Block(caption, header, rows))
     return blocks

@@ -221,6 +221,8 @@ def curves(
                 if (model, dataset) not in places or pair is None:
                     continue
                 own = found.setdefault(places[model, dataset], {}).setdefault(int(step), {})
+                if name and pair not in own:  # in a partial report its line may not be there
+                    continue
                 alphas = {"alpha": points["alpha"].to_numpy()[chosen].tolist()}
                 if name:
                     path = own[pair].setdefault("others", {}).setdefault(name, alphas | {"sets": {}})

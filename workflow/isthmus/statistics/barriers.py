@@ -23,8 +23,9 @@ from isthmus.statistics.verdicts import OPEN
 # What a row is of: the lines of the pairs that have the path, the path itself, the path less the line.
 LINE, PATH, CHANGE = "line", "path", "change"
 COLUMNS = ["path", "of", "bodies", *MEAN_COLUMNS, "relative_length"]
-SAME, DIFFERENT = "same", "different"  # the bodies that the two runs of a pair began from
-BODIES = {SAME: "one body", DIFFERENT: "two bodies"}
+# The bodies that the two runs of a pair began from; of what others trained that is not known.
+SAME, DIFFERENT, UNKNOWN = "same", "different", "not known"
+BODIES = {SAME: "one body", DIFFERENT: "two bodies", UNKNOWN: "bodies not known"}
 METRICS = ("BH", "CG")
 KEYS = ["step", "set", "quantity", "metric"]
 NONE, GONE, SMALLER, STAYS = "no barrier on the line", "gone", "smaller", "stays"
@@ -37,7 +38,7 @@ class Detours:
 
     Attributes:
         k: intervals a level of the nested estimators.
-        bodies: the model whose body each run began from; of runs that are not named all began from one.
+        bodies: the model whose body each run began from, where that is known.
         rows: of `metrics.csv`.
     """
 
@@ -56,9 +57,9 @@ class Detours:
         self.lengths[name, bodies, int(points["step"].iloc[0])].append(own["relative_length"])
         straight = {_key(row): row for row in connectivity.curve_metrics(line, self.k, line_gaps)}
         for row in connectivity.curve_metrics(points, self.k, gaps):
-            samples, gap, before = row.pop("samples"), row.pop("gap"), straight[_key(row)]
+            samples, gap, before = row.pop("samples"), row.pop("gap"), straight.get(_key(row))
             self.rows.append(row | own)
-            if row["metric"] not in METRICS:
+            if row["metric"] not in METRICS or before is None:  # in a partial report the line may lack a set
                 continue
             at = tuple(row[key] for key in KEYS)
             difference = tuple(a - b for a, b in zip(gap, before["gap"], strict=True))
@@ -72,7 +73,9 @@ class Detours:
         self.rows += [row | own for row in connectivity.gains(points)]
 
     def _bodies(self, a: int, b: int) -> str:
-        return SAME if self.bodies.get(a) == self.bodies.get(b) else DIFFERENT
+        if not {a, b} <= self.bodies.keys():
+            return UNKNOWN
+        return SAME if self.bodies[a] == self.bodies[b] else DIFFERENT
 
     def frame(self) -> pd.DataFrame:
         """A row a path, what it is of, which pairs of bodies, step, set, quantity and metric."""
@@ -100,9 +103,11 @@ def cell(
     """
     found = Detours(k, bodies)
     for files in detours:
+        if not all(file.exists() for file in files):  # of a partial report, here and below
+            continue
         points, gaps = map(stored.read_frame, files)
         step, a, b = (int(points[name].iloc[0]) for name in ("step", "seed_a", "seed_b"))
-        if (step, b) not in lines:  # of a partial report
+        if (step, b) not in lines or not lines[step, b][1].exists():
             continue
         line, line_gaps = map(stored.read_frame, lines[step, b])
         found.add(points, gaps, line[line["seed_a"] == a], line_gaps[line_gaps["seed_a"] == a])
@@ -159,16 +164,16 @@ class Barrier:
         return f"{SMALLER} {where}, but {STAYS}" if falls else STAYS
 
 
-def barriers(frame: pd.DataFrame, step: int) -> dict[tuple[str, str], Barrier]:
-    """Those of a cell at a step, by path and pairs of bodies.
+def barriers(frame: pd.DataFrame) -> dict[tuple[int, str, str], Barrier]:
+    """Those of a cell by step, path and bodies.
 
     Args:
         frame: of `Detours.frame`.
     """
     wanted = (frame["metric"] == "CG") & (frame["set"] == "test") & (frame["quantity"] == "loss")
     found = {}
-    for name, rows in frame[wanted & (frame["step"] == step)].groupby(["path", "bodies"], sort=False):
+    for place, rows in frame[wanted].groupby(["step", "path", "bodies"], sort=False):
         by = {row["of"]: row for row in rows.to_dict("records")}
         estimates = [seeds.combined([mean_over_pairs(by[of])], [1.0]) for of in (LINE, PATH, CHANGE)]
-        found[name] = Barrier(*estimates, *(by[of]["cross_fitted_low"] for of in (LINE, PATH)))
+        found[place] = Barrier(*estimates, *(by[of]["cross_fitted_low"] for of in (LINE, PATH)))
     return found

@@ -245,33 +245,36 @@ def table(
 
 
 def standing(
-    gaps: Gaps, barriers: Mapping[tuple[str, str], Mapping[tuple[str, str], Barrier]], negligible: float
+    gaps: Gaps, barriers: Mapping[tuple[str, str], Mapping[tuple, Barrier]], negligible: float
 ) -> list[dict[str, Any]]:
-    """What becomes of the barriers of cells on other paths, at their last step: a row a cell and path.
+    """What becomes of the barriers of cells on other paths: a row a cell, step and path.
 
     The estimate is CG on the path minus CG of the lines of the same pairs.
 
     Args:
-        barriers: by (model, data set), and path and pairs of bodies.
+        barriers: by (model, data set), and step, path and bodies.
         negligible: the size from which on a gap matters, in nats.
     """
     rows = []
     for (model, dataset), paths in barriers.items():
-        place = model, dataset, gaps.last(model, dataset)
-        several = DIFFERENT in {bodies for _, bodies in paths}
-        for (path, bodies), barrier in paths.items():
+        several = DIFFERENT in {bodies for _, _, bodies in paths}
+        for (step, path, bodies), barrier in paths.items():
             low, high, over = barrier.change.interval
-            unjudged = gaps.without_skill([place])
+            unjudged = gaps.without_skill([(model, dataset, step)])
             row = {"hypothesis": f"barrier on {path}", "dataset": dataset, "subject": model}
             if several:
                 row["subject"] += f", {BODIES[bodies]}"
-            row |= {"from": place[2], "to": place[2], "estimate": barrier.change.value}
+            row |= {"from": step, "to": step, "estimate": barrier.change.value}
             row |= {"low": low, "high": high, "over": over, "p": barrier.change.p}
             row["verdict"] = UNJUDGED if unjudged else barrier.verdict(negligible, path)
             notes = filter(None, (unjudged, barrier.in_words(), barrier.change.untested))
             rows.append(row | {"note": "; ".join(notes)})
-    adjusted = holm([np.nan if row["verdict"] == UNJUDGED else row["p"] for row in rows])
-    return [row | {"p_holm": p} for row, p in zip(rows, adjusted, strict=True)]
+    for hypothesis in dict.fromkeys(row["hypothesis"] for row in rows):
+        mine = [row for row in rows if row["hypothesis"] == hypothesis]
+        adjusted = holm([np.nan if row["verdict"] == UNJUDGED else row["p"] for row in mine])
+        for row, p in zip(mine, adjusted, strict=True):
+            row["p_holm"] = p
+    return rows
 
 
 def _overall(hypothesis: str, findings: list[Finding]) -> list[dict[str, Any]]:
@@ -307,7 +310,7 @@ def write(
     files = {tuple(layout.parsed(layout.MEANS, file).values()): file for file in means}
     gaps = Gaps(evaluations, {key: merged(stored.read_frame(file)) for key, file in files.items()})
     paths = {tuple(layout.parsed(layout.CELL_BARRIERS, file).values()): file for file in detours}
-    found = {key: barriers(stored.read_frame(file), gaps.last(*key)) for key, file in paths.items()}
+    found = {key: barriers(stored.read_frame(file)) for key, file in paths.items()}
     frame = table(gaps, cells, ladders, standing(gaps, found, negligible))
     frame.insert(0, "experiment", experiment)
     stored.write_csv(path, frame)
