@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from isthmus.experiment.config import load
 from isthmus.measuring.aligning import align
 from isthmus.measuring.ends import End
 from isthmus.models import architectures, hf_folders
@@ -13,6 +14,7 @@ from tests.bad_input import connecting, settings
 from tests.bad_input.case import Case, refusal
 from tests.unit import families, runs, tiny
 from tests.unit.runs import numeric, recipe
+from tests.workflow.lab import NANO, changed
 
 ADAPTED = {"pretraining": "small", "pretraining_steps": 10, "adapter": {"rank": 2}}
 BEZIER = {"kind": "bezier"}
@@ -58,15 +60,6 @@ MISTAKES = {
         {"seeds": [1, 2, 3], "pairs": [[2, 3]], "curves": [BEZIER]},
         "curves.0.pairs: found 'first', of which no line of tiny on toy is measured; allowed: some of",
     ),
-    "a curve between others' checkpoints without a recipe": (
-        {
-            "models.tiny": {"checkpoints": [{"folder": "a", "seed": 1}, {"folder": "b", "seed": 2}]},
-            "training": None,
-            "curves": [{"steps": 5}],
-            "averages.at": [],
-        },
-        "curves.0.learning_rate: missing, and tiny on toy has no recipe to take it from; allowed: a number",
-    ),
     "bodies that are no models": (
         {"models.both": {"bodies": ["tiny", "tinny"]}},
         "models.both.bodies: found 'tinny' (did you mean 'tiny'?); allowed: tiny",
@@ -104,6 +97,13 @@ MISTAKES = {
         "step: found beside `curve`, whose checkpoints have steps of their own",
     ),
 }
+
+
+def without_a_recipe(curve: dict[str, Any], _: Path) -> str:
+    """A curve between checkpoints of others, in an experiment that says nothing of training."""
+    own = {"checkpoints": [{"folder": "a", "seed": 1}, {"folder": "b", "seed": 2}]}
+    asked = changed(NANO, {"models.tiny": own, "curves": [curve], "averages.at": []})
+    return refusal(lambda: load({key: value for key, value in asked.items() if key != "training"}))
 
 
 def bending(other: str, folder: Path) -> str:
@@ -154,6 +154,15 @@ def command(given: dict[str, Any], folder: Path) -> str:
 
 CASES = [Case(name, settings.loading, change, tuple(says)) for name, (change, *says) in MISTAKES.items()]
 CASES += [
+    Case(
+        "a curve between others' checkpoints without a recipe",
+        without_a_recipe,
+        {"steps": 5},
+        (
+            "curves.0.learning_rate: missing, and tiny on toy has no recipe to take it from",
+            "allowed: a number",
+        ),
+    ),
     Case(
         "bends between other heads",
         bending,

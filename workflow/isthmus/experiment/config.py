@@ -378,8 +378,8 @@ class Experiment(Settings):
                     )
             if not set(chosen) & set(self.cell_pairs(*cell)):
                 raise ValueError(
-                    f"{key}.pairs: found {paths.pairs!r}, of which no line of {' on '.join(cell)} is measured; "
-                    "allowed: some of the experiment's `pairs`"
+                    f"{key}.pairs: found {paths.pairs!r}, of which no line of {' on '.join(cell)} is "
+                    "measured; allowed: some of the experiment's `pairs`"
                 )
 
     def _check_planes(self) -> None:
