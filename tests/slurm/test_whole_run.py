@@ -17,8 +17,11 @@ RESOURCES = {
     "finetune": {"gpu": 1, "mem_mb": 2300, "runtime": 23},
     "evaluate": {"gpu": 1, "mem_mb": 2400, "runtime": 24},
     "interpolate": {"gpu": 1, "mem_mb": 2500, "runtime": 25},
+    "bend": {"gpu": 1, "mem_mb": 2600, "runtime": 26},
+    "curve": {"gpu": 1, "mem_mb": 2700, "runtime": 27},
 }
-SMALL = changed(NANO, {"training.checkpoints": [60], "resources": RESOURCES})
+DETOURS = {"curves": [{"kind": "bezier", "steps": 20}], "alignment": {"method": "weights"}}
+SMALL = changed(NANO, {"training.checkpoints": [60], "resources": RESOURCES, **DETOURS})
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +58,9 @@ def test_every_job_went_through_slurm_with_what_its_rule_declares(there):
         "evaluate": 4,
         "interpolate": 2,
         "average": 1,
-        "end": 1,
+        **dict.fromkeys(("bend", "curve", "align", "aligned", "end"), 1),
     }
-    for rule in ("pretrain", "finetune", "evaluate", "interpolate"):
+    for rule in RESOURCES.keys() - {"initialize"}:
         for job in rules[rule]:
             declared = RESOURCES[rule]
             assert job["JobState"] == "COMPLETED"
