@@ -28,7 +28,7 @@ from isthmus.measuring.ends import End, Reader, check_same_architecture, units_o
 from isthmus.measuring.engine import LiveModel
 from isthmus.measuring.permuting import Orders, Reordered, by_weights, free, matched
 from isthmus.models.first_token import compute_all
-from isthmus.models.units import ATTENTION, CONTEXT, EMBEDDING, QUERY, RESIDUAL, Units
+from isthmus.models.units import ATTENTION, BY_HEAD, CONTEXT, EMBEDDING, QUERY, RESIDUAL, Units
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.points import at
 from isthmus.tasks.asked import asked
@@ -231,7 +231,7 @@ def _written(axis, output: Tensor, units: Units) -> Iterator[tuple[str, Tensor]]
         if axis not in (RESIDUAL, EMBEDDING):
             yield axis, output
     elif isinstance(axis, tuple):
-        groups = [own for own in axis if " " in own]
+        groups = [own for own in axis if own != BY_HEAD]
         parts = output.chunk(len(groups), dim=-1)
         if len(groups) < len(axis):  # by head
             by_head = output.unflatten(-1, (-1, len(groups), units.heads.width))
