@@ -23,9 +23,9 @@ CURVE = {"--curve": "bezier", "--train": "{}/dev.tsv"}
 MISTAKES = {
     "a curve that there is not": (
         {"curves": [{"kind": "spline"}]},
-        "curves.0.kind: found 'spline'; allowed: 'bezier' or 'polychain'",
+        "curves.0.kind: found 'spline' (str); allowed: 'bezier' or 'polychain'",
     ),
-    "three bends": ({"curves": [{"bends": 3}]}, "curves.0.bends: found 3; allowed: ", "equal to 2"),
+    "three bends": ({"curves": [{"bends": 3}]}, "curves.0.bends: found 3 (int); allowed: less than or equal to 2"),
     "one curve twice": (
         {"curves": [BEZIER, {"kind": "bezier", "steps": 9}]},
         "curves.1: found bezier, as curves.0; allowed: each once",
@@ -78,7 +78,7 @@ MISTAKES = {
     ),
     "alignment by what there is not": (
         {"alignment": {"method": "gradients"}},
-        "alignment.method: found 'gradients'; allowed: 'activations' or 'weights'",
+        "alignment.method: found 'gradients' (str); allowed: 'activations' or 'weights'",
     ),
     "a plane of a curve that is not asked for": (
         {"planes": [{"curve": "bezier"}]},

@@ -242,7 +242,7 @@ def _measuring(arguments: argparse.Namespace) -> tuple[config.Dataset, dict[str,
     }
 
 
-def _settings(kind: type[config.Settings], **values) -> config.Settings:
+def _settings(kind: type[config.Settings], /, **values) -> config.Settings:
     """A group of settings from options of the same names, checked as those of an experiment are."""
     try:
         return kind(**values)
