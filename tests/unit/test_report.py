@@ -623,7 +623,7 @@ def test_curves_stand_beside_their_lines(tmp_path):
     )
     (plane, *_) = json.loads(page.scripts[0])["planes"]
     assert plane["name"] == "42.400-43.400-bezier.400"
-    assert plane["corners"] == "a: 42, b: 43, step 400, and the bend of their bezier curve"
+    assert plane["corners"] == "a: 42, b: 43, c: bezier bend, step 400"
     x, y, name = plane["curve"]
     assert name == "bezier"
     assert (x[0], y[0], x[-1], y[-1], x[30], y[30]) == (0, 0, 2, 0, 1, 1)

@@ -43,7 +43,7 @@ def corners_in_words(name: str) -> str:
     corners = [corner.rsplit(".", 1) for corner in name.split("-")]
     if bend := bend_of(name):
         (a, step), (b, _), _ = corners
-        return f"a: {a}, b: {b}, step {int(step):,}, and the bend of their {bend} curve"
+        return f"a: {a}, b: {b}, c: {bend} bend, step {int(step):,}"
     steps = {step for _, step in corners}
     if len(steps) == 1:
         runs = ", ".join(f"{place}: {run}" for place, (run, _) in zip("abc", corners, strict=True))
