@@ -20,7 +20,7 @@ INTERVALS = ["value", "low", "high", "seeds", "low_seeds", "high_seeds", "low_bo
 COLUMNS = ["step", "seed_a", "seed_b", "set", "quantity", "metric", "k"]
 COLUMNS += ["value", "low", "high", "error", "alpha", "chord_low", "chord_high", "alphas"]
 CROSS_FITTED = ["cross_fitted", "cross_fitted_low", "cross_fitted_high"]
-COLUMNS += [*CROSS_FITTED, "path", "step_a", "step_b", "space"]
+COLUMNS += [*CROSS_FITTED, "path", "step_a", "step_b", "relative_length", "space"]
 
 
 def write_row(folder, step, b, others, replicates=50, sets=("train", "test")):

@@ -255,6 +255,7 @@ def test_the_file(tmp_path):
         **parameters.findings(chosen, cells(chosen)),
         evaluations=gaps.evaluations,
         means=files,
+        detours=[],
         path=tmp_path / "findings.csv",
     )
     back = tidy.read(tmp_path / "findings.csv")

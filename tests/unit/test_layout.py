@@ -10,6 +10,8 @@ VALUES = {
     "dataset": "qqp_1.0",
     "seed": 42,
     "other": 43,
+    "curve": "bezier",
+    "bend": 2,
     "plane": "42.0-42.100-43.100",
     "part": 5,
     "step": 1000,
