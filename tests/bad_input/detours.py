@@ -25,7 +25,10 @@ MISTAKES = {
         {"curves": [{"kind": "spline"}]},
         "curves.0.kind: found 'spline' (str); allowed: 'bezier' or 'polychain'",
     ),
-    "three bends": ({"curves": [{"bends": 3}]}, "curves.0.bends: found 3 (int); allowed: less than or equal to 2"),
+    "three bends": (
+        {"curves": [{"bends": 3}]},
+        "curves.0.bends: found 3 (int); allowed: less than or equal to 2",
+    ),
     "one curve twice": (
         {"curves": [BEZIER, {"kind": "bezier", "steps": 9}]},
         "curves.1: found bezier, as curves.0; allowed: each once",

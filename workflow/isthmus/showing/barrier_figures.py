@@ -9,7 +9,7 @@ from isthmus.showing.formatting import number
 from isthmus.statistics import tidy
 from isthmus.statistics.barriers import BODIES, DIFFERENT, SAME, UNKNOWN
 
-COLOURS = ("#D55E00", "#009E73", "#CC79A7")  # of other paths; the line has its model's
+COLOURS = ("#444444", "#D55E00", "#009E73", "#CC79A7")  # of the line, and of other paths
 PAIR = ["seed_a", "seed_b"]
 
 
@@ -33,12 +33,10 @@ def barriers(experiment, frame, lines: dict, detours: list, dataset: str):
     for axis, (model, bodies) in zip(axes, panels, strict=True):
         last, own = drawing.last_step(experiment, model, dataset), experiment.cell_bodies(model, dataset)
         paths = _paths(detours, model, dataset, last)
-        index = list(experiment.models).index(model)
-        colours = [drawing.look(drawing.MODEL_COLOURS, index)["color"], *COLOURS]
         line = _beside(lines.get((model, dataset)), paths, last)
         for place, (name, points) in enumerate([("line", line), *paths.items()]):
             style = "--" if place else "-"
-            _draw(axis, _between(points, own, bodies), colours[place % len(colours)], name, style)
+            _draw(axis, _between(points, own, bodies), COLOURS[place % len(COLOURS)], name, style)
         several = DIFFERENT in _bodies(tidy.of_cell(frame, model, dataset))
         title = f"{model}, {BODIES[bodies]}" if several else model
         wanted = tidy.of_cell(frame, model, dataset)
