@@ -55,7 +55,7 @@ def test_what_is_planned(repository, tmp_path):
             "multiberts_aligned",
             {"fetch_model": 6, "adopt": 5, "initialize": 5, "finetune": 5, "align": 20, "aligned": 20},
         ),
-        ("toy_basins", {"pretrain": 2, "initialize": 6, "bend": 4, "curve": 4, "align": 15, "aligned": 15}),
+        ("toy_basins", {"pretrain": 2, "initialize": 6, "bend": 4, "curve": 4, "align": 6, "aligned": 6}),
         ("toy_language_model", {"pretrain": 2, "initialize": 6, "finetune": 12, "interpolate": 12}),
     ],
 )
