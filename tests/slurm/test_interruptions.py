@@ -49,7 +49,7 @@ def sleepy(repository, tmp_path_factory) -> Path:
     copy = copy_workflow(repository, tmp_path_factory.mktemp("sleepy"))
     path = copy / "workflow" / "isthmus" / "training" / "step.py"
     text = path.read_text()
-    start = "    total, count = 0.0, 0\n    for number, micro_batch in"
+    start = "    total, count = 0.0, 0\n    with _placed(model, t)"
     assert text.count(start) == 1
     path.write_text(
         text.replace(start, f"    import os, time; time.sleep(float(os.environ['SLEEPS']))\n{start}")
