@@ -124,7 +124,7 @@ rule average:
 # before the first tensor that moves is computed once a line. One job a pair.
 rule layers:
     input:
-        weights=lambda w: results([dependencies.weights(cell(w), seed, w.step) for seed in (w.seed, w.other)]),
+        weights=lambda w: results(dependencies.pair(cell(w), w.step, w.seed, w.other)),
         tokens=results(layout.partly(layout.TOKENS, set="test")),
         base=lambda w: results(dependencies.base(cell(w))),
     output:

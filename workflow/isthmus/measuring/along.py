@@ -13,9 +13,7 @@ from isthmus.measuring.ends import End
 from isthmus.measuring.engine import Engine
 from isthmus.measuring.interpolation import write_rows
 from isthmus.measuring.known import Known
-from isthmus.measuring.paths import SAMPLER_SET
 from isthmus.measuring.rows import Resampling, means
-from isthmus.space import sampling
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Line
 from isthmus.space.sampling import Sampler
@@ -52,7 +50,7 @@ class Trajectory:
     def curve(self, step: int, sampler: Sampler) -> dict[float, dict[str, Record]]:
         """The record of each set by alpha, rising, on the line from a step to the last."""
         end, last = self.ends[step], self.ends[self.last]
-        line, read, points = Line(end.anchor, last.anchor), {}, {}
+        read: dict[Anchor, Weights] = {}
 
         def weights() -> dict[Anchor, Weights]:
             if not read:
@@ -61,18 +59,8 @@ class Trajectory:
                 read.update({end.anchor: own, last.anchor: self._last_weights})
             return read
 
-        def record(name: str, alpha: float) -> Record:
-            at = {0.0: step, 1.0: self.last}.get(alpha)
-            known = self.known.measured(
-                name, line.at(alpha), weights, [] if at is None else [self._evaluated(at)]
-            )
-            return self.task.record(known, self.sets[name])
-
-        def loss(alpha: float) -> float:
-            points[alpha] = {name: record(name, alpha) for name in self.sets}
-            return points[alpha][SAMPLER_SET].loss
-
-        return {alpha: points[alpha] for alpha in sampling.replay(loss, sampler)}
+        ends = {0.0: self._evaluated(step), 1.0: self._evaluated(self.last)}
+        return self.known.curve(Line(end.anchor, last.anchor), sampler, weights, ends)
 
     def _evaluated(self, step: int) -> tuple[str, str]:
         """Where an evaluation of a checkpoint is kept."""

@@ -19,9 +19,7 @@ from isthmus.measuring.engine import Engine
 from isthmus.measuring.interpolation import write_rows
 from isthmus.measuring.known import Known
 from isthmus.measuring.mapping import inner_products
-from isthmus.measuring.paths import SAMPLER_SET
 from isthmus.measuring.rows import Resampling, cross_fitted, means
-from isthmus.space import sampling
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Curve
 from isthmus.space.sampling import Sampler
@@ -90,19 +88,11 @@ class Detour:
 
     def curve(self, sampler: Sampler) -> dict[float, dict[str, Record]]:
         """The record of each set by position, rising, at all positions that the sampler asks for."""
-        points = {}
-
-        def record(name: str, t: float) -> Record:
-            end = {0.0: self.ends[0], 1.0: self.ends[-1]}.get(t)
-            elsewhere = [(layout.filled(layout.RUN_JOURNAL, seed=end.seed), "checkpoint")] if end else []
-            found = self.known.measured(name, self.path.at(t), lambda: self.weights, elsewhere)
-            return self.task.record(found, self.sets[name])
-
-        def loss(t: float) -> float:
-            points[t] = {name: record(name, t) for name in self.sets}
-            return points[t][SAMPLER_SET].loss
-
-        return {t: points[t] for t in sampling.replay(loss, sampler)}
+        ends = {
+            t: (layout.filled(layout.RUN_JOURNAL, seed=end.seed), "checkpoint")
+            for t, end in ((0.0, self.ends[0]), (1.0, self.ends[-1]))
+        }
+        return self.known.curve(self.path, sampler, lambda: self.weights, ends)
 
 
 def measure(*, detour: Detour, sampler: Sampler, labels: dict[str, Any], out: Path, gaps: Path) -> None:

@@ -11,8 +11,13 @@ from isthmus.caches.identity import Anchor
 from isthmus.caches.journal import Journal, Origin, mixture
 from isthmus.measuring.ends import Reader
 from isthmus.measuring.engine import Engine
+from isthmus.measuring.paths import SAMPLER_SET
+from isthmus.space import sampling
 from isthmus.space.anchors import Weights
+from isthmus.space.geometries import Curve, Line
 from isthmus.space.points import Point
+from isthmus.space.sampling import Sampler
+from isthmus.tasks.record import Record
 
 Measured = dict[str, np.ndarray]
 
@@ -55,6 +60,30 @@ class Known:
         found = self.engine.measure(name, point, weights())
         self.reader.check_unchanged()
         return self._journal(*self._own).put(key, found)
+
+    def curve(
+        self, path: Curve | Line, sampler: Sampler, weights: Callable[[], Mapping[Anchor, Weights]],
+        ends: Mapping[float, tuple[str, str]],
+    ) -> dict[float, dict[str, Record]]:  # fmt: skip
+        """The record of each set by position, rising, at all positions of a path that a sampler asks for.
+
+        Args:
+            path: of `space.geometries`.
+            sampler: which positions are wanted.
+            weights: gives those of the path's anchors, when a measurement needs them.
+            ends: where others may have measured the path's ends, as of `measured`.
+        """
+        points: dict[float, dict[str, Record]] = {}
+
+        def record(name: str, t: float) -> Record:
+            found = self.measured(name, path.at(t), weights, [ends[t]] if t in ends else [])
+            return self.engine.task.record(found, self.engine.sets[name])
+
+        def loss(t: float) -> float:
+            points[t] = {name: record(name, t) for name in self.engine.sets}
+            return points[t][SAMPLER_SET].loss
+
+        return {t: points[t] for t in sampling.replay(loss, sampler)}
 
     def _journal(self, folder: str, kind: str) -> Journal:
         if (folder, kind) not in self._journals:

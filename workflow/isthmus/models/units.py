@@ -29,10 +29,12 @@ ATTENTION = (QUERY, KEY, VALUE, CONTEXT)
 Axis = str | tuple[str, ...] | None
 BY_HEAD = "by head"  # the first of a tuple whose groups follow each other within each head
 
-_WORDS = {r"embeddings\.(word|position|token_type)_embeddings\.weight": (None, EMBEDDING)}
+_WORDS = {
+    r"embeddings\.(word|position|token_type)_embeddings\.weight": (None, EMBEDDING),
+    r"embeddings\.LayerNorm\.(weight|bias)": (EMBEDDING,),
+}
 _ENCODER = {
     **_WORDS,
-    r"embeddings\.LayerNorm\.(weight|bias)": (EMBEDDING,),
     r"embeddings_project\.weight": (RESIDUAL, EMBEDDING),
     r"embeddings_project\.bias": (RESIDUAL,),
     **{
@@ -73,7 +75,6 @@ TABLE: dict[str, dict[str, tuple[Axis, ...]]] = {
     },
     "distilbert": {
         **_WORDS,
-        r"embeddings\.LayerNorm\.(weight|bias)": (EMBEDDING,),
         r"transformer\.layer\.(\d+)\.attention\.q_lin\.(weight|bias)": (QUERY, RESIDUAL),
         r"transformer\.layer\.(\d+)\.attention\.k_lin\.(weight|bias)": (KEY, RESIDUAL),
         r"transformer\.layer\.(\d+)\.attention\.v_lin\.(weight|bias)": (VALUE, RESIDUAL),
