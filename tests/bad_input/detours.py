@@ -194,6 +194,12 @@ CASES += [
     Case(
         "training data that are not there", command, CURVE | {"--train": "{}/no.tsv"}, ("no.tsv", "allowed:")
     ),
+    Case(
+        "alignment by no examples",
+        command,
+        {"--align": "weights", "--align-examples": "0"},
+        ("--align-examples: found 0; allowed: 1 or more",),
+    ),
     Case("a curve of no updates", command, CURVE | {"--steps": "0"}, ("--steps: found 0", "allowed:")),
     Case("three bends asked for", command, CURVE | {"--bends": "3"}, ("--bends: found 3", "allowed:")),
 ]

@@ -131,6 +131,30 @@ def test_two_checkpoints_that_another_program_saved(saved, tmp_path):
     assert (tmp_path / "out" / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_curve_and_an_aligned_line_stand_beside_the_line(call, saved, tmp_path):
+    """Their ends are those of the line, and the printed numbers those of the points that are written."""
+    pd.DataFrame(toy.examples("entailment", 64, 9), columns=["premise", "hypothesis", "gold"]).to_csv(
+        saved / "train.tsv", sep="\t", index=False
+    )
+    trained = ("--curve", "bezier", "--train", str(saved / "train.tsv"), "--steps", "30", "--learning-rate")
+    said = call(*trained, "3e-3", "--align", "weights")
+    line = pd.read_csv(tmp_path / "curve.csv")
+    assert re.search(
+        r"^on a bezier curve, [\d.]+ times as long as the line \(30 updates of batches of 32", said, re.M
+    )
+    assert re.search(r"^on the line to B aligned by its weights, [\d.]+ times as long \(moved: ", said, re.M)
+    assert "\nB's units were matched on these examples, without their labels\n" in said
+    for name, at in (("bezier", "t"), ("aligned", "alpha")):
+        points = pd.read_csv(tmp_path / f"curve-{name}.csv")
+        assert points["loss"].iloc[[0, -1]].tolist() == pytest.approx(
+            line["loss"].iloc[[0, -1]].tolist(), rel=1e-5
+        )
+        gap = metrics.convexity_gap(points["alpha"], points["loss"]).value
+        printed = re.search(rf"^  CG ([\d.]+) \[.*\] at {at} ", said.partition(f"{name}")[2], re.M)
+        assert float(printed[1]) == pytest.approx(gap, abs=1e-4)
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_ends_that_learnt_nothing_are_warned_of(call, saved, tmp_path):
     said = call()
     curve = pd.read_csv(tmp_path / "curve.csv")

@@ -162,7 +162,7 @@ def _connect(arguments: argparse.Namespace) -> None:
             alphas=limits.sampler(),
             space=arguments.space,
             **_curve(arguments, columns),
-            alignment=arguments.align and (arguments.align, arguments.align_examples),
+            alignment=_alignment(arguments),
             seen=lambda alpha: bar.update(),
             **options,
         )
@@ -190,6 +190,15 @@ def _curve(arguments: argparse.Namespace, columns: config.Dataset) -> dict[str, 
     train = _settings(config.Dataset, **columns.model_dump(exclude_unset=True) | {"source": source})
     data_files.check("--train", train)
     return {"curve": settings, "training": training, "train": train}
+
+
+def _alignment(arguments: argparse.Namespace) -> tuple[str, int] | None:
+    """The method by which B is aligned, and the number of examples; None without `--align`."""
+    if arguments.align is None:
+        return None
+    if arguments.align_examples < 1:
+        raise ConfigError(f"--align-examples: found {arguments.align_examples}; allowed: 1 or more")
+    return arguments.align, arguments.align_examples
 
 
 def _average(arguments: argparse.Namespace) -> None:

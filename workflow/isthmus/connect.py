@@ -204,6 +204,9 @@ def connect(
         if space == FACTORS and not all(isinstance(end.anchor, Adapter) for end in ends):
             raise ConfigError(f"--space: found {space} for whole models; allowed: {MERGED}, or two adapters")
         check_same_architecture(*ends, names)
+        for option, asked in (("--curve", curve), ("--align", alignment)):
+            if asked and any(isinstance(end.anchor, Adapter) for end in ends):
+                raise ConfigError(f"{option}: found adapters; allowed: whole models")
         # Said before anything is measured, where these cannot be used.
         shown = given.examples(copies, names, replace(reading, columns=train))[0] if curve else None
         sets, journal = {SAMPLER_SET: examples}, Path(temporary, "journal")
@@ -246,7 +249,6 @@ class Beside:
 
     def curved(self, settings: config.Curve, recipe: Recipe, train: Tokens) -> Other:
         """A curve, whose bends are trained first."""
-        self._check_whole("--curve", "a bend is one")
         tokens.write(train, self.folder / "train.safetensors")
         outs = [self.folder / f"bend{number}" for number in range(1, settings.bends + 1)]
         bend(
@@ -265,7 +267,6 @@ class Beside:
 
     def aligned(self, method: str, count: int) -> Other:
         """The line from A to B with its units in the order of A's."""
-        self._check_whole("--align", "its units are reordered")
         first, last = self.ends
         examples = self.sets[SAMPLER_SET]
         found = align(first, last, examples, count, method, 0, self.computing, self.budget)
@@ -277,10 +278,6 @@ class Beside:
         return self._measured(
             ALIGNED, "polychain", path, lambda length: heading.format(method, length, moved)
         )
-
-    def _check_whole(self, option: str, why: str) -> None:
-        if any(isinstance(end.anchor, Adapter) for end in self.ends):
-            raise ConfigError(f"{option}: found adapters; allowed: whole models, since {why}")
 
     def _measured(self, name: str, kind: str, path: list[End], heading: Callable[[float], str]) -> Other:
         detour = Detour(kind, path, self.sets, self.budget, self.computing, self.resampling, self.journal)
