@@ -39,8 +39,8 @@ class Trajectory:
     ):
         self.ends, self.sets, self.last = ends, sets, max(ends)
         end = ends[self.last]
-        self.task = asked(sets, end.folder, numerics)
-        self.engine = Engine(end, sets, budget, self.task)
+        task = asked(sets, end.folder, numerics)
+        self.engine = Engine(end, sets, budget, task)
         self.known = Known(self.engine, journal, FOLDER.format(seed=end.seed), "along")
 
     @cached_property

@@ -53,8 +53,8 @@ class Detour:
         for end in ends[1:]:
             check_same_architecture(ends[0], end)
         self.path = Curve(kind, tuple(end.anchor for end in ends))
-        self.task = asked(sets, ends[0].folder, numerics)
-        self.engine = Engine(ends[0], sets, budget, self.task)
+        task = asked(sets, ends[0].folder, numerics)
+        self.engine = Engine(ends[0], sets, budget, task)
         self.known = Known(self.engine, journal, FOLDER.format(a=ends[0].seed, b=ends[-1].seed), "curve")
 
     @property
