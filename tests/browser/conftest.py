@@ -13,6 +13,7 @@ from tests.unit.synthetic import PROVENANCE, Results, experiment
 QUIET = ("background-networking", "component-update", "sync")
 FLAGS = ["--no-sandbox", "--no-first-run", "--disable-gpu", *(f"--disable-{what}" for what in QUIET)]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHOSEN = ("dataset", "model", "step", "pair", "set", "quantity")
 WAIT = 300_000  # milliseconds; generous, since the tests speak of what the page does and not of how fast
 
 
@@ -37,7 +38,7 @@ def chromium():
 class Opened:
     """A page that is open, what it asked the network for, and what it complained of."""
 
-    def __init__(self, browser, path, **context):
+    def __init__(self, browser, path, at="", **context):
         self.context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | context)
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.tab = self.context.new_page()
@@ -47,7 +48,7 @@ class Opened:
         self.tab.on("console", lambda message: self.complaints.append(message.text))
         self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.address = path.resolve().as_uri()
-        self.tab.goto(self.address)
+        self.tab.goto(self.address + at)
         self.tab.wait_for_selector("html[data-ready]")
 
     def look_at(self, section):
@@ -57,15 +58,16 @@ class Opened:
         self.tab.wait_for_selector(f"#{section} .chart[aria-label]")
 
     def choose(self, **choices):
-        """Set switches by their ids (`_` for `-`), so that what follows from them follows."""
+        """Set the page's own switches by name, others by their ids (`_` for `-`)."""
         for name, value in choices.items():
-            self.tab.select_option(f"#{name.replace('_', '-')}", str(value))
+            place = f"choose-{name}" if name in CHOSEN else name.replace("_", "-")
+            self.tab.select_option(f"#{place}", str(value))
 
     def words(self, chart):
         return self.tab.get_attribute(f"#{chart}", "aria-label")
 
     def wait_for_words(self, chart, text):
-        script = "([id, text]) => document.getElementById(id).getAttribute('aria-label')?.includes(text)"
+        script = "([id, text]) => document.getElementById(id)?.getAttribute('aria-label')?.includes(text)"
         self.tab.wait_for_function(script, arg=[chart, text])
 
     def traces(self, chart):

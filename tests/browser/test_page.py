@@ -3,7 +3,9 @@
 import itertools
 import json
 import os
+import re
 
+import pandas as pd
 import pytest
 
 from tests.browser.conftest import write
@@ -45,7 +47,7 @@ def test_course(open_page, path, metrics):
     for metric, quantity, name in itertools.product(
         ("CG", "BH", "ICG_nested"), ("loss", "error"), ("train", "overlap", "test")
     ):
-        page.choose(course_metric=metric, course_quantity=quantity, course_set=name)
+        page.choose(course_metric=metric, quantity=quantity, set=name)
         asked = {"metric": metric, "quantity": quantity, "set": name, "dataset": "entailment"}
         expected = [value(metrics, **asked, model="tiny-0", step=step) for step in (0, 100, 200, 400)]
         assert page.traces("course-chart")["tiny-0"]["y"] == pytest.approx(expected, rel=1e-5, abs=1e-12)
@@ -53,19 +55,19 @@ def test_course(open_page, path, metrics):
         rungs = [value(metrics, **asked, model=model, step=400) for model in ("tiny-0", "tiny_600")]
         assert page.traces("ladder-chart")["step 400"]["y"] == pytest.approx(rungs, rel=1e-5)
     # a data set without a ladder
-    page.choose(course_dataset="paraphrase", course_quantity="loss", course_metric="CG")
+    page.choose(dataset="paraphrase", quantity="loss", course_metric="CG")
     lines = page.traces("course-chart")
     expected = value(metrics, dataset="paraphrase", step=400, metric="CG", quantity="loss", set="test")
     assert "tiny-0" not in lines
     assert lines["tiny_600"]["y"][-1] == pytest.approx(expected, rel=1e-5)
     assert page.tab.is_hidden("#ladder")
-    assert page.tab.locator("#course-set option").all_inner_texts() == ["train", "test"]
+    assert page.tab.locator("#choose-set option").all_inner_texts() == ["train", "test"]
 
 
 def test_explorer_shows_the_curve_and_its_gap(open_page, path, metrics, results):
     page = open_page(path, reduced_motion="reduce")
     page.look_at("explorer")
-    page.choose(path_model="tiny_600", path_pair=2, path_set="train")
+    page.choose(model="tiny_600", pair=2, set="train")
     asked = {
         "dataset": "entailment",
         "model": "tiny_600",
@@ -83,7 +85,7 @@ def test_explorer_shows_the_curve_and_its_gap(open_page, path, metrics, results)
     rise = next(t for name, t in page.traces("path-chart").items() if name and name.startswith("CG "))
     assert rise["y"][1] - rise["y"][0] == pytest.approx(gap, abs=2e-5)
     assert written(gap) in page.tab.inner_text("#path-values")
-    page.choose(path_quantity="error")
+    page.choose(quantity="error")
     page.wait_for_words("path-chart", "train error rate")
     assert page.traces("path-chart")["train"]["y"] == pytest.approx([p["error"] for p in points], abs=1e-5)
     page.tab.check("#path-all")
@@ -96,7 +98,7 @@ def test_a_curve_lies_over_its_line(open_page, tmp_path):
     results = Results(experiment(curves=[{"pairs": "all"}], planes=[bend]))
     page = open_page(write(results, tmp_path), reduced_motion="reduce")
     page.look_at("explorer")
-    page.choose(path_model="tiny_600", path_pair=2, path_set="test")
+    page.choose(model="tiny_600", pair=2, set="test")
     asked = {"dataset": "entailment", "model": "tiny_600", "step": 400, "seed_a": 43, "seed_b": 44}
     gap = value(results.detours, **asked, set="test", metric="CG", quantity="loss")
     page.wait_for_words("path-chart", f"On the bezier path CG is {written(gap)}")
@@ -118,7 +120,7 @@ def test_the_map_joins_the_ends_of_runs(open_page, tmp_path):
     results = Results(experiment(map=True))
     page = open_page(write(results, tmp_path))
     page.look_at("map")
-    page.choose(map_cell=1)
+    page.choose(model="tiny_600")
     page.wait_for_words("map-chart", "tiny_600 on entailment")
     ends = results.metrics.query("model == 'tiny_600' and step == 400 and set == 'test'")
     ends = ends.query("dataset == 'entailment' and metric == 'CG' and quantity == 'loss'")
@@ -159,9 +161,9 @@ def test_slider_by_keyboard_and_play(open_page, path, metrics):
 def test_a_click_in_a_map_opens_the_pair(open_page, path, metrics):
     page = open_page(path, reduced_motion="reduce")
     page.look_at("pairs")
-    page.choose(pairs_step=200)
-    page.tab.wait_for_selector("#pairs-map-1 .nsewdrag")
-    squares = page.traces("pairs-map-1")[None]["z"]
+    page.choose(step=200)
+    page.wait_for_words("pairs-map-1", "of tiny_600 at step 200")
+    squares = page.traces("pairs-map-1")["tiny_600"]["z"]
     asked = {
         "dataset": "entailment",
         "model": "tiny_600",
@@ -178,24 +180,195 @@ def test_a_click_in_a_map_opens_the_pair(open_page, path, metrics):
     page.tab.mouse.click(box["x"] + 0.75 * box["width"], box["y"] + 0.75 * box["height"])
     page.wait_for_words("path-chart", "tiny_600 on entailment, step 200, seeds 43 and 44")
     assert f"CG {written(last)}" in page.words("path-chart")
-    assert page.tab.input_value("#path-pair") == "2"
+    assert page.tab.input_value("#choose-pair") == "2"
+    assert page.tab.evaluate("document.activeElement.id") == "path-chart"
+
+
+def test_a_click_in_a_map_keeps_what_it_shows(open_page, path, metrics):
+    """Quantity and set of the square are those of the path that opens."""
+    page = open_page(path, reduced_motion="reduce")
+    page.choose(quantity="error", set="train", step=100)
+    page.look_at("pairs")
+    page.wait_for_words("pairs-map-0", "of tiny-0 at step 100, train error rate")
+    box = page.tab.locator("#pairs-map-0 .nsewdrag").bounding_box()
+    page.tab.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
+    pair = {"seed_a": 42, "seed_b": 44, "step": 100, "set": "train", "quantity": "error", "metric": "CG"}
+    page.wait_for_words("path-chart", "train error rate on the path between the seeds of tiny-0 on entailment")
+    assert f"CG {written(value(metrics, **CELL, **pair))}" in page.words("path-chart")
+
+
+def test_a_map_is_read_and_opened_by_keyboard(open_page, path, metrics):
+    page = open_page(path, reduced_motion="reduce")
+    page.look_at("pairs")
+    page.tab.wait_for_selector("#pairs-map-0[tabindex='0']")
+    page.tab.focus("#pairs-map-0")
+    page.tab.keyboard.press("ArrowDown")
+    at = TEST | CELL | {"step": 400, "seed_a": 42, "seed_b": 44}
+    assert page.tab.inner_text("#spoken") == f"seeds 42 and 44: CG {written(value(metrics, **at))}"
+    page.tab.keyboard.press("ArrowRight")
+    page.tab.keyboard.press("ArrowRight")  # the diagonal is no pair
+    assert page.tab.inner_text("#spoken").startswith("seeds 43 and 44")
+    page.tab.keyboard.press("Enter")
+    page.wait_for_words("path-chart", "step 400, seeds 43 and 44")
+    assert page.tab.evaluate("document.activeElement.id") == "path-chart"
+
+
+def test_a_view_is_in_its_address_and_comes_back_with_it(open_page, path, metrics):
+    page = open_page(path, reduced_motion="reduce")
+    page.choose(model="tiny_600", step=200, pair=1, set="train", quantity="error")
+    page.look_at("explorer")
+    page.tab.wait_for_selector("nav a[href='#explorer'][aria-current]")
+    page.tab.click("#copy-link")
+    page.tab.wait_for_function("document.getElementById('copied-link').textContent === 'Copied.'")
+    link = page.tab.evaluate("navigator.clipboard.readText()")
+    again = open_page(path, at=link[len(page.address) :], reduced_motion="reduce")
+    again.wait_for_words(
+        "path-chart", "train error rate on the path between the seeds of tiny_600 on entailment, step 200"
+    )
+    asked = {"model": "tiny_600", "dataset": "entailment", "step": 200, "set": "train", "quantity": "error"}
+    gap = value(metrics, **asked, metric="CG", seed_a=42, seed_b=44)
+    assert f"CG {written(gap)}" in again.words("path-chart")
+    again.tab.wait_for_function("scrollY > 500")
+    assert again.tab.locator("#explorer").evaluate("e => Math.abs(e.getBoundingClientRect().top) < 400")
+    again.tab.evaluate("location.hash = '#at=pairs&model=nobody&step=999&pair=1~2&set=none&quantity=x'")
+    again.wait_for_words("path-chart", "test loss (nats) on the path between the seeds of tiny-0")
+    assert again.tab.input_value("#choose-step") == "400"  # nothing of that can be chosen
+
+
+def test_a_chart_s_data_and_picture_are_saved(open_page, path, metrics, tmp_path):
+    page = open_page(path, reduced_motion="reduce")
+    page.look_at("course")
+
+    def saved(button):
+        with page.tab.expect_download() as found:
+            page.tab.click(f"#{button}")
+        found.value.save_as(tmp_path / found.value.suggested_filename)
+        return tmp_path / found.value.suggested_filename
+
+    table = pd.read_csv(saved("course-chart-csv"))
+    last = value(metrics, **CELL, **TEST, step=400)
+    row = table[(table["series"] == "tiny-0") & (table["fine-tuning step (updates)"] == 400)].iloc[0]
+    assert row["convexity gap CG, test loss (nats)"] == pytest.approx(last, rel=1e-5)
+    assert row["low"] < last < row["high"]
+    assert saved("course-chart-png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert "convexity gap CG" in saved("course-chart-svg").read_text()
+    page.look_at("pairs")
+    page.tab.wait_for_selector("#pairs-map-1 .nsewdrag")
+    squares = pd.read_csv(saved("pairs-map-1-csv"))
+    expected = value(metrics, **TEST, dataset="entailment", model="tiny_600", step=400, seed_a=43, seed_b=44)
+    found = squares[(squares["seed"] == 43) & (squares["seed.1"] == 44)]["value"]
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+    page.look_at("answer")
+    lines = pd.read_csv(saved("paths-entailment-csv"))
+    own = lines[(lines["model"] == "tiny-0") & (lines["step"] == 400) & (lines["seeds"] == "42 and 43")]
+    assert own["loss"].max() - own["loss"].iloc[0] > 0.2
+    assert "polyline" in saved("paths-entailment-svg").read_text()
+    assert saved("paths-entailment-png").stat().st_size > 10_000
+
+
+def test_the_first_screen_answers(open_page, path, metrics):
+    """Both data sets stand above the fold of a laptop, with the gap of each panel, before any script."""
+    page = open_page(path, viewport={"width": 1440, "height": 900})
+    cards = page.tab.locator(".card")
+    assert cards.count() == 2
+    for place in range(2):
+        box = cards.nth(place).bounding_box()
+        assert box["y"] + box["height"] <= 900
+    text = cards.nth(0).inner_text()
+    for model, step in itertools.product(("tiny-0", "tiny_600"), (0, 100, 200, 400)):
+        gap = value(metrics, **TEST, dataset="entailment", model=model, step=step)
+        assert f"CG {'0' if gap < 1e-6 else f'{gap:.3f}'}" in text
+    assert "Not connected · 6 of 6 pairs · 3 seeds" in text
+    numbers = re.findall(r"0\.\d+", page.tab.inner_text("#answer"))
+    gaps = [n for n in numbers if len(n) == 5]
+    assert len(gaps) == len(set(gaps))  # none of them stands twice
+    # The heights of the bold line are the mean's: from its start to its top as far as the losses say.
+    mean = cards.nth(1).locator(".mean").last.get_attribute("points")
+    heights = [float(point.split(",")[1]) for point in mean.split()]
+    ticks = cards.nth(1).locator("text.small").all_inner_texts()
+    assert max(heights) - min(heights) > 10
+    assert [t for t in ticks if not t.startswith("step")] == sorted(
+        (t for t in ticks if not t.startswith("step")), reverse=True
+    )
+
+
+def test_words_are_explained_at_hover_and_by_keyboard(open_page, path):
+    page = open_page(path)
+    term = page.tab.locator("#answer .term:text-is('chords')")
+    shown = "(e) => getComputedStyle(e, '::after').content"
+    assert term.evaluate(shown) == "none"
+    term.hover()
+    assert "losses of two points" in term.evaluate(shown)
+    page.tab.mouse.move(0, 0)
+    page.tab.keyboard.press("Tab")
+    term.focus()
+    assert "losses of two points" in term.evaluate(shown)
+
+
+def test_one_scale_over_steps_and_axes_that_say_what_they_show(open_page, path, metrics):
+    page = open_page(path, reduced_motion="reduce")
+    page.look_at("explorer")
+    top = metrics.query("model == 'tiny-0' and dataset == 'entailment' and set == 'test' and metric == 'CG'")
+    top = top[top["quantity"] == "loss"]["value"].max()
+    for step in (100, 400):
+        page.choose(step=step)
+        page.wait_for_words("path-chart", f"step {step},")
+        scale = page.tab.evaluate("document.getElementById('path-map').data[0].zmax")
+        assert scale == pytest.approx(top, rel=1e-5)
+    label = "document.getElementById('path-chart').layout.annotations[0].text"
+    gap = value(metrics, **CELL, **TEST, step=400, seed_a=42, seed_b=43)
+    assert f"CG {gap:.3f}" in page.tab.evaluate(label)
+    title = "document.getElementById('path-chart').layout.yaxis.title.text"
+    assert page.tab.evaluate(title) == "test loss (nats)"
+    page.tab.check("#path-all")
+    page.tab.wait_for_function(DRAWN, arg="overlap")
+    assert page.tab.evaluate(title) == "loss (nats), all sets"
+
+
+def test_pairs_over_time_and_at_equal_skill(open_page, path, metrics, results):
+    page = open_page(path)
+    page.look_at("pairs")
+    page.wait_for_words("slope-chart", "of each pair of tiny-0 on entailment")
+    line = page.traces("slope-chart")["seeds 42 and 44"]
+    pair = CELL | TEST | {"seed_a": 42, "seed_b": 44}
+    expected = [value(metrics, **pair, step=step) for step in (0, 100, 200, 400)]
+    assert line["y"] == pytest.approx(expected, rel=1e-5, abs=1e-12)
+    symbols = page.tab.evaluate(
+        "document.getElementById('slope-chart').data.map((t) => [...t.marker.symbol])"
+    )
+    scores = results.evaluations.query("model == 'tiny-0' and dataset == 'entailment' and set == 'test'")
+    learnt = scores.assign(ok=scores["accuracy_low"] > scores["majority"]).set_index(["seed", "step"])["ok"]
+    for drawn, (a, b) in zip(symbols, ((42, 43), (42, 44), (43, 44)), strict=True):
+        both = [learnt[a, step] and learnt[b, step] for step in (0, 100, 200, 400)]
+        assert drawn == ["circle" if ok else "circle-open" for ok in both]
+    assert not all(learnt)
+    assert any(learnt)
+    dots = page.traces("skill-chart")["tiny-0"]
+    losses = scores.set_index(["seed", "step"])["loss"]
+    mean = [(losses[42, step] + losses[43, step]) / 2 for step in (0, 100, 200, 400)]
+    assert dots["x"][:4] == pytest.approx(mean, rel=1e-4)
+    page.choose(quantity="error")  # three pairs: dots, no boxes
+    assert page.tab.evaluate("document.getElementById('pairs-spread').data[0].hoveron") == "points"
 
 
 def test_training_and_distance(open_page, path, results):
     page = open_page(path)
+    page.choose(model="tiny-0")
     page.look_at("training")
-    page.choose(run_dataset="paraphrase", run_seed=44)
-    page.wait_for_words("run-chart", "seed 44. On the test part")
-    row = results.evaluations.query(
-        "model == 'tiny_600' and dataset == 'paraphrase' and seed == 44 and set == 'test'"
-    )
-    assert f"accuracy {row['accuracy'].iloc[-1]:.4f}" in page.words("run-chart")
-    assert "No history" in page.words("run-chart")  # the made-up results have that of one seed
-    page.choose(run_seed=42)
-    page.wait_for_words("run-chart", "seed 42. On the test part")
-    assert "No history" not in page.words("run-chart")
+    page.wait_for_words("run-chart", "Training of tiny-0 on entailment")
+    rows = results.evaluations.query("model == 'tiny-0' and dataset == 'entailment' and set == 'test'")
+    for seed in (42, 43, 44):
+        last = rows[(rows["seed"] == seed) & (rows["step"] == 400)].iloc[0]
+        said = f"seed {seed}, step 400: loss {last['loss']:.4f}"
+        assert said in page.words("run-chart")
+    assert "majority class" in page.traces("run-chart")
+    page.choose(dataset="paraphrase")
+    page.wait_for_words("run-chart", "No history is there of seeds 43, 44")  # the made-up results have 42's
+    assert {"seed 42", "seed 43", "seed 44"} <= page.traces("run-chart").keys()
+    page.choose(dataset="entailment")
     page.look_at("distances")
-    page.choose(far_x="disagreement_test", far_step=400)
+    page.tab.uncheck("#far-all")
+    page.choose(far_x="disagreement_test", step=400)
     page.wait_for_words("far-chart", "tiny-0: 3 pairs, from 0.100 to 0.100")
     assert page.traces("far-chart")["tiny-0"]["x"] == [0.1] * 3
 
@@ -216,7 +389,7 @@ def test_everything_is_reached_by_keyboard(open_page, path):
     page = open_page(path)
     wanted = set(page.tab.evaluate(CONTROLS))
     reached = set()
-    for _ in range(150):
+    for _ in range(300):
         page.tab.keyboard.press("Tab")
         reached.add(page.tab.evaluate("document.activeElement.id || document.activeElement.dataset.format"))
     assert wanted - reached == set()
@@ -263,10 +436,19 @@ def test_every_width_and_scheme(open_page, shown, width, scheme):
 
 
 def test_it_prints(open_page, path, tmp_path):
+    """All of it is drawn by the time that the browser looks, on white, though nobody has scrolled."""
     page = open_page(path, color_scheme="dark")
+    undrawn, ink = page.tab.evaluate(
+        f"() => {{ dispatchEvent(new Event('beforeprint')); return [({UNDRAWN})(), css('--text')]; }}"
+    )
+    assert undrawn == []
+    assert ink == "#1b1d1f"
+    curve = page.tab.evaluate("document.querySelector('#path-chart .scatterlayer').childElementCount")
+    assert curve > 3
+    page.tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.tab.evaluate("css('--text')") != "#1b1d1f"
     page.tab.pdf(path=tmp_path / "page.pdf")
     assert (tmp_path / "page.pdf").stat().st_size > 50_000
-    page.tab.wait_for_function(f"() => ({UNDRAWN})().length === 0")  # all are drawn for printing
 
 
 @pytest.mark.parametrize("case", ["a seed failed", "no ladder", "a single step", "nothing"])
@@ -287,9 +469,9 @@ def test_what_is_missing_is_said_and_the_rest_works(open_page, tmp_path, case):
     if case == "a seed failed":
         assert "This page is not whole" in page.tab.inner_text("body")
         assert "seed 44" in page.tab.inner_text("#missing")
-        page.choose(path_pair=1)
+        page.choose(pair=1)
         page.wait_for_words("path-chart", "No path was measured here")
-        page.choose(path_pair=0)
+        page.choose(pair=0)
         page.wait_for_words("path-chart", "at α = 0")
     elif case == "no ladder":
         assert page.tab.is_hidden("#ladder")
@@ -315,11 +497,11 @@ def test_names_cannot_run(open_page, tmp_path):
     page = open_page(write(results, tmp_path), reduced_motion="reduce")
     for section in ("course", "explorer", "pairs", "training", "distances"):
         page.look_at(section)
-    page.choose(course_set=bad, path_set=bad, pairs_set=bad, far_set=bad)
+    page.choose(set=bad)
     page.wait_for_words("path-chart", bad)
     assert page.tab.locator("img").count() == 0
     assert page.tab.title() != "run"
-    assert bad in page.tab.inner_text("#path-set")
+    assert bad in page.tab.inner_text("#choose-set")
 
 
 def test_many_seeds_make_no_large_page(open_page, tmp_path):
@@ -332,7 +514,7 @@ def test_many_seeds_make_no_large_page(open_page, tmp_path):
     assert path.stat().st_size < 15e6
     page = open_page(path)
     page.look_at("explorer")
-    page.choose(path_model="c", path_pair=275)
+    page.choose(model="c", pair=275)
     page.wait_for_words("path-chart", "c on entailment, step 800, seeds 1022 and 1023")
     page.look_at("pairs")
     assert "CG of 276 pairs of seeds" in page.words("pairs-map-2")

@@ -13,9 +13,10 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from isthmus.experiment import outputs
-from isthmus.showing import provenance, report, tables, views
+from isthmus.showing import colours, multiples, provenance, report, tables, views
 from isthmus.showing.formatting import Block, interval, latex, markdown, number, plain_csv
 from isthmus.showing.paper_tables import paper_blocks, paper_table
+from isthmus.showing.glossary import Glossary
 from isthmus.statistics import tidy
 from isthmus.statistics.thresholds import FLOOR
 
@@ -25,9 +26,12 @@ FILES = ("metrics", "deltas", "pairs", "averages", "layers", "along", "factors",
 FILES += ("barriers", "detours")
 SCRIPTS = (
     "page",
+    "state",
+    "saving",
     "course",
     "explorer",
     "pairs",
+    "trends",
     "averages",
     "layers",
     "planes",
@@ -38,6 +42,7 @@ SCRIPTS = (
 )
 SECTIONS = {
     "answer": "Answer",
+    "numbers": "Numbers",
     "course": "Over fine-tuning",
     "explorer": "Path explorer",
     "pairs": "Pairs",
@@ -113,8 +118,8 @@ def write(
     content = {
         "sections": [(place, name) for place, name in SECTIONS.items() if asked.get(place, True)],
         "values": report.values_in_words(found),
-        "answers": report.answers(experiment, found, findings),
-        "colours": {name: look["colour"] for name, look in shown["models"].items()},
+        "answers": _answers(experiment, found, findings, shown, curves),
+        "colours": {name: place for place, name in enumerate(shown["models"])},
         "top": _highest(found),
         "ladders": bool(shown["ladders"]),
         "language": any(experiment.datasets[name].language for _, name in experiment.cell_list()),
@@ -128,6 +133,14 @@ def write(
         "provenance": provenance.lines(origins),
     }
     page.write_text(_render(experiment, content, shown, curves, copies), encoding="utf-8")
+
+
+def _answers(experiment, found, findings, shown, curves):
+    """What the first screen says, with its pictures."""
+    return [
+        answer | {"picture": multiples.multiples(experiment, answer["dataset"], shown["cells"], curves)}
+        for answer in report.answers(experiment, found, findings)
+    ]
 
 
 def _render(experiment, content, shown, curves, copies):
@@ -146,13 +159,16 @@ def _render(experiment, content, shown, curves, copies):
     return environment.get_template("report.html.j2").render(
         **content,
         experiment=experiment,
+        explained=Glossary(),
+        width=multiples.WIDTH,
+        height=multiples.HEIGHT,
         copies=copies,
         k=experiment.paths.intervals,
         floor=f"{FLOOR:g}",
         negligible=experiment.negligible,
         essentials=essentials(experiment),
         settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        style=Markup(colours.variables(shown["models"]) + (TEMPLATES / "report.css").read_text("utf-8")),
         script=Markup("\n".join((TEMPLATES / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)),
         library=views.packed(get_plotlyjs()),
         blocks=[(place, views.packed(views.as_json(cell))) for place, cell in sorted(curves.items())],

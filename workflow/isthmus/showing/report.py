@@ -30,6 +30,7 @@ class Gap:
         values: of each pair.
         cross_fitted_low: the low end of the mean cross-fitted gap's interval; NaN where it is not known.
         untested: why nothing is said of seeds in general; empty where something is.
+        seeds: of how many runs.
     """
 
     mean: float
@@ -39,6 +40,7 @@ class Gap:
     values: tuple[float, ...] = ()
     cross_fitted_low: float = nan
     untested: str = ""
+    seeds: int = 0
 
     def __str__(self) -> str:
         return f"{number(self.mean, 3)} {interval(self.low, self.high, 3)}".strip()
@@ -181,6 +183,60 @@ def _connected(cell: Cell, negligible) -> str:
     return f"{said}; by the error rate {words['error']} ({cell.error_gap})"
 
 
+@dataclass(frozen=True)
+class Chip:
+    """The answer for one model, or for all of a data set that have one answer, in a few words.
+
+    Attributes:
+        text: the verdict, of how many pairs it holds, over how many seeds.
+        kind: the verdict alone: `connected`, `apart` or `open`.
+        meaning: the same as a sentence.
+    """
+
+    text: str
+    kind: str
+    meaning: str
+
+
+def chips(found: list[Cell], negligible) -> list[Chip]:
+    """One chip a model; one for all where their answers are the same."""
+    judged = {cell.model: _judged(cell, negligible) for cell in found}
+    if len(set(judged.values())) == 1:
+        return [_chip("", found, next(iter(judged.values())), negligible.loss)]
+    return [_chip(f"{cell.model}: ", [cell], judged[cell.model], negligible.loss) for cell in found]
+
+
+def _judged(cell: Cell, negligible) -> str:
+    """The verdict on the loss at the end, or why there is none."""
+    if cell.end.mean != cell.end.mean:
+        return "not measured"
+    if cell.accuracy != cell.accuracy or not cell.skilled:
+        return UNJUDGED
+    return _verdict(cell.end, negligible.loss)
+
+
+def _chip(name: str, cells: list[Cell], verdict: str, size: float) -> Chip:
+    values = [value for cell in cells for value in cell.end.values]
+    low = verdict == verdicts.CONNECTED
+    holds = sum(value < size if low else value > size for value in values)
+    side = "below" if low else "above"
+    words = f"{verdict[0].upper()}{verdict[1:]}" if not name else verdict
+    # Beside a verdict that is clear the side goes without saying.
+    said = "" if verdict in (verdicts.CONNECTED, verdicts.APART) else f" {side} {size:g}"
+    seeds = max(cell.end.seeds for cell in cells)
+    parts = [f"{name}{words}"]
+    if values:
+        parts.append(f"{holds} of {len(values)} {'pair' if len(values) == 1 else 'pairs'}{said}")
+        parts.append(f"{seeds} seeds")
+    meaning = (
+        f"Of {len(values)} pairs of seeds at the end of fine-tuning {holds} have a convexity gap {side} {size:g} nats, "
+        "the size that matters here (setting negligible). The verdict is of their mean, by its interval over seeds and "
+        "evaluation units."
+    )
+    kind = {verdicts.CONNECTED: "connected", verdicts.APART: "apart"}.get(verdict, "open")
+    return Chip(" · ".join(parts), kind, meaning)
+
+
 def _verdict(gap: Gap, negligible: float) -> str:
     # Without replicates the interval leaves the examples out, and says too much.
     low, high = (gap.low, gap.high) if gap.over == "seeds and units" else (nan, nan)
@@ -308,6 +364,7 @@ def answers(experiment, found, findings=None):
             {
                 "dataset": dataset,
                 "cells": mine,
+                "chips": chips(mine, experiment.negligible),
                 "connection": connection(mine, experiment.negligible),
                 "warnings": [warning for cell in mine for warning in cell.warnings],
                 "finetuning": [over_finetuning(cell) for cell in mine],
@@ -342,6 +399,7 @@ def _gap(frame) -> Gap:
         tuple(frame["value"].tolist()),
         float(cross_fitted),
         untested(pairs),
+        len({seed for pair in pairs for seed in pair}),
     )
 
 

@@ -329,7 +329,7 @@ def _ends(experiment, ends, steps):
 
 
 def _runs(experiment, scores, steps, histories):
-    """Each run's training curve and scores: [{seed, history, scores: {set: {score: [by step]}}}]."""
+    """Each run's training curve and scores: [{seed, history, scores: {set: {score: [by step]}}, learnt}]."""
     runs = []
     for seed in seeds(experiment):
         mine = scores[scores["seed"] == seed]
@@ -341,8 +341,19 @@ def _runs(experiment, scores, steps, histories):
             )
             for name, values in lists.items():
                 values[steps.index(row["step"])] = _digits(row[name], 5)
-        runs.append({"seed": seed, "history": histories.get(seed), "scores": sets})
+        learnt = _learnt(mine[mine["set"] == "test"], steps)
+        runs.append({"seed": seed, "history": histories.get(seed), "scores": sets, "learnt": learnt})
     return runs
+
+
+def _learnt(scores, steps):
+    """Whether a run's test accuracy is clearly above what it has to beat, by step; null where not known."""
+    found = {
+        row.step: thresholds.learnt(row.accuracy_low, row.majority)
+        for row in scores.itertuples()
+        if row.accuracy_low == row.accuracy_low
+    }
+    return [found.get(step) for step in steps]
 
 
 def _order(experiment, basins, model, dataset):

@@ -1,7 +1,5 @@
 // What averaging the runs of a cell brings, by how many are averaged.
 
-const averagesOf = (choice) => data.cells[cellOf(choice.dataset, choice.model)]?.averages[choice.step]?.[choice.set]?.[choice.quantity];
-
 function averagesTraces(kinds, colour) {
   const soups = kinds.uniform ?? [], sizes = soups.map((row) => row.size);
   const level = (name, column, dash) => ({
@@ -32,33 +30,18 @@ function averagesTraces(kinds, colour) {
 }
 
 function drawAverages() {
-  const [dataset, model, step, set, quantity] = ["dataset", "model", "step", "set", "quantity"].map((n) => $(`averages-${n}`).value);
-  const kinds = averagesOf({ dataset, model, step, set, quantity });
-  const title = `${set} ${QUANTITY[quantity]}`;
-  if (!kinds?.uniform) return draw("averages-chart", [], {}, "Nothing has been averaged here.");
+  const cell = chosenCell(), steps = Object.keys(cell.averages).map(Number), step = steps[stepIn(steps)];
+  const where = `${cell.model} on ${cell.dataset}`, title = `${state.set} ${QUANTITY[state.quantity]}`;
+  const kinds = cell.averages[step]?.[state.set]?.[state.quantity];
+  if (!kinds?.uniform) return nothing("averages-chart", `Nothing was averaged of ${where}, set ${state.set}.`);
   const words = (name, row) => `${name} of ${row.size}: ${number(row.value)}, gain ${number(row.gain)}${interval(row.low, row.high)}`;
   const said = [...kinds.uniform.map((row) => words("uniform soup", row)), ...(kinds.greedy ?? []).map((row) => `greedy soup of ${row.seeds}: ${number(row.value)}, gain ${number(row.gain)}${interval(row.low, row.high)}`), ...(kinds.ensemble ?? []).map((row) => words("ensemble", row))];
   const last = kinds.uniform.at(-1);
-  draw("averages-chart", averagesTraces(kinds, data.models[model].colour), {
-    xaxis: axis("runs in the average", { tickvals: [1, ...kinds.uniform.map((row) => row.size)] }), yaxis: axis(title), hovermode: "closest",
-  }, `${title} of ${model} on ${dataset}, step ${thousands(Number(step))}. Runs alone: mean ${number(last.mean)}, the best ${number(last.best)}. ${said.join("; ")}.`);
+  draw("averages-chart", averagesTraces(kinds, data.models[cell.model].colour), {
+    xaxis: axis(`runs in the average, step ${thousands(step)}`, { tickvals: [1, ...kinds.uniform.map((row) => row.size)] }), yaxis: axis(title), hovermode: "closest",
+  }, `${title} of ${where}, step ${thousands(step)}. Runs alone: mean ${number(last.mean)}, the best ${number(last.best)}. ${said.join("; ")}.`);
 }
 
 function startAverages() {
-  const averaged = data.cells.filter((cell) => Object.keys(cell.averages).length);
-  if (!averaged.length) return;
-  const cell = () => data.cells[cellOf($("averages-dataset").value, $("averages-model").value)];
-  fill($("averages-dataset"), same([...new Set(averaged.map((c) => c.dataset))]));
-  fill($("averages-quantity"), Object.entries(QUANTITY), "loss");
-  const models = () => { fill($("averages-model"), same(averaged.filter((c) => c.dataset === $("averages-dataset").value).map((c) => c.model))); places(); };
-  const places = () => {
-    const steps = Object.keys(cell().averages);
-    fill($("averages-step"), steps.map((step) => [step, thousands(Number(step))]), steps.at(-1));
-    fill($("averages-set"), same(Object.keys(cell().averages[$("averages-step").value])), "test");
-  };
-  models();
-  $("averages-dataset").addEventListener("change", models);
-  $("averages-model").addEventListener("change", places);
-  onChange(["averages-dataset", "averages-model", "averages-step", "averages-set", "averages-quantity"], drawAverages);
-  views.set("averages", drawAverages);
+  if (data.cells.some((cell) => Object.keys(cell.averages).length)) views.set("averages", drawAverages);
 }

@@ -7,13 +7,15 @@ function farMeasures(cells) {
 }
 
 function drawFar() {
-  const [dataset, x, step, quantity, set] = ["dataset", "x", "step", "quantity", "set"].map((n) => $(`far-${n}`).value);
+  const { dataset, step, quantity, set } = state, cells = cellsOn(dataset), all = $("far-all").checked;
+  fill($("far-x"), farMeasures(cells), "distance");
+  const x = $("far-x").value;
   const measure = $("far-x").selectedOptions[0]?.text ?? "";
   const words = [];
-  const traces = cellsOn(dataset).map((cell) => {
+  const traces = cells.map((cell) => {
     const look = data.models[cell.model], points = [];
     cell.steps.forEach((at, i) => {
-      if (step !== "all" && Number(step) !== at) return;
+      if (!all && step !== at) return;
       const [far, gaps] = [cell.ends[x]?.[i], cell.gaps[set]?.[quantity]?.[i]];
       if (far && gaps) PAIRS.forEach((_, pair) => { if (known(far[pair]) && known(gaps[pair])) points.push([far[pair], gaps[pair], `seeds ${pairName(pair, cell)}, step ${thousands(at)}`]); });
     });
@@ -30,17 +32,7 @@ function drawFar() {
 }
 
 function startFar() {
-  fill($("far-dataset"), same(datasets));
-  fill($("far-quantity"), Object.entries(QUANTITY), "loss");
-  const follow = () => {
-    const cells = cellsOn($("far-dataset").value);
-    const steps = [...new Set(cells.flatMap((cell) => cell.steps))].sort((a, b) => a - b);
-    fill($("far-x"), farMeasures(cells), "distance");
-    fill($("far-set"), same(setsOf(cells)), "test");
-    fill($("far-step"), [...(PAIRS.length * steps.length <= 1000 ? [["all", "all"]] : []), ...steps.map((at) => [at, thousands(at)])], PAIRS.length > 60 ? steps.at(-1) : "all");
-  };
-  follow();
-  $("far-dataset").addEventListener("change", follow);
-  onChange(["far-dataset", "far-x", "far-step", "far-quantity", "far-set"], drawFar);
+  $("far-all").checked = PAIRS.length * Math.max(...datasets.map((dataset) => stepsOn(dataset).length)) <= 1000;
+  onChange(["far-x", "far-all"], drawFar);
   views.set("distances", drawFar);
 }

@@ -2,11 +2,9 @@
 
 const OTHER_COLOURS = ["#D55E00", "#009E73"]; // of other paths between the same two models
 
-const chosen = { cell: 0, step: 0, pair: 0 };
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 let playing = null; // what stops the slider's play
 let animation = 0; // the newest animation; older ones end
-let named = null; // the cell whose pairs the switch names
 
 /** A path's measured points on a set: [{alpha, value, low, high}]. */
 function pointsOf(path, set, quantity) {
@@ -14,8 +12,8 @@ function pointsOf(path, set, quantity) {
   const band = curve.band[quantity];
   return path.alpha.map((alpha, i) => {
     const value = curve[quantity][i] * UNIT.curve;
-    const reach = band ? { low: value - band[0][i] * UNIT.band, high: value + band[1][i] * UNIT.band } : {};
-    return { alpha: alpha * UNIT.alpha, value, ...reach };
+    const around = band ? { low: value - band[0][i] * UNIT.band, high: value + band[1][i] * UNIT.band } : {};
+    return { alpha: alpha * UNIT.alpha, value, ...around };
   });
 }
 
@@ -47,6 +45,16 @@ function gapOf(path, set, quantity, metric) {
   return row ? Object.fromEntries(GAP.map((name, i) => [name, row[i]])) : null;
 }
 
+/** The rise of a gap in words, and where it is; null where there is none to be drawn. */
+function labelOf(points, gap, name) {
+  if (!gap || !(gap.value > data.floor) || !known(gap.alpha)) return null;
+  const left = gap.alpha < 0.55, narrow = $("path-chart").clientWidth < 560;
+  return {
+    x: gap.alpha, y: at(points, gap.alpha), text: `<b>${name} ${number(gap.value, 3)}</b>${narrow ? "" : interval(gap.low, gap.high, 3)}`, showarrow: true, arrowhead: 0, arrowwidth: 1, arrowcolor: css("--soft"),
+    ax: left ? 24 : -24, ay: -26, xanchor: left ? "left" : "right", font: { size: 13, color: css("--ink") }, bgcolor: css("--ground"), borderpad: 2,
+  };
+}
+
 /** The chord of a gap and the gap itself, as two traces. */
 function chordTraces(points, gap, name, dash, colour) {
   if (!gap || !(gap.value > data.floor) || !known(gap.alpha)) return [];
@@ -71,7 +79,7 @@ function bandTrace(points, colour) {
 function curveTrace(points, name, colour, dots = true) {
   return {
     x: points.map((p) => p.alpha), y: points.map((p) => p.value), name, mode: dots ? "lines+markers" : "lines",
-    line: { color: shade(colour), width: 2.2 }, marker: { size: 6, color: shade(colour) },
+    line: { color: shade(colour), width: 2.2 }, marker: { size: 6, color: shade(colour) }, meta: reach(points),
     customdata: points.map((p) => `${number(p.value)}${interval(p.low, p.high)}`),
     hovertemplate: `${name}: %{customdata}<br>α = %{x:.5~f}<extra></extra>`,
   };
@@ -99,15 +107,12 @@ const othersOf = (path, view) => Object.entries(path.others ?? {}).filter(([, ot
 
 function otherTraces(name, other, view, colour) {
   const points = pointsOf(other, view.set, view.quantity);
-  return [...bandTrace(points, colour), { ...curveTrace(points, plain(name), colour), line: { color: colour, width: 2.2, dash: "longdash" } }];
+  return [...bandTrace(points, colour), { ...curveTrace(points, plain(name), colour), line: { color: shade(colour), width: 2.2, dash: "longdash" } }];
 }
 
 function pathView() {
-  const cell = data.cells[chosen.cell];
-  return {
-    cell, step: cell.steps[chosen.step], pair: chosen.pair, quantity: $("path-quantity").value,
-    set: $("path-set").value, all: $("path-all").checked, sets: setsOf([cell]),
-  };
+  const cell = chosenCell();
+  return { cell, step: cell.steps[stepIn(cell.steps)], pair: state.pair, quantity: state.quantity, set: state.set, all: $("path-all").checked, sets: setsOf([cell]) };
 }
 
 /** One scale for all steps of a pair, so that the slider shows what changes. */
@@ -121,13 +126,16 @@ function pathRange(curves, view) {
   }).flatMap((p) => [p.value, p.low ?? p.value, p.high ?? p.value]);
   const [low, high] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))];
   const margin = 0.05 * (high - low) || 0.05;
-  return [low - margin, high + margin];
+  return [low - margin, high + 3 * margin]; // with room for a label
 }
 
-const pathLayout = (range, view) => ({
-  xaxis: axis("α", { range: [-0.02, 1.02], zeroline: false }), hovermode: "closest",
-  yaxis: axis(`${view.set} ${QUANTITY[view.quantity]}`, { range, zeroline: false }),
-});
+function pathLayout(range, view, path) {
+  const label = path && labelOf(pointsOf(path, view.set, view.quantity), gapOf(path, view.set, view.quantity, "CG"), "CG");
+  return {
+    xaxis: axis("α", { range: [-0.02, 1.02], zeroline: false }), hovermode: "closest", annotations: label ? [label] : [],
+    yaxis: axis(view.all && view.sets.length > 1 ? `${QUANTITY[view.quantity]}, all sets` : `${view.set} ${QUANTITY[view.quantity]}`, { range, zeroline: false }),
+  };
+}
 
 function pathWords(path, view) {
   const where = `${view.cell.model} on ${view.cell.dataset}, step ${thousands(view.step)}, seeds ${pairName(view.pair, view.cell)}`;
@@ -153,9 +161,9 @@ function showValues(path, view) {
     const gap = gapOf(other, view.set, view.quantity, "CG");
     if (gap) lines.push([`CG, ${name}`, `${number(gap.value)}${interval(gap.low, gap.high)}`]);
   }
-  const ends = view.cell.ends;
+  const ends = view.cell.ends, place = view.cell.steps.indexOf(view.step);
   for (const [name, text] of [["distance", "distance"], ["cosine", "cosine of updates"], [`disagreement_${view.set}`, "ends disagree on"]]) {
-    const value = ends[name]?.[chosen.step]?.[view.pair];
+    const value = ends[name]?.[place]?.[view.pair];
     if (known(value)) lines.push([text, number(value, 3)]);
   }
   $("path-values").replaceChildren(...lines.flatMap(([name, value]) => {
@@ -178,20 +186,24 @@ function animate(frame, done) {
   requestAnimationFrame(tick);
 }
 
-async function drawPath(previousStep) {
+/** Draw the path that is chosen; from that of a step before it in a short movement, where one is given. */
+function drawPath(previousStep) {
+  const curves = curvesOf(data.cells.indexOf(chosenCell()));
+  return curves instanceof Promise ? curves.then((found) => drawCurves(found, previousStep)) : drawCurves(curves, previousStep);
+}
+
+function drawCurves(curves, previousStep) {
   const view = pathView();
-  const curves = await curvesOf(chosen.cell);
   const path = curves[view.step]?.[view.pair];
   const there = Boolean(path?.sets[view.set]);
   const words = pathWords(path, view);
-  $("path-step-name").textContent = thousands(view.step);
-  $("path-step").setAttribute("aria-valuetext", `step ${thousands(view.step)}`);
+  showStep(view);
   showValues(path, view);
   drawPathMap(view);
-  const layout = there ? pathLayout(pathRange(curves, view), view) : {};
-  const finish = () => draw("path-chart", there ? pathTraces(path, view) : [], layout, words);
+  if (!there) return nothing("path-chart", words);
+  const range = pathRange(curves, view), finish = () => draw("path-chart", pathTraces(path, view), pathLayout(range, view, path), words);
   const before = curves[previousStep]?.[view.pair];
-  if (!there || !before?.sets[view.set] || calm()) {
+  if (!before?.sets[view.set] || calm()) {
     animation++;
     return finish();
   }
@@ -200,45 +212,37 @@ async function drawPath(previousStep) {
   animate((t) => {
     const points = grid.map((alpha) => ({ alpha, value: (1 - t) * at(from, alpha) + t * at(to, alpha) }));
     const colour = SET_COLOURS[view.sets.indexOf(view.set) % SET_COLOURS.length];
-    draw("path-chart", [curveTrace(points, plain(view.set), colour, false)], { ...layout, showlegend: true }, words);
+    draw("path-chart", [curveTrace(points, plain(view.set), colour, false)], { ...pathLayout(range, view), showlegend: true }, words);
   }, finish);
 }
 
+/** The map beside it has one scale for all steps, so that it shows what grows. */
 function drawPathMap(view) {
   $("path-map-figure").hidden = PAIRS.length < 2;
   if (PAIRS.length < 2) return;
-  drawMap("path-map", view.cell, chosen.step, view.set, view.quantity, null, view.pair);
+  const all = (view.cell.gaps[view.set]?.[view.quantity] ?? []).flatMap((values) => (values ?? []).filter(known));
+  drawMap("path-map", view.cell, view.cell.steps.indexOf(view.step), all.reduce((a, b) => Math.max(a, b), 0), view.pair);
 }
 
-// ------------------------------------------------------------------------------------------- choosing
+// ------------------------------------------------------------------------------------------- the step
 
-/** Fill the switches that depend on the cell, and show what is chosen. */
-function syncPath() {
-  const cell = data.cells[chosen.cell];
-  $("path-dataset").value = cell.dataset;
-  fill($("path-model"), same(cellsOn(cell.dataset).map((c) => c.model)));
-  $("path-model").value = cell.model;
-  fill($("path-set"), same(setsOf([cell])), "test");
-  if (named !== cell) fill($("path-pair"), PAIRS.map((_, i) => [i, pairName(i, cell)]));
-  named = cell;
-  $("path-pair").value = String(chosen.pair);
-  chosen.step = Math.min(chosen.step, cell.steps.length - 1);
-  $("path-step").max = cell.steps.length - 1;
-  $("path-step").value = chosen.step;
-  $("path-play").disabled = cell.steps.length < 2;
-  $("path-steps").replaceChildren(...cell.steps.map((step, i) => new Option(thousands(step), i)));
+/** The slider runs over the cell's own steps. */
+function showStep(view) {
+  const { steps } = view.cell, place = steps.indexOf(view.step);
+  $("path-step").max = steps.length - 1;
+  $("path-step").value = place;
+  $("path-play").disabled = steps.length < 2;
+  $("path-steps").replaceChildren(...steps.map((step, i) => new Option(thousands(step), i)));
+  $("path-step-name").textContent = thousands(view.step);
+  $("path-step").setAttribute("aria-valuetext", `step ${thousands(view.step)}`);
 }
 
-/** Show a path; called by the maps of pairs too. */
-function showPath(cell, step, pair, previousStep) {
-  Object.assign(chosen, { cell, step, pair });
-  syncPath();
-  return drawPath(previousStep);
-}
+let moving = null; // the step that the next drawing moves from
 
-function toStep(step) {
-  const before = data.cells[chosen.cell].steps[chosen.step];
-  return showPath(chosen.cell, step, chosen.pair, before);
+function toStep(place) {
+  const { steps } = chosenCell();
+  moving = steps[stepIn(steps)];
+  choosing({ step: steps[place] });
 }
 
 function stopPlaying() {
@@ -250,30 +254,18 @@ function stopPlaying() {
 function play() {
   if (playing) return stopPlaying();
   $("path-play").textContent = "Pause";
-  const last = data.cells[chosen.cell].steps.length - 1;
-  toStep(chosen.step >= last ? 0 : chosen.step + 1);
-  playing = setInterval(() => (chosen.step < last ? toStep(chosen.step + 1) : stopPlaying()), 900);
+  const { steps } = chosenCell(), last = steps.length - 1, now = () => stepIn(steps);
+  toStep(now() >= last ? 0 : now() + 1);
+  playing = setInterval(() => (now() < last ? toStep(now() + 1) : stopPlaying()), 900);
 }
 
 function startExplorer() {
-  fill($("path-dataset"), same(datasets));
-  fill($("path-quantity"), Object.entries(QUANTITY), "loss");
-  const measured = (cell) => Object.keys(cell.stats).length > 0;
-  chosen.cell = Math.max(0, data.cells.findIndex(measured));
-  const gaps = Object.values(data.cells[chosen.cell].gaps)[0]?.loss ?? [];
-  chosen.step = Math.max(0, gaps.findLastIndex(known));
-  chosen.pair = Math.max(0, gaps[chosen.step]?.findIndex(known) ?? 0);
-  syncPath();
-  const pick = (dataset, model) => {
-    stopPlaying();
-    const found = cellOf(dataset, model);
-    showPath(found >= 0 ? found : data.cells.findIndex((c) => c.dataset === dataset), chosen.step, chosen.pair);
-  };
-  $("path-dataset").addEventListener("change", () => pick($("path-dataset").value, $("path-model").value));
-  $("path-model").addEventListener("change", () => pick($("path-dataset").value, $("path-model").value));
-  $("path-pair").addEventListener("change", () => showPath(chosen.cell, chosen.step, Number($("path-pair").value)));
-  onChange(["path-quantity", "path-set", "path-all"], () => drawPath());
+  onChange(["path-all"], () => drawPath());
   $("path-step").addEventListener("input", () => { stopPlaying(); toStep(Number($("path-step").value)); });
   $("path-play").addEventListener("click", play);
-  views.set("explorer", () => drawPath());
+  views.set("explorer", () => {
+    const from = moving;
+    moving = null;
+    return drawPath(from);
+  });
 }

@@ -4,9 +4,10 @@ const LAYER_METRICS = { CG: "CG", BH: "BH", gain: "gain of the middle", BH_model
 const ORDERS = { alone: "alone", shallow: "up to here", deep: "from here on" };
 
 function drawLayers() {
-  const [dataset, model, step, metric, quantity] = ["dataset", "model", "step", "metric", "quantity"].map((n) => $(`layers-${n}`).value);
-  const orders = data.cells[cellOf(dataset, model)]?.layers[step]?.[quantity]?.[metric];
-  if (!orders) return draw("layers-chart", [], {}, "Nothing has been measured here.");
+  const cell = chosenCell(), { model, dataset } = cell, { quantity } = state, metric = $("layers-metric").value;
+  const steps = Object.keys(cell.layers).map(Number), step = steps[stepIn(steps)];
+  const orders = cell.layers[step]?.[quantity]?.[metric];
+  if (!orders) return nothing("layers-chart", `No lines in some layers were measured of ${model} on ${dataset}.`);
   const colours = { alone: data.models[model].colour, shallow: "#EE6677", deep: "#228833" };
   const words = [];
   const traces = Object.entries(ORDERS).filter(([order]) => orders[order]).map(([order, name]) => {
@@ -22,23 +23,13 @@ function drawLayers() {
   });
   const title = `${LAYER_METRICS[metric]}, test ${QUANTITY[quantity]}`;
   draw("layers-chart", traces, {
-    xaxis: axis("tensors that move", { type: "category", categoryarray: orders.alone?.[0].map(plain), categoryorder: "array" }), yaxis: axis(title), hovermode: "closest",
-  }, `${title} of lines in some layers, ${model} on ${dataset}, step ${thousands(Number(step))}. ${words.join(" ")}`);
+    xaxis: axis(`tensors that move, step ${thousands(step)}`, { type: "category", categoryarray: orders.alone?.[0].map(plain), categoryorder: "array" }), yaxis: axis(title), hovermode: "closest",
+  }, `${title} of lines in some layers, ${model} on ${dataset}, step ${thousands(step)}. ${words.join(" ")}`);
 }
 
 function startLayers() {
-  const layered = data.cells.filter((cell) => Object.keys(cell.layers).length);
-  if (!layered.length) return;
-  fill($("layers-dataset"), same([...new Set(layered.map((c) => c.dataset))]));
+  if (!data.cells.some((cell) => Object.keys(cell.layers).length)) return;
   fill($("layers-metric"), Object.entries(LAYER_METRICS), "CG");
-  fill($("layers-quantity"), Object.entries(QUANTITY), "loss");
-  const follow = () => {
-    fill($("layers-model"), same(layered.filter((c) => c.dataset === $("layers-dataset").value).map((c) => c.model)));
-    const steps = Object.keys(data.cells[cellOf($("layers-dataset").value, $("layers-model").value)].layers);
-    fill($("layers-step"), steps.map((step) => [step, thousands(Number(step))]), steps.at(-1));
-  };
-  follow();
-  for (const id of ["layers-dataset", "layers-model"]) $(id).addEventListener("change", follow);
-  onChange(["layers-dataset", "layers-model", "layers-step", "layers-metric", "layers-quantity"], drawLayers);
+  onChange(["layers-metric"], drawLayers);
   views.set("layers", drawLayers);
 }

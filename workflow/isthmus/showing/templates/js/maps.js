@@ -3,13 +3,6 @@
 const MAP_SCALE = ["#4477AA", "#CCBB44", "#EE6677"];
 const FEW_RUNS = 8; // up to which all lines between the ends are drawn: as in the static figure
 
-/** The colour of a share of the scale, as the library's colour bar has it. */
-function onScale(share) {
-  const place = Math.min(Math.max(share, 0), 1) * (MAP_SCALE.length - 1), left = Math.min(Math.floor(place), MAP_SCALE.length - 2);
-  const [from, to] = MAP_SCALE.slice(left, left + 2).map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
-  return `rgb(${from.map((c, i) => Math.round(c + (place - left) * (to[i] - c))).join(",")})`;
-}
-
 /** Pairs that were measured, the best connected first; of many runs of each only its best. */
 function mapEdges(values, few) {
   const edges = (values ?? []).map((value, pair) => ({ value, pair })).filter(({ value }) => known(value)).sort((a, b) => a.value - b.value);
@@ -17,18 +10,20 @@ function mapEdges(values, few) {
   return few ? edges : edges.filter(({ pair }, i) => PAIRS[pair].some((run) => first(run) === i));
 }
 
-function drawRuns() {
-  const map = data.maps[Number($("map-cell").value)], last = (cell) => cell.gaps.test?.loss?.[cell.steps.length - 1];
-  const cell = data.cells[cellOf(map.dataset, map.model)], top = Math.max(1e-6, ...cellsOn(map.dataset).flatMap((c) => (last(c) ?? []).filter(known)));
+function drawMapOfRuns() {
+  const cell = chosenCell(), last = (own) => own.gaps.test?.loss?.[own.steps.length - 1];
+  const map = data.maps.find((own) => own.model === cell.model && own.dataset === cell.dataset);
+  if (!map) return nothing("map-chart", `There is no map of the runs of ${cell.model} on ${cell.dataset}.`);
+  const top = Math.max(1e-6, ...cellsOn(map.dataset).flatMap((c) => (last(c) ?? []).filter(known)));
   const ends = new Map(map.runs.map((run) => [data.seeds.indexOf(run.seed), [run.x.at(-1), run.y.at(-1)]]));
   const few = map.runs.length <= FEW_RUNS, edges = mapEdges(last(cell), few).filter(({ pair }) => PAIRS[pair].every((run) => ends.has(run)));
   const middle = (pair, axis) => PAIRS[pair].reduce((sum, run) => sum + ends.get(run)[axis] / 2, 0);
   const lines = edges.map(({ value, pair }) => ({
-    x: PAIRS[pair].map((run) => ends.get(run)[0]), y: PAIRS[pair].map((run) => ends.get(run)[1]), mode: "lines", line: { width: 2, color: onScale(value / top) }, hoverinfo: "skip", showlegend: false,
+    x: PAIRS[pair].map((run) => ends.get(run)[0]), y: PAIRS[pair].map((run) => ends.get(run)[1]), mode: "lines", line: { width: 2, color: `rgb(${onScale(MAP_SCALE, value / top)})` }, hoverinfo: "skip", showlegend: false,
   })).reverse();
   const dots = {
     x: edges.map(({ pair }) => middle(pair, 0)), y: edges.map(({ pair }) => middle(pair, 1)), mode: "markers", showlegend: false,
-    marker: { size: 6, color: edges.map(({ value }) => value), cmin: 0, cmax: top, colorscale: MAP_SCALE.map((c, i) => [i / (MAP_SCALE.length - 1), c]), colorbar: { title: { text: "CG at the end, test loss (nats)", side: "right" } } },
+    marker: { size: 6, color: edges.map(({ value }) => value), cmin: 0, cmax: top, colorscale: scaleOf(MAP_SCALE), colorbar: { title: { text: "CG at the end, test loss (nats)", side: "right" } } },
     text: edges.map(({ value, pair }) => `seeds ${pairName(pair, cell)}<br>CG ${number(value)}`), hoverinfo: "text",
   };
   const runs = map.runs.map((run) => ({
@@ -43,8 +38,5 @@ function drawRuns() {
 }
 
 function startMap() {
-  if (!data.maps.length) return;
-  fill($("map-cell"), data.maps.map((map, i) => [i, `${map.model} on ${map.dataset}`]));
-  onChange(["map-cell"], drawRuns);
-  views.set("map", drawRuns);
+  if (data.maps.length) views.set("map", drawMapOfRuns);
 }

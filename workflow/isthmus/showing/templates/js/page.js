@@ -39,13 +39,14 @@ async function unpack(text) {
   return new Response(stream).text();
 }
 
-const opened = new Map();
+const opened = new Map(); // the curves of each cell, {step: {pair: path}}, or what will be them
 
-/** The curves of a cell, {step: {pair: path}}: opened when first asked for. */
+/** Those of a cell, at once where they are open, else a promise. */
 function curvesOf(place) {
   if (!opened.has(place)) {
     const block = $(`curves-${place}`);
-    opened.set(place, block ? unpack(block.textContent).then(JSON.parse) : Promise.resolve({}));
+    const found = block ? unpack(block.textContent).then(JSON.parse) : Promise.resolve({});
+    opened.set(place, found.then((curves) => { opened.set(place, curves); return curves; }));
   }
   return opened.get(place);
 }
@@ -72,16 +73,45 @@ function onChange(ids, draw) {
 
 const views = new Map(); // what draws each section
 const stale = new Set(); // sections that are to be drawn when they come into sight
-let printing = false;
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const dark = () => !printing && matchMedia("(prefers-color-scheme: dark)").matches;
+const dark = () => !document.documentElement.classList.contains("paper") && matchMedia("(prefers-color-scheme: dark)").matches;
 
-/** A series' colour, lighter on a dark ground, see-through where `alpha` says so. */
-function shade(colour, alpha = 1) {
-  const channels = [1, 3, 5].map((place) => parseInt(colour.slice(place, place + 2), 16));
-  const lit = dark() ? channels.map((c) => Math.round(c + 0.35 * (255 - c))) : channels;
-  return `rgba(${lit.join(",")},${alpha})`;
+const channelsOf = (colour) => [1, 3, 5].map((place) => parseInt(colour.slice(place, place + 2), 16));
+
+/** The relative luminance of a colour, and the contrast of two (WCAG 2.2). */
+const luminance = (channels) => channels.map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4)).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+function contrast(a, b) {
+  const [light, deep] = [luminance(a), luminance(b)].sort((x, y) => y - x);
+  return (light + 0.05) / (deep + 0.05);
+}
+
+const legible = new Map();
+
+/** A colour that can be read on the page's ground: 4.5 : 1, by going towards black or white as far as need be. */
+function readable(colour) {
+  const key = `${colour} ${dark()}`;
+  if (!legible.has(key)) {
+    const own = channelsOf(colour), ground = channelsOf(css("--ground")), to = dark() ? 255 : 0;
+    const at = (share) => own.map((c) => Math.round(c + share * (to - c)));
+    let share = 0;
+    while (share < 1 && contrast(at(share), ground) < 4.5) share += 0.02;
+    legible.set(key, at(share));
+  }
+  return legible.get(key);
+}
+
+/** A series' colour as it can be read here, see-through where `alpha` says so. */
+const shade = (colour, alpha = 1) => `rgba(${readable(colour).join(",")},${alpha})`;
+
+const CIVIDIS = ["#00224e", "#123570", "#3b496c", "#575d6d", "#707173", "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"];
+const scaleOf = (stops) => stops.map((colour, i) => [i / (stops.length - 1), colour]);
+
+/** The colour of a share of a scale, as the library's colour bar has it. */
+function onScale(stops, share) {
+  const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1), left = Math.min(Math.floor(place), stops.length - 2);
+  const [from, to] = stops.slice(left, left + 2).map(channelsOf);
+  return from.map((c, i) => Math.round(c + (place - left) * (to[i] - c)));
 }
 
 function axis(title, more = {}) {
@@ -103,15 +133,16 @@ function layoutOf(changes) {
   };
 }
 
-const CONFIG = { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "resetScale2d"]] };
+const CONFIG = { responsive: true, displaylogo: false, modeBarButtons: [["resetScale2d"]] };
 
 /** Draw a chart, with what it shows in words as its text alternative. */
 function draw(id, traces, layout, words) {
   const place = $(id);
   place.querySelector(".empty")?.remove();
-  place.setAttribute("role", "img");
+  if (!place.hasAttribute("role")) place.setAttribute("role", "img");
   place.setAttribute("aria-label", words);
   if ($(`${id}-words`)) $(`${id}-words`).textContent = words;
+  for (const button of document.querySelectorAll(`[id^="${id}-"].saves`)) button.disabled = !traces.length;
   if (traces.length) return Plotly.react(place, traces, layoutOf(layout), CONFIG);
   Plotly.purge(place);
   const empty = document.createElement("p");
@@ -119,6 +150,9 @@ function draw(id, traces, layout, words) {
   empty.textContent = words;
   place.replaceChildren(empty);
 }
+
+/** Say in place of a chart that there is nothing to be drawn, and why. */
+const nothing = (id, words) => draw(id, [], {}, words);
 
 /** Call when a mark is clicked; once a chart, since a chart keeps what listens to it. */
 function onClick(id, act) {

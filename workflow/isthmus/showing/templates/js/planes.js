@@ -1,7 +1,10 @@
 // The loss on planes through three checkpoints.
 
 function drawPlanes() {
-  const plane = data.planes[Number($("planes-plane").value)], quantity = $("planes-quantity").value;
+  const own = data.planes.map((plane, i) => [i, plane]).filter(([, plane]) => plane.model === state.model && plane.dataset === state.dataset);
+  fill($("planes-plane"), own.map(([i, plane]) => [i, plane.corners]));
+  if (!own.length) return nothing("planes-chart", `No plane was measured of ${state.model} on ${state.dataset}.`);
+  const plane = data.planes[Number($("planes-plane").value)], { quantity } = state;
   const column = quantity === "loss" ? 2 : 3, corners = ["a", "b", "c"].filter((name) => plane.places[name]);
   const title = `test ${QUANTITY[quantity]}`, curve = plane.curve; // where the third is the bend of one
   const mean = curve ? null : plane.places.mean, ring = curve ? ["a", "b"] : [...corners, corners[0]];
@@ -12,7 +15,7 @@ function drawPlanes() {
   const scale = { zmin: Math.min(...every), zmax: Math.max(...every), autocontour: false };
   const levels = corners.map((name) => plane.places[name][column]);
   draw("planes-chart", [
-    { type: "contour", x: plane.x, y: plane.y, z: plane[quantity], colorscale: "Cividis", ...scale, contours: { start: scale.zmin, end: scale.zmax, size: (scale.zmax - scale.zmin) / 16 || 1 }, colorbar: { title: { text: title, side: "right" } }, hovertemplate: `${title} %{z:.4f}<extra></extra>` },
+    { type: "contour", x: plane.x, y: plane.y, z: plane[quantity], colorscale: scaleOf(CIVIDIS), name: title, ...scale, contours: { start: scale.zmin, end: scale.zmax, size: (scale.zmax - scale.zmin) / 16 || 1 }, colorbar: { title: { text: title, side: "right" } }, hovertemplate: `${title} %{z:.4f}<extra></extra>` },
     // Where the value is that of one of the three.
     ...levels.map((level) => ({ type: "contour", x: plane.x, y: plane.y, z: plane[quantity], autocontour: false, contours: { coloring: "none", start: level, end: level, size: 1 }, line: { color: "#fff", width: 1, dash: "dash" }, showscale: false, showlegend: false, hoverinfo: "skip" })),
     { x: ring.map((n) => plane.places[n][0]), y: ring.map((n) => plane.places[n][1]), mode: "lines+markers+text", text: ring.map((n, i) => (i < 3 ? n : "")), textposition: "top center", textfont: { color: "#fff", size: 15, shadow: "1px 1px 2px #000, -1px -1px 2px #000" }, line: { color: "#fff", width: 1.2 }, marker: { size: 9, color: "#fff", line: { color: "#000", width: 1 } }, hovertext: ring.map((n) => `seed ${names[corners.indexOf(n)]}<br>${place(n)}`), hoverinfo: "text", showlegend: false },
@@ -27,8 +30,6 @@ function drawPlanes() {
 
 function startPlanes() {
   if (!data.planes.length) return;
-  fill($("planes-plane"), data.planes.map((plane, i) => [i, `${plane.model} on ${plane.dataset}: ${plane.corners}`]));
-  fill($("planes-quantity"), Object.entries(QUANTITY), "loss");
-  onChange(["planes-plane", "planes-quantity"], drawPlanes);
+  onChange(["planes-plane"], drawPlanes);
   views.set("planes", drawPlanes);
 }

@@ -47,14 +47,14 @@ function drawAll() {
   for (const view of views.values()) view();
 }
 
-function startScheme() {
+function startPaper() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   addEventListener("beforeprint", () => {
-    printing = true;
+    document.documentElement.classList.add("paper");
     for (const part of document.querySelectorAll("details:not(.words)")) part.open = true;
     drawAll();
   });
-  addEventListener("afterprint", () => { printing = false; redraw(); });
+  addEventListener("afterprint", () => { document.documentElement.classList.remove("paper"); redraw(); });
 }
 
 async function start() {
@@ -62,10 +62,12 @@ async function start() {
   const library = document.createElement("script");
   library.textContent = await unpack($("library").textContent);
   document.head.append(library);
+  for (const chart of document.querySelectorAll(".chart[id], .still[id]")) savable(chart.id);
   if (!data.cells.length) return;
   for (const begin of [startCourse, startExplorer, startPairs, startAverages, startLayers, startPlanes, startMap, startTraining, startFar]) begin();
-  startScheme();
-  redraw();
+  startPaper();
+  startState();
+  await curvesOf(data.cells.indexOf(chosenCell())); // so that they are at hand when the page is printed
 }
 
 start().then(() => { document.documentElement.dataset.ready = "yes"; }, (error) => {
