@@ -438,6 +438,7 @@ def test_every_width_and_scheme(open_page, shown, width, scheme):
 def test_it_prints(open_page, path, tmp_path):
     """All of it is drawn by the time that the browser looks, on white, though nobody has scrolled."""
     page = open_page(path, color_scheme="dark")
+    page.tab.wait_for_function("!(curvesOf(0) instanceof Promise)")  # opened soon after the page is
     undrawn, ink = page.tab.evaluate(
         f"() => {{ dispatchEvent(new Event('beforeprint')); return [({UNDRAWN})(), css('--text')]; }}"
     )

@@ -57,6 +57,11 @@ class Multiples:
     ticks: list[tuple[str, float]]
     words: str
 
+    @property
+    def banded(self) -> bool:
+        """Whether ranges stand for lines in any of its panels."""
+        return any(panel.band for *_, panels in self.rows for panel in panels)
+
 
 def multiples(experiment, dataset: str, cells: Sequence[Mapping[str, Any]], curves) -> Multiples | None:
     """The picture of one data set; None where no path of it was measured on the test part.

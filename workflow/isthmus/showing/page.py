@@ -115,10 +115,12 @@ def write(
         "along": tables.along_blocks(along),
         "spaces": tables.space_blocks(metrics, factors),
     }
+    answers = _answers(experiment, found, findings, shown, curves)
     content = {
         "sections": [(place, name) for place, name in SECTIONS.items() if asked.get(place, True)],
         "values": report.values_in_words(found),
-        "answers": _answers(experiment, found, findings, shown, curves),
+        "answers": answers,
+        "ranges": any(answer["picture"] and answer["picture"].banded for answer in answers),
         "colours": {name: place for place, name in enumerate(shown["models"])},
         "top": _highest(found),
         "ladders": bool(shown["ladders"]),

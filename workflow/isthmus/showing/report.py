@@ -19,6 +19,9 @@ from isthmus.statistics.seeds import untested
 from isthmus.statistics.thresholds import floored, learnt
 
 
+NAMED = 6  # seeds that a sentence names one by one
+
+
 @dataclass(frozen=True)
 class Gap:
     """CG of a cell at one step, or its change: the mean over pairs and what is known of it.
@@ -107,6 +110,8 @@ class Cell:
 
     def _not_clear(self, where: str, failed: Sequence[int]) -> str:
         runs = f"seed{'s' if len(failed) > 1 else ''} {', '.join(map(str, failed))}"
+        if len(failed) > NAMED:
+            runs = f"{len(failed)} of its {self.end.seeds} seeds"
         bar = "step 0 and the commonest token" if self.language else f"the majority class; {NO_SKILL}"
         return f"{where}: the test accuracy of {runs} is not clearly above {bar}."
 

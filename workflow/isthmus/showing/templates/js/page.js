@@ -39,17 +39,19 @@ async function unpack(text) {
   return new Response(stream).text();
 }
 
-const opened = new Map(); // the curves of each cell, {step: {pair: path}}, or what will be them
+const opened = new Map(); // what the page's packed blocks hold, or what will be it
 
-/** Those of a cell, at once where they are open, else a promise. */
-function curvesOf(place) {
-  if (!opened.has(place)) {
-    const block = $(`curves-${place}`);
-    const found = block ? unpack(block.textContent).then(JSON.parse) : Promise.resolve({});
-    opened.set(place, found.then((curves) => { opened.set(place, curves); return curves; }));
+/** What a block holds, at once where it is open, else a promise; nothing where there is no such block. */
+function blockOf(id) {
+  if (!opened.has(id)) {
+    const found = $(id) ? unpack($(id).textContent).then(JSON.parse) : Promise.resolve({});
+    opened.set(id, found.then((content) => { opened.set(id, content); return content; }));
   }
-  return opened.get(place);
+  return opened.get(id);
 }
+
+/** The curves of a cell: {step: {pair: path}}. */
+const curvesOf = (place) => blockOf(`curves-${place}`);
 
 // ------------------------------------------------------------------------------------------- switches
 

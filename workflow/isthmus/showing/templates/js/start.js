@@ -67,7 +67,7 @@ async function start() {
   for (const begin of [startCourse, startExplorer, startPairs, startAverages, startLayers, startPlanes, startMap, startTraining, startFar]) begin();
   startPaper();
   startState();
-  await curvesOf(data.cells.indexOf(chosenCell())); // so that they are at hand when the page is printed
+  curvesOf(data.cells.indexOf(chosenCell())); // so that they are at hand when the page is printed
 }
 
 start().then(() => { document.documentElement.dataset.ready = "yes"; }, (error) => {
