@@ -328,7 +328,7 @@ def test_many_seeds_make_no_large_page(open_page, tmp_path):
     }
     task = {"entailment": {"source": {"kind": "toy", "task": "entailment", "rows": 500}}}
     chosen = experiment(range(1000, 1024), range(100, 900, 100), models=rungs, datasets=task, cells=None)
-    path = write(Results(chosen), tmp_path)
+    path = write(Results(chosen), tmp_path, units=5000)
     assert path.stat().st_size < 15e6
     page = open_page(path)
     page.look_at("explorer")
