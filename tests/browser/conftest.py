@@ -77,7 +77,7 @@ class Opened:
         return {trace["name"]: trace for trace in self.tab.evaluate(script, chart)}
 
 
-def write(results, folder, without=(), lacking=()):
+def write(results, folder, without=(), lacking=(), units=60):
     """The page of some results; without the rows and frames' parts of those (column, value) pairs."""
     histories, rows = results.save(folder)
     frames = {name: getattr(results, name) for name in pages.FILES}
@@ -86,7 +86,9 @@ def write(results, folder, without=(), lacking=()):
         rows = [row for row in rows if f"{column.removesuffix('_b')}{value}" not in row.parts[-1]]
     path = folder / "report.html"
     files = rows, histories, results.planes(folder), results.maps(folder), results.curves(folder)
-    pages.write(results.experiment, frames, path, PROVENANCE, *files, lacking=lacking)
+    examples, (subsets, texts) = results.examples(folder, units), results.data(folder, units)
+    beside = {"examples": examples, "subsets": subsets, "texts": texts, "lacking": lacking}
+    pages.write(results.experiment, frames, path, PROVENANCE, *files, **beside)
     return path
 
 

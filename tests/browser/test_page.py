@@ -193,7 +193,9 @@ def test_a_click_in_a_map_keeps_what_it_shows(open_page, path, metrics):
     box = page.tab.locator("#pairs-map-0 .nsewdrag").bounding_box()
     page.tab.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
     pair = {"seed_a": 42, "seed_b": 44, "step": 100, "set": "train", "quantity": "error", "metric": "CG"}
-    page.wait_for_words("path-chart", "train error rate on the path between the seeds of tiny-0 on entailment")
+    page.wait_for_words(
+        "path-chart", "train error rate on the path between the seeds of tiny-0 on entailment"
+    )
     assert f"CG {written(value(metrics, **CELL, **pair))}" in page.words("path-chart")
 
 
@@ -511,7 +513,7 @@ def test_many_seeds_make_no_large_page(open_page, tmp_path):
     }
     task = {"entailment": {"source": {"kind": "toy", "task": "entailment", "rows": 500}}}
     chosen = experiment(range(1000, 1024), range(100, 900, 100), models=rungs, datasets=task, cells=None)
-    path = write(Results(chosen), tmp_path)
+    path = write(Results(chosen), tmp_path, units=5000)
     assert path.stat().st_size < 15e6
     page = open_page(path)
     page.look_at("explorer")

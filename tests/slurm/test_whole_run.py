@@ -58,7 +58,7 @@ def test_every_job_went_through_slurm_with_what_its_rule_declares(there):
         "evaluate": 4,
         "interpolate": 2,
         "average": 1,
-        **dict.fromkeys(("bend", "curve", "align", "aligned", "end"), 1),
+        **dict.fromkeys(("bend", "curve", "align", "aligned", "examples", "end"), 1),
     }
     for rule in RESOURCES.keys() - {"initialize"}:
         for job in rules[rule]:

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from isthmus import metrics as curves
 from isthmus import stored
+from isthmus.data.rows import Rows, write_rows
 from isthmus.experiment import layout, outputs
 from isthmus.experiment.config import load
-from isthmus.statistics import averages, barriers, basins, generalisation, layers, tidy
+from isthmus.statistics import averages, barriers, basins, concentration, generalisation, layers, tidy
 
 ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0])
 KEYS = ["experiment", "model", "pretraining_steps", "dataset", "step", "seed_a", "seed_b", "set", "quantity"]
@@ -79,6 +80,10 @@ class Results:
         )
         curved = [self.metrics.iloc[:0], *(self._curved(*cell) for cell in experiment.cell_list())]
         self.detours = pd.concat(curved, ignore_index=True)
+        self.concentration = pd.DataFrame(
+            [row for cell in experiment.cell_list() for row in self._concentration(*cell)],
+            columns=["experiment", "model", "pretraining_steps", "dataset", *concentration.COLUMNS],
+        )
         self.factors = self.metrics.iloc[:0].assign(mean_low=[], mean_high=[])
         self.deltas = self._deltas()
         self.means = self._means()
@@ -241,6 +246,50 @@ class Results:
             row = {"path": name, "of": of, "bodies": "same", "pairs": pairs, "value": values[of]}
             ends = {"low": values[of] - 0.01, "high": values[of] + 0.01}
             yield keys | row | ends | {"relative_length": 1.5}
+
+    def _risen(self, model, dataset, units):
+        """The last step, the pairs, and the rises of units on each: the first tenth rise, the rest fall."""
+        step = self.experiment.cell_steps(model, dataset)[-1]
+        keys = {"model": model, "dataset": dataset, "step": step, "set": "test", "quantity": "loss"}
+        keys |= {"metric": "CG"}
+        gaps = self.metrics[(self.metrics[list(keys)] == pd.Series(keys)).all(axis=1)]
+        weights = np.where(np.arange(units) < units / 10, np.arange(units, 0, -1), -0.1 * units / 10)
+        rises = np.outer(gaps["value"], units * weights / weights.sum())
+        return step, list(zip(gaps["seed_a"], gaps["seed_b"], strict=True)), rises
+
+    def _concentration(self, model, dataset, units=60):
+        step, pairs, rises = self._risen(model, dataset, units)
+        for (a, b), rise in zip(pairs, rises, strict=True):
+            keys = self._keys(model, dataset, step) | {"seed_a": a, "seed_b": b}
+            for values in concentration.of_rises(rise):
+                names = ("share_of_units", "units", "share_of_gap")
+                yield keys | dict(zip(names, values, strict=True))
+
+    def examples(self, folder: Path, units=60):
+        """Write the files of examples: of classes 0 and 1 in turn, ids from 1000 on, chords at 0.7."""
+        paths = []
+        for model, dataset in self.experiment.cell_list():
+            step, pairs, rises = self._risen(model, dataset, units)
+            paths.append(folder / layout.filled(layout.EXAMPLES, model=model, dataset=dataset))
+            rise, (seed_a, seed_b) = rises.ravel(), np.repeat(pairs, units, axis=0).T
+            columns = {"seed_a": seed_a, "seed_b": seed_b, "rise": rise, "loss": 0.7 + rise}
+            columns |= {"id": np.tile(1000 + np.arange(units), len(pairs)), "end_loss": 0.7, "count": 1}
+            columns["label"] = columns["id"] % 2
+            stored.write_frame(paths[-1], pd.DataFrame(columns).assign(step=step))
+        return paths
+
+    def data(self, folder: Path, units=60):
+        """Write the records of the data sets' subsets, and their test rows; returns the paths of both."""
+        subsets, texts = [], []
+        for dataset in outputs.labelled(self.experiment):
+            subsets.append(folder / layout.filled(layout.SUBSET, dataset=dataset))
+            texts.append(folder / layout.filled(layout.TEST_ROWS, dataset=dataset))
+            subsets[-1].parent.mkdir(parents=True, exist_ok=True)
+            stored.write_json(subsets[-1], {"labels": ["no & no", "yes"]})
+            first = [f"<script>alert({place})</script> & so on" for place in range(units)]
+            rows = Rows(1000 + np.arange(units), first, ["long " * 200] * units, np.arange(units) % 2)
+            write_rows(texts[-1], rows)
+        return subsets, texts
 
     def _curved(self, model, dataset):
         """The metrics of curves: a sixth of those of their lines."""

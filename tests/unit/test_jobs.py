@@ -43,6 +43,7 @@ def test_jobs_by_hand():
         "evaluate": 11,
         "interpolate": 7,  # two rows at each of three steps, and one
         "average": 2,
+        "examples": 2,
         "connectivity": 2,
         "basins": 2,
         **dict.fromkeys(("collect", "findings", "tables", "figures", "report"), 1),

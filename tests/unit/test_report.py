@@ -74,7 +74,7 @@ def page(results, tmp_path_factory):
 
 
 def test_one_file_in_order(page):
-    silent = ("layers", "barriers", "planes", "map", "along", "spaces")
+    silent = ("examples", "layers", "barriers", "planes", "map", "along", "spaces")
     asked = [name for name in pages.SECTIONS if name not in silent]
     assert [name for name in page.ids if name in pages.SECTIONS] == asked
     assert all(link.startswith("#") for link in page.links)
@@ -630,7 +630,7 @@ def test_curves_stand_beside_their_lines(tmp_path):
 
 
 def test_sections_are_there_where_something_was_asked_for(tmp_path, page):
-    assert {"layers", "planes", "map", "along"}.isdisjoint(page.ids)
+    assert {"layers", "planes", "map", "along", "examples"}.isdisjoint(page.ids)
     assert "averages" in page.ids
     planes = [{"seeds": [42, 43, 44], "resolution": 5}, {"through": [[42, 0], [42, "last"], [43, 400]]}]
     asked = {"layers": {"pairs": "all"}, "planes": planes, "averages": {"at": []}, "paths": {"along": True}}
@@ -639,9 +639,10 @@ def test_sections_are_there_where_something_was_asked_for(tmp_path, page):
     histories, rows = results.save(tmp_path)
     frames = {name: getattr(results, name) for name in pages.FILES}
     files = rows, histories, results.planes(tmp_path), results.maps(tmp_path), results.curves(tmp_path)
-    pages.write(results.experiment, frames, tmp_path / "report.html", PROVENANCE, *files)
+    risen = {"examples": results.examples(tmp_path)}
+    pages.write(results.experiment, frames, tmp_path / "report.html", PROVENANCE, *files, **risen)
     other = Page((tmp_path / "report.html").read_text())
-    assert {"layers", "planes", "map", "along"} <= set(other.ids)
+    assert {"layers", "planes", "map", "along", "examples"} <= set(other.ids)
     # Of three runs from step 100 of 400: CG from 0.075 to 0.095, and a tenth of it lost by the middle.
     assert "0.0850 (0.0750 to 0.0950) -0.0085 (-0.0095 to -0.0075)" in other.text.replace("−", "-")
     assert "averages" not in other.ids

@@ -117,6 +117,22 @@ def test_paths_in_both_spaces_are_those_of_plain_peft(adapted, tmp_path, monkeyp
 
 
 @pytest.mark.long
+def test_rises_of_examples_add_up_to_the_gap_of_merged_weights(adapted):
+    metrics = pd.read_csv(adapted.results / "metrics.csv").query(
+        "set == 'test' and quantity == 'loss' and metric == 'CG' and space == 'merged'"
+    )
+    risen = 0
+    for model, dataset, step in (("lora", "toy", 12), ("decoder", "next", 12), ("own", "toy", 1)):
+        found = pd.read_parquet(adapted.results / "examples" / model / f"{dataset}.parquet")
+        (gap,) = metrics[(metrics["model"] == model) & (metrics["step"] == step)]["value"]
+        assert (len(found) > 0) == (gap >= 1e-6)
+        if len(found):
+            assert found["rise"].sum() / found["count"].sum() == pytest.approx(gap, abs=1e-6)
+            risen += 1
+    assert risen > 0
+
+
+@pytest.mark.long
 def test_checkpoints_open_as_their_configurations_say(adapted, monkeypatch):
     from peft import AutoPeftModelForCausalLM, AutoPeftModelForSequenceClassification
 

@@ -59,7 +59,7 @@ CHANGES = {
     "another method": ({"alignment.method": "weights"}, {"align", "aligned"}),
     "the alphas": (
         {"paths.grid": "uniform", "paths.points": 9},
-        {"curve", "aligned", "interpolate", "basins"},
+        {"curve", "aligned", "interpolate", "basins", "examples"},
     ),
     "negligible": ({"negligible.loss": 0.05}, {"findings", "figures", "report"}),
 }

@@ -150,6 +150,23 @@ def test_step_0_is_one_model_and_has_no_gap(language):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("model", CELLS)
+def test_rises_of_blocks_add_up_to_the_gap(language, model):
+    """A mean a token, of sums a block; where there is no gap, there is no block."""
+    dataset = CELLS[model]
+    found = pd.read_parquet(language.results / "examples" / model / f"{dataset}.parquet")
+    metrics = pd.read_csv(language.results / "metrics.csv").query(
+        "model == @model and step == 6 and set == 'test' and quantity == 'loss' and metric == 'CG'"
+    )
+    (gap,) = metrics["value"]
+    assert (len(found) > 0) == (gap >= 1e-6)
+    if len(found):
+        assert found["label"].isna().all()
+        assert found["count"].max() > 1
+        assert found["rise"].sum() / found["count"].sum() == pytest.approx(gap, abs=1e-6)
+
+
+@pytest.mark.long
 def test_scores_and_words(language):
     scores = pd.read_csv(language.results / "evaluations.csv")
     assert np.allclose(scores["perplexity"], np.exp(scores["loss"]))

@@ -60,6 +60,7 @@ def test_hub_checkpoints_are_planned_without_the_hub(repository, tmp_path):
         "evaluate": 9,
         "interpolate": 6,
         "average": 1,
+        "examples": 1,
         "connectivity": 1,
         "basins": 1,
         "findings": 1,

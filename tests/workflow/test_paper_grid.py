@@ -44,6 +44,7 @@ def test_the_paper_s_grid(plan):
         "evaluate": 162,
         "interpolate": 81,
         "average": 9,
+        "examples": 9,
         "connectivity": 9,
         "basins": 9,
         "collect": 1,

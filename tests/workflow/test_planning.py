@@ -137,5 +137,6 @@ def test_each_rule_has_its_place_on_a_cluster(repository):
     local = {"all", "plan", "fetch_dataset", "fetch_model", "adopt", "adopt_adapter"}
     with_model = {"pretrain", "finetune", "interpolate", "evaluate", "average", "layers", "plane", "along"}
     with_model |= {"finetune_adapter", "interpolate_factors", "bend", "bend_two", "curve", "align", "aligned"}
+    with_model |= {"examples"}
     assert local | with_model | set(profile["groups"]) == rules
     assert not (local | with_model) & set(profile["groups"])

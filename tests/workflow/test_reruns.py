@@ -45,6 +45,10 @@ def averages(*steps, model="tiny", dataset="toy"):
     return {"average": {f"dataset={dataset} model={model} step={step}" for step in steps or [120]}}
 
 
+def examples(model="tiny", dataset="toy"):
+    return {"examples": {f"dataset={dataset} model={model}"}}
+
+
 def whole_cell(model="tiny", dataset="toy"):
     """All that a cell of its own needs, once data, model and tokens are there."""
     where = {"model": model, "dataset": dataset}
@@ -54,6 +58,7 @@ def whole_cell(model="tiny", dataset="toy"):
         "evaluate": cells(**where),
         "interpolate": cells([2], **where),
         **averages(**where),
+        **examples(**where),
         "connectivity": {f"dataset={dataset} model={model}"},
         "basins": {f"dataset={dataset} model={model}"},
         **COLLECTED,
@@ -71,6 +76,7 @@ CHANGES = {
             "evaluate": cells([3]),
             "interpolate": cells([3]),
             **averages(),
+            **examples(),
             **REDUCTIONS,
         },
     ),
@@ -81,6 +87,7 @@ CHANGES = {
             "evaluate": cells(steps=[150]),
             "interpolate": cells([2], [150]),
             **averages(150),
+            **examples(),
             **REDUCTIONS,
         },
     ),
@@ -91,6 +98,7 @@ CHANGES = {
             "evaluate": cells(steps=[90, 120]),
             "interpolate": cells([2], [90, 120]),
             **averages(),
+            **examples(),
             **REDUCTIONS,
         },
     ),
@@ -126,9 +134,9 @@ CHANGES = {
     ),
     "the alphas": (
         {"paths.grid": "uniform", "paths.points": 9},
-        {"interpolate": cells([2]), **REDUCTIONS},
+        {"interpolate": cells([2]), **examples(), **REDUCTIONS},
     ),
-    "K": ({"paths.intervals": 5}, {"interpolate": cells([2]), **REDUCTIONS}),
+    "K": ({"paths.intervals": 5}, {"interpolate": cells([2]), **examples(), **REDUCTIONS}),
     "a choice of pairs that is the same one": ({"pairs": "first"}, SHOWN),
     "a seed at the end that is paired with one": (
         {"seeds": [1, 2, 3], "pairs": [[1, 2], [3, 1]]},
@@ -138,6 +146,7 @@ CHANGES = {
             "evaluate": cells([3]),
             "interpolate": cells([3]),
             **averages(),
+            **examples(),
             **REDUCTIONS,
         },
     ),
@@ -149,6 +158,7 @@ CHANGES = {
             "evaluate": cells(),
             "interpolate": cells([2]),
             **averages(),
+            **examples(),
             **REDUCTIONS,
         },
     ),
@@ -158,6 +168,7 @@ CHANGES = {
         {"basins": REDUCTIONS["basins"], "findings": {""}, **SHOWN},
     ),
     "a figure's setting": ({"figures.dpi": 80}, SHOWN),
+    "no texts on the page": ({"report.texts": False}, SHOWN),
     "how often states are saved": ({"training.save_minutes": 1.0}, SHOWN),
     "a further set": (
         {"datasets.toy.sets": {"shifted": SHIFTED}},
@@ -167,6 +178,7 @@ CHANGES = {
             "evaluate": cells(),
             "interpolate": cells([2]),
             **averages(),
+            **examples(),
             **REDUCTIONS,
         },
     ),
@@ -258,6 +270,7 @@ def test_one_model_s_learning_rate_runs_that_model_from_its_segments_on(nano_cop
         "evaluate": cells(steps=(60, 120), model="other"),
         "interpolate": cells([2], (60, 120), model="other"),
         **averages(model="other"),
+        **examples(model="other"),
         "connectivity": {"dataset=toy model=other"},
         "basins": {"dataset=toy model=other"},
         **COLLECTED,
@@ -366,6 +379,17 @@ def test_changed_alphas_measure_the_new_ones_and_changed_back_give_the_same_byte
     assert [measured(nano_copy, step) for step in STEPS] == [0, 0, 0]
     for name in (*rows, *(f"{name}.csv" for name in outputs.TIDY)):
         assert (nano_copy.results / name).read_bytes() == (nano.results / name).read_bytes()
+
+
+@pytest.mark.long
+def test_examples_come_from_the_journal_or_are_measured_again_to_the_same_bytes(nano, nano_copy):
+    name, log = "examples/tiny/toy.parquet", "logs/examples/tiny-toy.log"
+    assert "\n0 measurements made" in (nano.results / log).read_text()
+    (nano_copy.results / name).unlink()
+    shutil.rmtree(nano_copy.results / "journal")
+    nano_copy.run(None, name)
+    assert "\n0 measurements made" not in (nano_copy.results / log).read_text()
+    assert (nano_copy.results / name).read_bytes() == (nano.results / name).read_bytes()
 
 
 @pytest.mark.long

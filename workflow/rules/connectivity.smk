@@ -52,6 +52,7 @@ rule collect:
         barriers=files("connectivity", layout.CELL_BARRIERS),
         pairs=files("interpolate", layout.ROW_PAIRS),
         evaluations=files("evaluate"),
+        concentration=files("examples"),
         breakdowns=files("breakdown"),
     output:
         **TIDY,

@@ -242,3 +242,37 @@ rule along:
         anchors=free(lambda w: EXPERIMENT.anchors),
     script:
         "../scripts/along.py"
+
+
+# What each example adds to the gaps of the last step. The rows have measured all of it; a model runs only where the
+# journal was lost. One job a cell.
+rule examples:
+    input:
+        rows=lambda w: results(dependencies.last_rows(cell(w))),
+        weights=lambda w: results(dependencies.all_weights(cell(w), cell(w).steps[-1])),
+        tokens=results(layout.partly(layout.TOKENS, set="test")),
+        base=lambda w: results(dependencies.base(cell(w))),
+    output:
+        results(layout.EXAMPLES),
+    log:
+        results(layout.log("examples")),
+    benchmark:
+        results(layout.benchmark("examples"))
+    priority: -1
+    conda:
+        CONDA
+    threads: EXPERIMENT.threads
+    resources:
+        gpu=resources.gpus(EXPERIMENT, "examples"),
+        mem_mb=memory("examples"),
+        runtime=resources.runtime(EXPERIMENT, "examples"),
+    params:
+        seeds=lambda w: cell(w).seeds,
+        step=lambda w: cell(w).steps[-1],
+        budget=EXPERIMENT.evaluation.token_budget,
+        numerics=parameters.measuring(EXPERIMENT),
+        version=1,
+        journal=free(lambda w: results(layout.filled(layout.STEP_JOURNAL, step=cell(w).steps[-1], **w))),
+        anchors=free(lambda w: EXPERIMENT.anchors),
+    script:
+        "../scripts/examples.py"

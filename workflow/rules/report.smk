@@ -74,6 +74,9 @@ rule report:
         planes=[] if PARTIAL else files("plane"),
         maps=[] if PARTIAL else files("map"),
         detours=[] if PARTIAL else results(jobs.detours(EXPERIMENT, CELLS.values())),
+        examples=[] if PARTIAL else files("examples"),
+        subsets=[] if PARTIAL else results(dependencies.shown_subsets(EXPERIMENT)),
+        texts=[] if PARTIAL else results(dependencies.shown_texts(EXPERIMENT)),
     output:
         page=report(
             results(layout.REPORT),

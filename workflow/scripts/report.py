@@ -14,16 +14,12 @@ with logged(snakemake.log[0]):
     else:
         found = partial.Found(
             tidy.load(out.parent),
-            [Path(path) for path in snakemake.input.rows],
-            [Path(path) for path in snakemake.input.histories],
-            [Path(path) for path in snakemake.input.planes],
-            [Path(path) for path in snakemake.input.maps],
-            [Path(path) for path in snakemake.input.detours],
+            **{name: [Path(path) for path in getattr(snakemake.input, name)] for name in partial.FILES},
             lacking=[],
         )
     origins = provenance.read(experiment, out.parent)
-    files = found.rows, found.histories, found.planes, found.maps, found.detours
-    page.write(experiment, found.frames, out, origins, *files, found.lacking)
+    files = {name: getattr(found, name) for name in partial.FILES}
+    page.write(experiment, found.frames, out, origins, **files, lacking=found.lacking)
     shown = (found.frames[name] for name in ("metrics", "deltas", "evaluations"))
     findings = None if snakemake.params.partial else tidy.read(out.with_name("findings.csv"))
     Path(snakemake.output.summary).write_text(report.summary(experiment, *shown, findings))

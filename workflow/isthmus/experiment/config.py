@@ -39,7 +39,7 @@ from isthmus.experiment.settings.measuring import (
 from isthmus.experiment.settings.models import Adapter, Base, Checkpoint, Ladder, Model
 from isthmus.experiment.settings.pretraining import POSITIONS, Pretraining
 from isthmus.experiment.settings.running import Plan, Resources
-from isthmus.experiment.settings.showing import Figures, Negligible
+from isthmus.experiment.settings.showing import Figures, Negligible, Report
 from isthmus.experiment.settings.training import MOST_CHECKPOINTS, Training, TrainingOverride
 from isthmus.experiment.values import Count, Name, Run, Seed, Step
 
@@ -70,6 +70,7 @@ __all__ = [
     "Plan",
     "Plane",
     "Pretraining",
+    "Report",
     "Resources",
     "Settings",
     "ToySource",
@@ -163,6 +164,7 @@ class Experiment(Settings):
     )
     negligible: Negligible = Field(Negligible(), description="the sizes from which on gaps matter")
     figures: Figures = Field(Figures(), description="settings of the figures")
+    report: Report = Field(Report(), description="settings of the page")
     resources: Resources = Field(Resources(), description="what jobs ask for")
     plan: Plan = Field(Plan(), description="what `make plan` counts with")
 

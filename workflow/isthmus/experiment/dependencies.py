@@ -138,5 +138,16 @@ def shown_histories(experiment: Experiment, cells: dict[tuple[str, str], Cell]) 
     ]
 
 
+def shown_subsets(experiment: Experiment) -> list[str]:
+    """What is recorded of each data set with labels: the names of its classes."""
+    return [layout.filled(layout.SUBSET, dataset=name) for name in outputs.labelled(experiment)]
+
+
+def shown_texts(experiment: Experiment) -> list[str]:
+    """The test rows of each data set with labels, where the page shows their texts."""
+    names = outputs.labelled(experiment) if experiment.report.texts else []
+    return [layout.filled(layout.TEST_ROWS, dataset=name) for name in names]
+
+
 def _names(cell: Cell) -> dict[str, str]:
     return {"model": cell.model, "dataset": cell.dataset}

@@ -262,6 +262,7 @@ RULES: dict[str, tuple[str, WildcardsOf]] = {
     "plane": (layout.PLANE, _plane_parts),
     "along": (layout.ALONG, _runs_with_several_steps),
     "map": (layout.MAP, lambda experiment, cells: _cells(experiment, cells if experiment.map else [])),
+    "examples": (layout.EXAMPLES, _cells),
     "connectivity": (layout.METRICS, _cells),
     "basins": (layout.BASINS, _cells),
     "collect": (layout.partly(layout.TIDY, name=outputs.TIDY[0]), _once),

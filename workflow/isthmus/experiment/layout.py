@@ -52,6 +52,7 @@ AVERAGES = "averages/{model}/{dataset}/step{step}.parquet"
 LAYERS = "layers/{model}/{dataset}/step{step}/seed{seed}-{other}.parquet"
 PLANE = "planes/{model}/{dataset}/{plane}/rows{part}.parquet"
 MAP = "map/{model}/{dataset}.parquet"
+EXAMPLES = "examples/{model}/{dataset}.parquet"
 ALONG = "along/{model}/{dataset}/seed{seed}.parquet"
 # Other paths between two runs than their line: curves, whose bends are checkpoints, and aligned lines.
 BEND = "detours/{model}/{dataset}/step{step}/seed{seed}-{other}/{curve}/bend{bend}"
@@ -117,6 +118,7 @@ JOB = {
     "average": "average/{model}-{dataset}-step{step}",
     "along": "along/{model}-{dataset}-seed{seed}",
     "map": "map/{model}-{dataset}",
+    "examples": "examples/{model}-{dataset}",
     "plane": "plane/{model}-{dataset}-{plane}-{part}",
     "layers": "layers/{model}-{dataset}-step{step}-seed{seed}-{other}",
     "bend": "bend/{model}-{dataset}-step{step}-seed{seed}-{other}-{curve}",

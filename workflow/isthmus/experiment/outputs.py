@@ -6,6 +6,7 @@ from isthmus.experiment.config import Experiment
 
 # CSV files: of all numbers, and of what is said of them.
 TIDY = ("metrics", "deltas", "means", "differences", "averages", "layers", "barriers", "pairs", "evaluations")
+TIDY += ("concentration",)
 STATEMENTS = ("findings", "basins", "generalisation")
 TABLE_FORMATS = ("csv", "md", "tex")
 FIGURE_FORMATS = ("png", "svg")
@@ -34,6 +35,11 @@ def tables(experiment: Experiment) -> list[str]:
 def datasets(experiment: Experiment) -> list[str]:
     """The data sets that have a cell."""
     return list(dict.fromkeys(dataset for _, dataset in experiment.cell_list()))
+
+
+def labelled(experiment: Experiment) -> list[str]:
+    """The data sets that have a cell, and labels."""
+    return [name for name in datasets(experiment) if not experiment.datasets[name].language]
 
 
 def models_on(experiment: Experiment, dataset: str) -> list[str]:

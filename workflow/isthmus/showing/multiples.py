@@ -159,6 +159,8 @@ def _panel(curves: np.ndarray, left: float, top: float, scale, gap: float) -> Pa
         [] if many else [points(curve[::2], inside[::2]) for curve in curves],
         band,
         points(mean),
-        (place, *(float(top + scale(loss)) for loss in (chord + rise.value, chord))) if gap >= FLOOR else None,
+        (place, *(float(top + scale(loss)) for loss in (chord + rise.value, chord)))
+        if gap >= FLOOR
+        else None,
         f"CG {number(gap, 3)}",
     )

@@ -13,10 +13,10 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from isthmus.experiment import outputs
-from isthmus.showing import colours, multiples, provenance, report, tables, views
+from isthmus.showing import colours, multiples, provenance, report, rising, tables, views
 from isthmus.showing.formatting import Block, interval, latex, markdown, number, plain_csv
-from isthmus.showing.paper_tables import paper_blocks, paper_table
 from isthmus.showing.glossary import Glossary
+from isthmus.showing.paper_tables import paper_blocks, paper_table
 from isthmus.statistics import tidy
 from isthmus.statistics.thresholds import FLOOR
 
@@ -32,6 +32,7 @@ SCRIPTS = (
     "explorer",
     "pairs",
     "trends",
+    "examples",
     "averages",
     "layers",
     "planes",
@@ -46,6 +47,7 @@ SECTIONS = {
     "course": "Over fine-tuning",
     "explorer": "Path explorer",
     "pairs": "Pairs",
+    "examples": "Examples",
     "averages": "Averages",
     "layers": "Layers",
     "barriers": "Barriers",
@@ -81,7 +83,7 @@ class Copies:
 
 def write(
     experiment, frames: dict, page: Path, origins: dict, rows=(), histories=(), planes=(), maps=(),
-    detours=(), lacking=(),
+    detours=(), lacking=(), examples=(), subsets=(), texts=(),
 ) -> None:  # fmt: skip
     """Write the report to `page`.
 
@@ -94,6 +96,9 @@ def write(
         maps: the files of `map/`.
         detours: the files of other paths than lines.
         lacking: what else to name as missing.
+        examples: the files of `examples/`.
+        subsets: the records of data sets' subsets, which name their classes.
+        texts: the test rows of data sets whose texts may be shown.
     """
     metrics, deltas, pairs, soups, layers, along, factors, evaluations, barriers, detoured = (
         frames[name] for name in FILES
@@ -104,9 +109,13 @@ def write(
     shown["planes"] = views.planes(experiment, planes)
     shown["maps"] = views.maps(experiment, maps)
     curves = views.curves(experiment, rows, metrics, detours, detoured)
+    risen, classes = rising.read(experiment, examples), rising.class_names(subsets)
+    shown["examples"] = rising.of_cells(experiment, risen, classes)
+    points = {cell["cell"]: cell.pop("points") for cell in shown["examples"]}
     copies = Copies()
     # Sections that are absent where nothing was asked for.
     asked = {
+        "examples": rising.tables(risen, classes, texts),
         "averages": tables.averages_blocks(tables.averages_table(soups)),
         "layers": len(layers) > 0,
         "planes": len(shown["planes"]) > 0,
@@ -134,7 +143,7 @@ def write(
         "missing": [*lacking, *missing(experiment, metrics, evaluations)],
         "provenance": provenance.lines(origins),
     }
-    page.write_text(_render(experiment, content, shown, curves, copies), encoding="utf-8")
+    page.write_text(_render(experiment, content, shown, curves, points, copies), encoding="utf-8")
 
 
 def _answers(experiment, found, findings, shown, curves):
@@ -145,7 +154,7 @@ def _answers(experiment, found, findings, shown, curves):
     ]
 
 
-def _render(experiment, content, shown, curves, copies):
+def _render(experiment, content, shown, curves, points, copies):
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -173,7 +182,11 @@ def _render(experiment, content, shown, curves, copies):
         style=Markup(colours.variables(shown["models"]) + (TEMPLATES / "report.css").read_text("utf-8")),
         script=Markup("\n".join((TEMPLATES / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)),
         library=views.packed(get_plotlyjs()),
-        blocks=[(place, views.packed(views.as_json(cell))) for place, cell in sorted(curves.items())],
+        blocks=[
+            (f"{name}-{place}", views.packed(views.as_json(cell)))
+            for name, cells in (("curves", curves), ("examples", points))
+            for place, cell in sorted(cells.items())
+        ],
         data=data,
     )
 

@@ -7,11 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from isthmus import stored
-from isthmus.experiment import jobs, layout, outputs, parameters
+from isthmus.experiment import dependencies, jobs, layout, outputs, parameters
 from isthmus.experiment.cells import Cell, cells
 from isthmus.experiment.config import Experiment
 from isthmus.showing import status
-from isthmus.statistics import averages, barriers, connectivity, layers, pair_means, tidy
+from isthmus.statistics import averages, barriers, concentration, connectivity, layers, pair_means, tidy
+
+# What the page is made of besides the tidy frames: the report's inputs, by name.
+FILES = ("rows", "histories", "planes", "maps", "detours", "examples", "subsets", "texts")
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,9 @@ class Found:
     planes: list[Path]
     maps: list[Path]
     detours: list[Path]
+    examples: list[Path]
+    subsets: list[Path]
+    texts: list[Path]
     lacking: list[str]
 
 
@@ -67,6 +73,7 @@ def find(experiment: Experiment, results: Path) -> Found:
             },
             "pairs": [_beside(results, row, layout.ROW_PAIRS) for row in rows],
             "evaluations": there("evaluate"),
+            "concentration": there("examples"),
         }
         csv_files = {name: f"{folder}/{name}.csv" for name in outputs.TIDY}
         given = {name: [str(f) for f in files] for name, files in inputs.items() if files}
@@ -77,8 +84,12 @@ def find(experiment: Experiment, results: Path) -> Found:
         }
     frames = tidy.known(frames)
     histories = there("finetune", layout.HISTORY) + there("finetune_adapter", layout.HISTORY)
-    beside = there("plane"), there("map"), detours(every)
-    return Found(frames, rows, histories, *beside, unfinished(experiment, results))
+    beside = there("plane"), there("map"), detours(every), there("examples")
+    data = [
+        [path for name in names(experiment) if (path := results / name).exists()]
+        for names in (dependencies.shown_subsets, dependencies.shown_texts)
+    ]
+    return Found(frames, rows, histories, *beside, *data, unfinished(experiment, results))
 
 
 def unfinished(experiment: Experiment, results: Path) -> list[str]:
@@ -171,5 +182,6 @@ def _empty(name: str) -> pd.DataFrame:
         "barriers": barriers.COLUMNS,
         "pairs": ["step", "seed_a", "seed_b", "distance", "distance_a", "distance_b", "cosine"],
         "evaluations": ["seed", "step", "set", *connectivity.EVALUATION_COLUMNS],
+        "concentration": concentration.COLUMNS,
     }
     return pd.DataFrame(columns=[*keys, *columns[name], "space"])

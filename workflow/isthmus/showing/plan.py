@@ -41,6 +41,7 @@ MODEL_RULES = (
     "curve",
     "align",
     "aligned",
+    "examples",
 )
 LAYERS_SHARE = 0.6  # of a whole evaluation: what comes before the first tensor that moves is computed once
 STARTUP = 20.0  # seconds of a job that runs a model before and after its work
@@ -338,7 +339,7 @@ class Costs:
             steps = self.experiment.cell_training(*cell).checkpoint_steps()
             step = int(w["step"])
             return STARTUP + (step - max(s for s in steps if s < step)) * self.updates(*cell)
-        if rule == "evaluate":  # from the journal, where the row has measured it
+        if rule in ("evaluate", "examples"):  # from the journal, where the row has measured it
             return STARTUP
         if rule == "average":
             return STARTUP + soup_points(self.experiment, *cell) * self._measure(*cell)

@@ -18,7 +18,6 @@ from isthmus.statistics.pair_statistics import over_pairs
 from isthmus.statistics.seeds import untested
 from isthmus.statistics.thresholds import floored, learnt
 
-
 NAMED = 6  # seeds that a sentence names one by one
 
 

@@ -14,6 +14,7 @@ from isthmus.bootstrap import percentile_interval
 from isthmus.caches.identity import FACTORS, MERGED
 from isthmus.experiment import layout
 from isthmus.space import sampling
+from isthmus.statistics import concentration
 from isthmus.statistics.averages import Averages
 from isthmus.statistics.pair_means import (
     CROSS_FITTED,
@@ -312,7 +313,7 @@ def collect(
     adapted: Sequence[str] = (),
 ) -> None:
     """Write `metrics.csv`, `deltas.csv`, `means.csv`, `differences.csv`, `averages.csv`, `layers.csv`,
-    `barriers.csv`, `pairs.csv` and `evaluations.csv`.
+    `barriers.csv`, `pairs.csv`, `evaluations.csv` and `concentration.csv`.
 
     Args:
         experiment: its name.
@@ -371,8 +372,12 @@ def _collected(name: str, path: Path, breakdowns: dict[str, pd.DataFrame]) -> pd
         keys = layout.parsed(layout.EVALUATION, path)
         rows = evaluation_rows(path, breakdowns.get(keys["dataset"]))
         return pd.DataFrame([{**keys, **row} for row in rows], columns=[*keys, "set", *EVALUATION_COLUMNS])
-    frame = stored.read_frame(path)
-    if name != "pairs":
-        for place, (key, value) in enumerate(layout.parsed(CELL_FILES[name], path).items()):
-            frame.insert(place, key, value)
+    if name == "pairs":
+        return stored.read_frame(path)
+    if name == "concentration":
+        template, frame = layout.EXAMPLES, concentration.cell(path)
+    else:
+        template, frame = CELL_FILES[name], stored.read_frame(path)
+    for place, (key, value) in enumerate(layout.parsed(template, path).items()):
+        frame.insert(place, key, value)
     return frame.drop(columns=KEPT, errors="ignore")

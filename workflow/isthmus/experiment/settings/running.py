@@ -38,6 +38,9 @@ class Resources(Settings):
     aligned: RuleResources = Field(RuleResources(), description="the measurements of an aligned line")
     map: RuleResources = Field(RuleResources(), description="the distances between all checkpoints of a cell")
     average: RuleResources = Field(RuleResources(), description="all averages of a cell at a step")
+    examples: RuleResources = Field(
+        RuleResources(), description="what each example adds to the gaps of a cell"
+    )
 
 
 class Plan(Settings):

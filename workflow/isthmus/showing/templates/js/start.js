@@ -64,7 +64,7 @@ async function start() {
   document.head.append(library);
   for (const chart of document.querySelectorAll(".chart[id], .still[id]")) savable(chart.id);
   if (!data.cells.length) return;
-  for (const begin of [startCourse, startExplorer, startPairs, startAverages, startLayers, startPlanes, startMap, startTraining, startFar]) begin();
+  for (const begin of [startCourse, startExplorer, startPairs, startExamples, startAverages, startLayers, startPlanes, startMap, startTraining, startFar]) begin();
   startPaper();
   startState();
   curvesOf(data.cells.indexOf(chosenCell())); // so that they are at hand when the page is printed
