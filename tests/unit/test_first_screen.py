@@ -1,4 +1,4 @@
-"""The first screen: chips, small pictures of the paths, words that are explained, colours that can be read."""
+"""The first screen: chips, pictures of the paths, words that are explained, colours that can be read."""
 
 import re
 from math import nan
@@ -153,6 +153,4 @@ def test_model_colours_can_be_read(scheme):
     for colour in drawing.MODEL_COLOURS:
         assert colours.contrast(colours.channels(colours.readable(colour, scheme)), ground) >= 4.5
     assert colours.contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
-    assert colours.contrast((119, 119, 119), (255, 255, 255)) == pytest.approx(
-        4.48, abs=0.01
-    )  # W3C's example
+    assert colours.contrast((119, 119, 119), (255, 255, 255)) == pytest.approx(4.48, abs=0.01)

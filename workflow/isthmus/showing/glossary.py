@@ -5,7 +5,7 @@ import re
 from markupsafe import Markup, escape
 
 MEANINGS = {
-    "convexity gap": "How far the loss rises above the chord of any part of the path: 0 where it nowhere does.",
+    "convexity gap": "How far the loss rises above the chord of any part of the path, at most.",
     "CG": "Convexity gap: how far the loss rises above the chord of any part of the path, at most.",
     "barrier height": "How far the loss rises above the chord between the two models, at most.",
     "BH": "Barrier height: how far the loss rises above the chord between the two models, at most.",

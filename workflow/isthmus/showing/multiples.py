@@ -47,7 +47,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Multiples:
-    """The panels of a data set and what stands around them; positions in the units of `width` and `height`."""
+    """The panels of a data set and what stands around them; positions are in the units of its size."""
 
     dataset: str
     width: int
