@@ -234,8 +234,8 @@ def _chip(name: str, cells: list[Cell], verdict: str, size: float) -> Chip:
         parts.append(f"{seeds} seeds")
     meaning = (
         f"Of {len(values)} pairs of seeds at the end of fine-tuning {holds} have a convexity gap {side} "
-        f"{size:g} nats, the size that matters here (setting negligible). The verdict is of their mean, by its "
-        "interval over seeds and evaluation units."
+        f"{size:g} nats, the size that matters here (setting negligible). The verdict is of their mean, by "
+        "its interval over seeds and evaluation units."
     )
     kind = {verdicts.CONNECTED: "connected", verdicts.APART: "apart"}.get(verdict, "open")
     return Chip(" · ".join(parts), kind, meaning)
