@@ -9,7 +9,7 @@ function exampleTraces(cell, points) {
   return names.map((name, place) => {
     const mine = points.id.map((_, i) => i).filter((i) => !points.class || points.class[i] === place);
     return {
-      x: mine.map((i) => points.end[i] * cell.unit), y: mine.map((i) => points.rise[i] * cell.unit), name: plain(name), type: "scattergl", mode: "markers", showlegend: Boolean(points.class),
+      x: mine.map((i) => points.end[i] * cell.unit), y: mine.map((i) => points.rise[i] * cell.unit), name: plain(name), mode: "markers", showlegend: Boolean(points.class),
       text: mine.map((i) => `${points.id[i]}`), marker: { size: 6, color: shade(CLASS_COLOURS[place % CLASS_COLOURS.length], 0.7), symbol: CLASS_MARKS[place % CLASS_MARKS.length] },
       hovertemplate: `<b>${plain(name)}</b>, ${points.class ? "example" : "block"} %{text}<br>loss at the ends %{x:.4f}<br>rise %{y:.4f}<extra></extra>`,
     };
