@@ -98,7 +98,7 @@ def read(experiment, files: Iterable[Path]) -> list[Cell]:
     found, wanted = {}, set(map(frozenset, views.pairs(experiment)))
     for path in files:
         frame, key = stored.read_frame(path, columns=COLUMNS), layout.parsed(layout.EXAMPLES, path)
-        pairs = list(dict.fromkeys(zip(frame["seed_a"], frame["seed_b"], strict=True)))
+        pairs = list(frame[["seed_a", "seed_b"]].drop_duplicates().itertuples(index=False, name=None))
         # In a partial page a file may be of seeds that are asked for no more.
         kept = [place for place, pair in enumerate(pairs) if frozenset(pair) in wanted]
         if not kept:
