@@ -14,7 +14,7 @@ from isthmus.caches import journal, states
 from isthmus.data import breakdowns, further_sets, subsets, tokens
 from isthmus.data.rows import read_rows
 from isthmus.experiment import config, outputs
-from isthmus.measuring import evaluation
+from isthmus.measuring import evaluation, rises
 from isthmus.measuring.ends import End
 from isthmus.measuring.interpolation import interpolate
 from isthmus.measuring.rows import Resampling, Row
@@ -214,6 +214,10 @@ def _add_measured(folder: Path, add, ends: list[Path], files: dict[str, Path]) -
     add("paths, for the page", points, views._points)
     add("paths, cross-fitted", gaps, lambda path: vars(connectivity.cell([points], 4, 4, [path])))
     add("paths, pairs", pairs, lambda path: connectivity._collected("pairs", path, {}))
+    risen = folder / "examples" / "tiny" / "toy.parquet"
+    lines = rises.Lines([first, second], sets["test"], 128, numerics, records)
+    rises.write(lines=lines, rows=[points], floor=0.0, labels=labels, out=risen)
+    add("examples", risen, lambda path: connectivity._collected("concentration", path, {}))
     reduced = connectivity.cell([points], 4, 4)
     frames = {"metrics": reduced.metrics, "deltas": reduced.deltas, "means": reduced.means}
     frames["basins"] = basins.cell([points], [1, 2], 4, "average", None)

@@ -31,7 +31,7 @@ NAMES = [
     *("data, breakdown", "tokens"),
     *(f"checkpoint, {name}" for name in ("weights", "config.json", "checkpoint.json", "history.parquet")),
     *("evaluations", "paths, for gaps", "paths, for the page", "paths, cross-fitted"),
-    "paths, pairs",
+    *("paths, pairs", "examples"),
     *(f"connectivity, {name}" for name in ("metrics", "deltas", "means", "basins")),
     *("metrics.csv", "evaluations.csv", "journal, read after", "journal, opened before", "state"),
 ]

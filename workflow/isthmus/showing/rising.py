@@ -46,6 +46,7 @@ POINTS = 2000  # of a pair; the half of largest |rise| is among them
 POINTED = 20  # pairs whose own points are there
 RISING = 20  # rows of a cell's table
 LONGEST = 400  # characters of a text
+TEXTS = ("text", "second text")  # what their columns are called
 COLUMNS = ["step", "seed_a", "seed_b", "id", "label", "count", "end_loss", "rise"]
 
 
@@ -98,7 +99,7 @@ def read(experiment, files: Iterable[Path]) -> list[Cell]:
     found, wanted = {}, set(map(frozenset, views.pairs(experiment)))
     for path in files:
         frame, key = stored.read_frame(path, columns=COLUMNS), layout.parsed(layout.EXAMPLES, path)
-        pairs = list(dict.fromkeys(zip(frame["seed_a"], frame["seed_b"], strict=True)))
+        pairs = list(frame[["seed_a", "seed_b"]].drop_duplicates().itertuples(index=False, name=None))
         # In a partial page a file may be of seeds that are asked for no more.
         kept = [place for place, pair in enumerate(pairs) if frozenset(pair) in wanted]
         if not kept:
@@ -200,8 +201,8 @@ def tables(
         texts: the test rows of the data sets whose texts are shown.
 
     Returns:
-        `summary`, how few units make the gap, a row a cell; `cells`, by name the units that rise most on the
-        mean over its pairs.
+        `summary`, how few units make the gap, a row a cell; `cells`, of each its name, the units that rise
+        most on the mean over its pairs, and how many columns of texts that table ends with.
     """
     if not cells:
         return None
@@ -209,16 +210,20 @@ def tables(
     most = [
         (cell.name, most_rising(cell, classes.get(cell.dataset), rows.get(cell.dataset))) for cell in cells
     ]
-    return {"summary": summary(cells), "cells": most}
+    return {
+        "summary": summary(cells),
+        "cells": [(name, block, sum(head in TEXTS for head in block.header)) for name, block in most],
+    }
 
 
 def summary(cells: Sequence[Cell]) -> Block:
     """How few units make the gap, a row a cell."""
     header = ["model", "data set", "step", "pairs with a gap", "units", "share that rises"]
-    header += [f"of the gap: the most rising {share:.0%}" for share in concentration.SHARES]
+    header += [f"made by {100 * share:g} %" for share in concentration.SHARES]
     caption = (
-        "Which share of the gap the most rising units make, on the mean over pairs of seeds; in brackets the "
-        "smallest and the largest of any pair. Other units fall, so a share can be above 1."
+        "Which share of the gap is made by the 1, 5 and 10 % of the units that rise most, on the mean over "
+        "pairs of seeds; in brackets the smallest and the largest of any pair. Other units fall, so a share "
+        "can be above 1."
     )
     rows = [
         [
@@ -254,11 +259,12 @@ def most_rising(cell: Cell, names: list[str] | None, rows: Rows | None) -> Block
     columns[kind] = [f"{id}" for id in cell.ids[most]]
     if cell.labels is not None:
         columns["class"] = [names[label] if names else f"{label}" for label in cell.labels[most]]
-        columns |= {} if rows is None else _texts(rows, cell.ids[most])
     columns["loss at the ends"] = [number(value, 3) for value in (cell.end / cell.counts)[most]]
     columns["rise"] = [number(value, 3) for value in (cell.rise / cell.counts)[most]]
     columns["share of the gap"] = [number(value, 3) for value in (cell.rise / cell.rise.sum())[most]]
     columns["rises in"] = [f"{(cell.rises[:, i] > 0).sum()} of {len(cell.pairs)}" for i in most]
+    if cell.labels is not None and rows is not None:
+        columns |= _texts(rows, cell.ids[most])
     pairs = f"{len(cell.pairs)} pairs" if len(cell.pairs) > 1 else "one pair"
     caption = (
         f"{cell.name}, step {cell.step:,}: the {len(most)} of {len(cell.ids):,} {kind}s that rise most, "
@@ -270,11 +276,11 @@ def most_rising(cell: Cell, names: list[str] | None, rows: Rows | None) -> Block
 def _texts(rows: Rows, ids: np.ndarray) -> dict[str, list[str]]:
     """The texts of some rows, by the headers of their columns."""
     places = {id: place for place, id in enumerate(rows.ids.tolist())}
-    texts = {"text": rows.text_a} if rows.text_b is None else {"text a": rows.text_a, "text b": rows.text_b}
+    texts = [rows.text_a] if rows.text_b is None else [rows.text_a, rows.text_b]
     return {
         # In a partial page rows may be of another choice than what was measured.
         name: [_cut(own[places[id]]) if id in places else "–" for id in ids.tolist()]
-        for name, own in texts.items()
+        for name, own in zip(TEXTS, texts, strict=False)
     }
 
 
