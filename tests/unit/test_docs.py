@@ -11,12 +11,16 @@ import yaml
 from isthmus.experiment.config import load
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted(path for folder in (".", "docs", "config") for path in (ROOT / folder).glob("*.md"))
 
 
-def test_settings_page_is_current():
-    made = runpy.run_path(str(ROOT / "docs" / "settings.py"))["page"]()
-    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == made, "run `make docs`"
+def test_pages_of_settings_are_current():
+    maker = runpy.run_path(str(ROOT / "docs" / "settings.py"))
+    for name, made in {
+        "docs/settings.md": maker["page"](),
+        "config/README.md": maker["short_page"](),
+    }.items():
+        assert (ROOT / name).read_text(encoding="utf-8") == made, "run `make docs`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

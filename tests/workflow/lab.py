@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOW = ("Snakefile", "config.yaml", "workflow", "profiles", "envs", "experiments")
+WORKFLOW = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs", "experiments")
 
 # One cell, two seeds, two checkpoints after step 0, and room in both schedules for more.
 NANO = {
