@@ -23,6 +23,19 @@ def test_pages_of_settings_are_current():
         assert (ROOT / name).read_text(encoding="utf-8") == made, "run `make docs`"
 
 
+def test_the_workflow_catalogue_finds_what_it_wants():
+    """What its page on adding workflows asks for, and what `snakedeploy` copies."""
+    settings = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))["usage"]
+    assert set(settings) == {"software-stack-deployment", "report"}
+    assert set(settings["software-stack-deployment"]) == {"conda", "apptainer", "apptainer+conda"}
+    assert (ROOT / "workflow" / "Snakefile").is_file()
+    assert list((ROOT / "workflow" / "rules").glob("*.smk"))
+    assert (ROOT / "config" / "config.yaml").resolve() == ROOT / "config.yaml"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
+    assert "snakemake" in readme
+    assert "workflow" in readme
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_to_files(page):
     links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))

@@ -4,28 +4,15 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import sysconfig
 import venv
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.conftest import made_once
+from tests.workflow.elsewhere import ALONE, GITHUB, Elsewhere
 from tests.workflow.lab import NANO, ROOT, changed, copy_workflow, planned
 
-GITHUB = 'github("someone/isthmus", path="workflow/Snakefile", tag="v1")'
-ALONE = """
-configfile: "config/config.yaml"
-
-module isthmus:
-    snakefile: {snakefile}
-    config: config
-
-use rule * from isthmus
-"""
 BESIDE_OTHERS = """
 configfile: "config/config.yaml"
 
@@ -65,69 +52,6 @@ rule both:
 """
 
 
-@dataclass(frozen=True)
-class Elsewhere:
-    """A folder that is no clone, whose workflow uses Isthmus."""
-
-    folder: Path
-    env: dict[str, str] = field(default_factory=dict)
-    python: str = sys.executable
-
-    def write(self, text: str, config: dict | str, **snakefiles: object) -> "Elsewhere":
-        """The workflow and its config, as `snakedeploy` places them."""
-        config = config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False)
-        places = {
-            name: place if place == GITHUB else f'"{place}/workflow/Snakefile"'
-            for name, place in snakefiles.items()
-        }
-        for name, content in (("workflow/Snakefile", text.format(**places)), ("config/config.yaml", config)):
-            (self.folder / name).parent.mkdir(exist_ok=True)
-            (self.folder / name).write_text(content)
-        return self
-
-    def call(self, *args: str) -> subprocess.CompletedProcess[str]:
-        own = ("SNAKEMAKE", "ISTHMUS", "PYTHONPATH")
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(own)}
-        return subprocess.run(
-            [self.python, "-m", "snakemake", "--nocolor", *args],
-            cwd=self.folder, env=inherited | self.env, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-
-    def planned(self, *args: str) -> dict[str, set[str]]:
-        done = self.call("--dry-run", *args)
-        assert done.returncode == 0, done.stdout
-        return planned(done.stdout)
-
-    def refused(self) -> str:
-        """What is said where it cannot be read."""
-        done = self.call("--dry-run")
-        assert done.returncode != 0, done.stdout
-        assert "Traceback" not in done.stdout
-        return done.stdout
-
-
-def git(folder: Path, *args: str) -> None:
-    who = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.org")
-    subprocess.run(["git", "-C", str(folder), *who, *args], check=True, capture_output=True)
-
-
-@pytest.fixture(scope="session")
-def hub(repository, tmp_path_factory) -> Path:
-    """A folder that stands for a host of git repositories, with the workflow as a bare repository."""
-
-    def make(folder: Path) -> None:
-        clone = copy_workflow(repository, folder / "clone")
-        git(folder, "init", "--quiet", "-b", "main", str(clone))
-        git(clone, "add", "--all")
-        git(clone, "commit", "--quiet", "-m", "The workflow")
-        git(clone, "tag", "v1")
-        git(folder, "clone", "--quiet", "--bare", str(clone), str(folder / "someone" / "isthmus.git"))
-        (folder / "gitconfig").write_text(f'[url "file://{folder}/"]\n    insteadOf = https://github.com/\n')
-
-    return made_once(tmp_path_factory, "hub", make)
-
-
 @pytest.fixture
 def elsewhere(tmp_path) -> Elsewhere:
     """A folder with no clone near."""
@@ -157,6 +81,10 @@ def jobs(repository, tmp_path_factory) -> dict[str, set[str]]:
     return planned(done.stdout)
 
 
+# `.ci/run` installs it into an environment of its own and names it here.
+SNAKEDEPLOY = os.environ.get("SNAKEDEPLOY") or shutil.which("snakedeploy")
+
+
 def prefixed(jobs, prefix):
     return {f"{prefix}_{rule}": found for rule, found in jobs.items()}
 
@@ -170,6 +98,18 @@ def test_alone_from_a_clone(repository, elsewhere, jobs):
 
 def test_alone_from_a_git_address(installed, jobs):
     assert installed.write(ALONE, NANO, snakefile=GITHUB).planned() == jobs
+
+
+@pytest.mark.skipif(SNAKEDEPLOY is None, reason="there is no snakedeploy")
+def test_deployed_by_snakedeploy(installed, jobs):
+    """As the catalogue says; the folder then holds the embedded experiment, and the profiles."""
+    call = [SNAKEDEPLOY, "deploy-workflow", "https://github.com/someone/isthmus", ".", "--tag", "v1"]
+    subprocess.run(call, cwd=installed.folder, env=os.environ | installed.env, check=True)
+    assert (installed.folder / "config/config.yaml").read_bytes() == (ROOT / "config.yaml").read_bytes()
+    assert "finetune" in installed.planned()
+    assert "profiles/default" in installed.call("--dry-run").stdout.splitlines()[0]
+    (installed.folder / "config/config.yaml").write_text(yaml.safe_dump(NANO))
+    assert installed.planned() == jobs
 
 
 def test_beside_other_rules(repository, elsewhere, jobs):
@@ -189,6 +129,7 @@ def test_beside_other_rules(repository, elsewhere, jobs):
     assert "localrules directive" not in done.stdout
 
 
+@pytest.mark.long
 def test_two_experiments_in_one_workflow(repository, elsewhere, jobs):
     both = {"first": NANO, "second": changed(NANO, {"experiment": "other"})}
     found = elsewhere.write(TWO, both, snakefile=repository, other=repository).planned()
@@ -196,6 +137,7 @@ def test_two_experiments_in_one_workflow(repository, elsewhere, jobs):
     assert found == prefixed(jobs, "first") | prefixed(jobs, "second")
 
 
+@pytest.mark.long
 def test_a_clones_library_goes_before_one_that_is_installed(repository, elsewhere, tmp_path, jobs):
     (tmp_path / "site" / "isthmus").mkdir(parents=True)
     (tmp_path / "site" / "isthmus" / "__init__.py").write_text("__version__ = '99'\n")
@@ -242,12 +184,14 @@ def test_a_key_that_stands_twice(repository, elsewhere):
     assert elsewhere.write(BESIDE_OTHERS, text, snakefile=repository).planned()
 
 
+@pytest.mark.long
 def test_one_experiment_twice(repository, elsewhere):
     both = {"first": NANO, "second": NANO}
     said = elsewhere.write(TWO, both, snakefile=repository, other=repository).refused()
     assert re.search(r"Rules \w+ and \w+ are ambiguous", said)
 
 
+@pytest.mark.long
 def test_two_copies_of_isthmus(repository, elsewhere, tmp_path):
     other = copy_workflow(repository, tmp_path / "other")
     both = {"first": NANO, "second": changed(NANO, {"experiment": "other"})}
