@@ -1,18 +1,22 @@
 """What other programs use of the library: light to import, and right about what it reads and measures."""
 
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import isthmus
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 from isthmus import results, sampling, stored
 from isthmus.errors import ConfigError, Damaged
+from isthmus.experiment import layout
 
 ROOT = Path(__file__).parents[2]
+matplotlib.use("Agg")
 
 
 def modules_after(code: str) -> set[str]:
@@ -177,6 +181,45 @@ def test_results_that_cannot_be_checked_are_refused(folder):
     (folder / "SHA256SUMS").unlink()
     with pytest.raises(ConfigError, match=r"SHA256SUMS: found nothing of metrics\.csv, findings\.csv"):
         results.read(folder)
+
+
+def code(page: str) -> str:
+    """The first lines of Python on a page."""
+    return re.search(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)[1]
+
+
+def test_the_readmes_lines_for_a_notebook(tmp_path, monkeypatch, capsys):
+    """On results with the names of the embedded experiment: the means are right, and the path is drawn."""
+    folder, cell = tmp_path / "results" / "mini", {"model": "tiny-800", "dataset": "entailment", "step": 500}
+    keys = {"metric": "CG", "quantity": "loss", "set": "test", "path": "line"}
+    rows = [cell | keys | {"value": value} for value in (0.25, 0.75)]
+    folder.mkdir(parents=True)
+    stored.write_csv(
+        folder / "metrics.csv", pd.DataFrame([*rows, cell | keys | {"metric": "BH", "value": 9.0}])
+    )
+    losses = {0.0: 1.0, 0.5: 1.5, 1.0: 1.25}
+    points = [
+        cell | {"seed_a": 42, "seed_b": 43, "set": "test", "alpha": alpha, "loss": loss, "error": 0.5, "n": 7}
+        | {"loss_replicates": [loss - 1, loss + 1], "error_replicates": [0.5, 0.5]}
+        for alpha, loss in losses.items()
+    ]  # fmt: skip
+    row = layout.filled(layout.ROW, **cell, seed=43)
+    stored.write_frame(folder / row, pd.DataFrame(points))
+    monkeypatch.chdir(tmp_path)
+    lines = code("README.md")
+    assert len([line for line in lines.splitlines() if line]) <= 10
+    exec(lines, found := {})
+    assert "0.5" in capsys.readouterr().out
+    (line,) = found["axes"].get_lines()
+    assert dict(zip(*line.get_data(), strict=True)) == losses
+    (band,) = found["axes"].collections
+    assert band.get_datalim(found["axes"].transData).y1 > 2.4
+
+
+def test_the_lines_on_building_on_the_library(capsys):
+    exec(code("docs/building_on.md"), found := {})
+    assert found["curve"].converged
+    assert "Gap(value=0.14" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("name", "found"), [("none", "no such folder"), (".", r"no metrics\.csv in it")])
