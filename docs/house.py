@@ -64,7 +64,7 @@ def house() -> str:
             name = module.relative_to(folder).with_suffix("").as_posix()
             lines.append(f"| `{name}` | {first_sentence(module)} |")
     lines.append(
-        "| **beside them** | What every folder may use, and the doors: of the command line and for programs. |"
+        "| **beside them** | What every folder may use, and the doors: commands, and modules for programs. |"
     )
     beside = sorted(path for path in LIBRARY.glob("*.py") if path.stem != "__init__")
     lines += [f"| `{module.stem}` | {first_sentence(module)} |" for module in beside]

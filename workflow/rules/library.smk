@@ -12,25 +12,25 @@ if (BESIDE / "isthmus").is_dir():
     sys.path.insert(0, str(BESIDE))
     # Jobs take it from there too, whatever else is installed where they run.
     search = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([str(BESIDE), *search]))
+    os.environ.update(PYTHONPATH=os.pathsep.join(dict.fromkeys([str(BESIDE), *search])))
 
 try:
-    import isthmus
+    from isthmus import __version__, hashing
 except ImportError as error:
     raise SystemExit(
         f"Error: isthmus: found no such package in {sys.executable}, and none beside the rules of the workflow "
         f"({error}); allowed: `pip install` of version {VERSION}, from the address that the workflow is from"
     ) from None
 
-LIBRARY = Path(isthmus.__file__).resolve().parent
-os.environ["ISTHMUS_LIBRARY"] = str(LIBRARY)
+LIBRARY = hashing.LIBRARY.resolve()
+os.environ.update(ISTHMUS_LIBRARY=str(LIBRARY))
 if (BESIDE / "isthmus").is_dir() and LIBRARY != (BESIDE / "isthmus").resolve():
     raise SystemExit(
         f"Error: isthmus: found {LIBRARY}, which another module of this workflow uses; allowed: one copy of "
         f"Isthmus in a workflow, such as {(BESIDE / 'isthmus').resolve()}"
     )
-if isthmus.__version__ != VERSION:
+if __version__ != VERSION:
     raise SystemExit(
-        f"Error: isthmus: found version {isthmus.__version__} in {LIBRARY}; allowed: {VERSION}, the version of "
-        "these rules: `pip install` it from the address that the workflow is from"
+        f"Error: isthmus: found version {__version__} in {LIBRARY}; allowed: {VERSION}, the version of these "
+        "rules: `pip install` it from the address that the workflow is from"
     )
