@@ -41,7 +41,7 @@ help:
 	@echo "make test     run the tests"
 	@echo "make bench    measure speed, side by side with what users have today"
 	@echo "make lint     check style: ruff, snakefmt, the contract of imports, snakemake --lint"
-	@echo "make docs     write docs/settings.md, the map in docs/design.md and envs/environment.yaml anew"
+	@echo "make docs     write docs/settings.md, config/README.md, the map in docs/design.md, envs/environment.yaml"
 	@echo "make install  make .venv and nothing else"
 	@echo "make mutants  plant mistakes in the library: which do its tests not notice? MODULES=metrics SAMPLE=50"
 	@echo "All of them first make .venv, once, with Python 3.11 or later (PYTHON=/path/to/python to choose it)."
@@ -61,7 +61,7 @@ bench: $(INSTALLED)
 lint: $(INSTALLED)
 	ruff check .
 	ruff format --check .
-	snakefmt --check Snakefile workflow/rules
+	snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	cd workflow && lint-imports ../pyproject.toml --no-cache
 	snakemake --lint
 

@@ -63,7 +63,9 @@ def house() -> str:
         for module in sorted(path for path in folder.rglob("*.py") if path.stem != "__init__"):
             name = module.relative_to(folder).with_suffix("").as_posix()
             lines.append(f"| `{name}` | {first_sentence(module)} |")
-    lines.append("| **beside them** | What every folder may use, and the two doors of the command line. |")
+    lines.append(
+        "| **beside them** | What every folder may use, and the doors: commands, and modules for programs. |"
+    )
     beside = sorted(path for path in LIBRARY.glob("*.py") if path.stem != "__init__")
     lines += [f"| `{module.stem}` | {first_sentence(module)} |" for module in beside]
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.workflow.elsewhere import host
 from tests.workflow.lab import NANO, ROOT, Lab, copy_workflow
 
 
@@ -31,6 +32,12 @@ def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path
 def repository(tmp_path_factory) -> Path:
     """A copy of the workflow as it is now. Read only."""
     return made_once(tmp_path_factory, "repository", lambda folder: copy_workflow(ROOT, folder))
+
+
+@pytest.fixture(scope="session")
+def hub(repository, tmp_path_factory) -> Path:
+    """A folder that stands for a host of git repositories, with the workflow as a bare one. Read only."""
+    return made_once(tmp_path_factory, "hub", lambda folder: host(repository, folder))
 
 
 @pytest.fixture(scope="session")

@@ -31,8 +31,8 @@ LIBRARY = ROOT / "workflow/isthmus"
 
 
 def file_of(module: str) -> Path:
-    """A module of the library by its own name, whichever folder it stands in."""
-    return next(LIBRARY.rglob(f"{module}.py"))
+    """A module of the library by its own name, whichever folder it stands in, or beside the folders."""
+    return [*LIBRARY.glob(f"*/**/{module}.py"), LIBRARY / f"{module}.py"][0]
 
 
 FAST = ("metrics", "bootstrap", "sampling", "tokens", "journal", "connectivity")

@@ -75,7 +75,7 @@ def test_without_the_profile_the_job_says_it_itself(lab):
 
 def test_a_full_disk_is_tried_once_more(lab):
     """A limit on the size of files stands in for it: their system calls fail in the same way."""
-    job = lab.repository / "workflow" / "scripts" / "job.py"
+    job = lab.repository / "workflow" / "isthmus" / "machine" / "job.py"
     assert "PAUSE = 60 " in job.read_text()
     job.write_text(job.read_text().replace("PAUSE = 60 ", "PAUSE = 0.1 "))
     _break(
@@ -93,7 +93,7 @@ def test_a_full_disk_is_tried_once_more(lab):
 
 
 def test_a_disk_with_room_at_the_second_try(lab):
-    job = lab.repository / "workflow" / "scripts" / "job.py"
+    job = lab.repository / "workflow" / "isthmus" / "machine" / "job.py"
     job.write_text(job.read_text().replace("PAUSE = 60 ", "PAUSE = 0.1 "))
     _break(
         lab,

@@ -102,7 +102,7 @@ rule probe:
     script:
         "workflow/scripts/probe.py"
 """
-TRIES_THE_HUB = """from job import logged
+TRIES_THE_HUB = """from isthmus.machine.job import logged
 
 with logged(snakemake.log[0]):
     from huggingface_hub import hf_hub_download

@@ -11,12 +11,29 @@ import yaml
 from isthmus.experiment.config import load
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted(path for folder in (".", "docs", "config") for path in (ROOT / folder).glob("*.md"))
 
 
-def test_settings_page_is_current():
-    made = runpy.run_path(str(ROOT / "docs" / "settings.py"))["page"]()
-    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == made, "run `make docs`"
+def test_pages_of_settings_are_current():
+    maker = runpy.run_path(str(ROOT / "docs" / "settings.py"))
+    for name, made in {
+        "docs/settings.md": maker["page"](),
+        "config/README.md": maker["short_page"](),
+    }.items():
+        assert (ROOT / name).read_text(encoding="utf-8") == made, "run `make docs`"
+
+
+def test_the_workflow_catalogue_finds_what_it_wants():
+    """What its page on adding workflows asks for, and what `snakedeploy` copies."""
+    settings = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))["usage"]
+    assert set(settings) == {"software-stack-deployment", "report"}
+    assert set(settings["software-stack-deployment"]) == {"conda", "apptainer", "apptainer+conda"}
+    assert (ROOT / "workflow" / "Snakefile").is_file()
+    assert list((ROOT / "workflow" / "rules").glob("*.smk"))
+    assert (ROOT / "config" / "config.yaml").resolve() == ROOT / "config.yaml"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
+    assert "snakemake" in readme
+    assert "workflow" in readme
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -62,7 +79,8 @@ OF_SNAKEMAKE = [Path(snakemake.__file__).parent / name for name in ("exceptions.
 
 
 def test_messages_that_are_explained_are_messages_of_the_code():
-    modules = [*(ROOT / "workflow").rglob("*.py"), *OF_SNAKEMAKE]
+    plain_python = ROOT / "workflow" / "rules" / "library.smk"
+    modules = [*(ROOT / "workflow").rglob("*.py"), plain_python, *OF_SNAKEMAKE]
     said = [text for module in modules for text in texts(module)]
     assert len(explained()) > 60
     assert [one for one in explained() if not any(fits(one, text) for text in said)] == []

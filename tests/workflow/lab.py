@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-WORKFLOW = ("Snakefile", "config.yaml", "workflow", "profiles", "envs", "experiments")
+WORKFLOW = ("Snakefile", "config.yaml", "config", "workflow", "profiles", "envs", "experiments")
 
 # One cell, two seeds, two checkpoints after step 0, and room in both schedules for more.
 NANO = {
@@ -56,7 +56,8 @@ def copy_workflow(source: Path, target: Path) -> Path:
     """Copy what Snakemake reads, with its times, so that tests may change it (and nobody else does)."""
     for name in WORKFLOW:
         if (source / name).is_dir():
-            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+            passed_over = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source / name, target / name, ignore=passed_over, symlinks=True)
         else:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, target / name)

@@ -23,7 +23,7 @@ rule probe:
     script:
         "workflow/scripts/probe.py"
 """
-COUNTS_THREADS = """from job import logged
+COUNTS_THREADS = """from isthmus.machine.job import logged
 
 with logged(snakemake.log[0]):
     import json

@@ -304,7 +304,7 @@ def test_comments_in_code_that_trains_and_measures_run_nothing(nano, tmp_path):
         assert paths, folder
         for path in paths:
             rewrite(path, with_comments(path.read_text()))
-    for path in [lab.repository / "Snakefile", *lab.repository.glob("workflow/*/*.smk")]:
+    for path in [*lab.repository.glob("**/Snakefile"), *lab.repository.glob("workflow/*/*.smk")]:
         rewrite(path, f"{path.read_text()}\n\n# The end.\n")
     for path in lab.repository.glob("workflow/scripts/*.py"):
         rewrite(path, f"# A remark.\n{path.read_text()}")

@@ -3,7 +3,10 @@
 Everything else follows from the typed settings, in `isthmus.experiment`. Nothing here looks at results.
 """
 
+import os
+import re
 import shlex
+import sys
 import uuid
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from isthmus.errors import ConfigError
 from isthmus.experiment import (
     adapter_folders,
     dependencies,
+    experiment_files,
     folders,
     inputs,
     jobs,
@@ -39,9 +43,7 @@ PARTIAL = os.environ.get("ISTHMUS_PARTIAL") == "1"
 def read_experiment():
     """The typed config, with the files that it names looked at; one clear message where it cannot be used."""
     try:
-        # Snakemake has read them and is less strict: of a key that stands twice it takes the last.
-        experiment_files.read(workflow.configfiles)
-        experiment = inputs.checked(config, ", ".join(map(str, workflow.configfiles)) or "the config")
+        experiment = inputs.checked(*read_settings())
         experiment_files.check_place(Path(layout.results(experiment.experiment)))
         return experiment
     except ConfigError as error:
@@ -50,7 +52,7 @@ def read_experiment():
 
 EXPERIMENT = read_experiment()
 CELLS = cells(EXPERIMENT)
-CONDA = str(Path(workflow.basedir) / "envs" / "environment.yaml")
+CONDA = "../../envs/environment.yaml"  # from the folder of the rules
 # Attempts at training, each from the last state. Only the first Snakemake counts them: the one that runs inside a
 # cluster's job would try again with that job's memory and time.
 ATTEMPTS = 0 if workflow.remote_exec else 20

@@ -7,6 +7,7 @@ rule fetch_dataset:
         results(layout.FETCHED_ROWS),
     log:
         results(layout.log("fetch_dataset")),
+    localrule: True
     conda:
         CONDA
     params:

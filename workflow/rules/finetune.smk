@@ -174,6 +174,7 @@ rule adopt:
         results(layout.log("adopt")),
     wildcard_constraints:
         model=ADOPTED,
+    localrule: True
     conda:
         CONDA
     params:
@@ -198,6 +199,7 @@ rule adopt_adapter:
         results(layout.log("adopt_adapter")),
     wildcard_constraints:
         model=ADOPTED_ADAPTERS,
+    localrule: True
     conda:
         CONDA
     params:

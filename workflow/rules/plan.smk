@@ -4,6 +4,7 @@
 rule plan:
     log:
         results(layout.log("plan")),
+    localrule: True
     conda:
         CONDA
     params:

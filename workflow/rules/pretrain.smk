@@ -15,6 +15,7 @@ rule fetch_model:
         results(layout.log("fetch_model")),
     wildcard_constraints:
         model=FETCHED,
+    localrule: True
     conda:
         CONDA
     params:

@@ -62,7 +62,7 @@ rule figures:
 
 
 # A partial page asks for no file, so that nothing else runs, and the next whole run sees other inputs and makes
-# the page anew.
+# the page anew. It is made at once, where Snakemake runs.
 rule report:
     input:
         **({} if PARTIAL else TIDY),
@@ -89,6 +89,7 @@ rule report:
         results(layout.log("report")),
     benchmark:
         results(layout.benchmark("report"))
+    localrule: PARTIAL
     conda:
         CONDA
     resources:

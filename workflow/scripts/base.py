@@ -1,4 +1,4 @@
-from job import logged
+from isthmus.machine.job import logged
 
 with logged(snakemake.log[0]):
     from pathlib import Path

@@ -1,7 +1,6 @@
 import sys
 from pathlib import Path
 
-import job  # noqa: F401 - finds the library
 from isthmus.errors import UserError
 from isthmus.experiment import layout
 from isthmus.experiment.config import Experiment

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 MOST_LINES, MOST_CHARACTERS = 20, 300
 # How pydantic names a kind of which there are several, among the keys of a mistake's path.
@@ -177,7 +178,7 @@ def table(of: type[BaseModel], without: Collection[type[BaseModel]]) -> str:
             "| --- | --- | --- |",
         ]
         for key, field in model.model_fields.items():
-            rows.append(f"| `{key}` | {_default(field)} | {field.description or ''} |")
+            rows.append(row(key, field))
             for inner in _models_in(field.annotation):
                 name = f".<{key.rstrip('s')}>" if "dict" in str(field.annotation) else ""
                 kind = (
@@ -188,6 +189,11 @@ def table(of: type[BaseModel], without: Collection[type[BaseModel]]) -> str:
                 queue.append((f"{prefix}.{key}{name}{kind}".lstrip("."), inner))
         parts.append("\n".join(rows))
     return "\n\n".join(parts) + "\n"
+
+
+def row(name: str, field: FieldInfo) -> str:
+    """A setting as a row of such a table, under a name."""
+    return f"| `{name}` | {_default(field)} | {field.description or ''} |"
 
 
 def _default(field) -> str:

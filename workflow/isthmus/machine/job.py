@@ -1,4 +1,4 @@
-"""What every script shares: the library's place, the log, and one clear message for a failure."""
+"""What every job of the workflow shares: its log, its GPUs, and one clear message for a failure."""
 
 import os
 import sys
@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# The library stands beside the scripts and need not be installed where a job runs.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from isthmus.errors import Interrupted
+from isthmus import hashing
+from isthmus.errors import ConfigError, Interrupted
 from isthmus.machine import devices, failures
 
 PAUSE = 60  # seconds until a job that found the disk full is tried once more
@@ -42,6 +40,7 @@ def logged(log: str, offline: bool = True, gpus: int = 0) -> Iterator[None]:
     second = os.environ.pop(AGAIN, "") == log
     try:
         failures.forget(log)
+        _check_library()
         if second:
             _say(
                 f"There was no room, on disk or in a quota; this job waits {PAUSE} s, once", console, console
@@ -67,6 +66,19 @@ def logged(log: str, offline: bool = True, gpus: int = 0) -> Iterator[None]:
         said = failures.in_plain_words(error)  # a bug is shown whole
         _say(f"Error: {said}" if said else traceback.format_exc(), console, err)
         sys.exit(1)
+
+
+def _check_library() -> None:
+    """Raise a ConfigError where another library is found here than the one that the workflow was read with.
+
+    A container may not show the place of that one; then there is nothing to compare.
+    """
+    read_with = Path(os.environ.get("ISTHMUS_LIBRARY") or hashing.LIBRARY)
+    if read_with.is_dir() and read_with.resolve() != hashing.LIBRARY.resolve():
+        raise ConfigError(
+            f"isthmus: found {hashing.LIBRARY} where this job runs; allowed: {read_with}, which the workflow "
+            "was read with. Uninstall the one or the other"
+        )
 
 
 def _start_again(log: str, out: int, err: int) -> None:
