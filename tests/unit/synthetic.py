@@ -10,6 +10,7 @@ from isthmus import metrics as curves
 from isthmus import stored
 from isthmus.experiment import layout, outputs
 from isthmus.experiment.config import load
+from isthmus.showing import software
 from isthmus.statistics import averages, barriers, basins, generalisation, layers, tidy
 
 ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0])
@@ -411,6 +412,7 @@ class Results:
 
 
 PROVENANCE = {
+    "software": software.facts(),
     "isthmus": "0.1.0",
     "versions": {"numpy": "2.0"},
     "command": json.dumps(["<script>alert(1)</script>"]),

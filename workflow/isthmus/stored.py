@@ -281,8 +281,8 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     """Write a frame as CSV, by rename, every digit, and list its hash in `SHA256SUMS` beside it."""
     with replacing(path) as temporary:
         frame.to_csv(temporary, index=False)
-    sums = _sums(path.parent) | {path.name: hashing.of_file(path)}
-    write_text(path.parent / SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(sums.items())))
+    listed = sums(path.parent) | {path.name: hashing.of_file(path)}
+    write_text(path.parent / SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(listed.items())))
 
 
 def read_csv(path: Path, **options: Any) -> pd.DataFrame:
@@ -291,14 +291,14 @@ def read_csv(path: Path, **options: Any) -> pd.DataFrame:
     Raises:
         Damaged: the file is not what was written: damaged, or saved by another program.
     """
-    listed = _sums(path.parent).get(path.name)
+    listed = sums(path.parent).get(path.name)
     if listed is not None and hashing.of_file(path) != listed:
         found = f"another content than {path.parent / SUMS} lists (damaged, or saved by another program)"
         raise damaged(path, found)
     return pd.read_csv(path, **options)
 
 
-def _sums(folder: Path) -> dict[str, str]:
+def sums(folder: Path) -> dict[str, str]:
     """The hashes that are listed in a folder, by name; a line that is none lists nothing."""
     path = folder / SUMS
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []

@@ -24,6 +24,7 @@ with logged(snakemake.log[0]):
     origins = provenance.read(experiment, out.parent)
     files = found.rows, found.histories, found.planes, found.maps, found.detours
     page.write(experiment, found.frames, out, origins, *files, found.lacking)
+    provenance.write(Path(snakemake.output.provenance), experiment, origins, partial=snakemake.params.partial)
     shown = (found.frames[name] for name in ("metrics", "deltas", "evaluations"))
     findings = None if snakemake.params.partial else tidy.read(out.with_name("findings.csv"))
     Path(snakemake.output.summary).write_text(report.summary(experiment, *shown, findings))

@@ -4,7 +4,9 @@ The template and its parts stand in `templates/`; the plotting library is taken 
 is made.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -12,10 +14,12 @@ import yaml
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from isthmus import stored
 from isthmus.experiment import outputs
 from isthmus.showing import provenance, report, tables, views
 from isthmus.showing.formatting import Block, interval, latex, markdown, number, plain_csv
 from isthmus.showing.paper_tables import paper_blocks, paper_table
+from isthmus.showing.software import linked
 from isthmus.statistics import tidy
 from isthmus.statistics.thresholds import FLOOR
 
@@ -35,6 +39,7 @@ SCRIPTS = (
     "training",
     "distance",
     "start",
+    "report",
 )
 SECTIONS = {
     "answer": "Answer",
@@ -126,37 +131,54 @@ def write(
         "distances": distances(experiment, pairs),
         "missing": [*lacking, *missing(experiment, metrics, evaluations)],
         "provenance": provenance.lines(origins),
+        "linked": linked(experiment.experiment, origins["software"], stored.sums(page.parent)),
     }
     page.write_text(_render(experiment, content, shown, curves, copies), encoding="utf-8")
 
 
-def _render(experiment, content, shown, curves, copies):
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Where the templates of pages stand, and how they are filled."""
+    found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
+    found.filters["number"] = number
+    return found
 
+
+def parts(scripts: Iterable[str]) -> dict[str, Any]:
+    """What a page needs beside its content: `style`, `script` (of these parts) and `library`, packed."""
+    return {
+        "style": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        "script": Markup("\n".join((TEMPLATES / "js" / f"{name}.js").read_text("utf-8") for name in scripts)),
+        "library": views.packed(get_plotlyjs()),
+    }
+
+
+def _render(experiment, content, shown, curves, copies):
     def data():  # called at the page's end: the tables have taken their places by then
         return Markup(views.as_json(shown | {"tables": copies.texts()}))
 
-    return environment.get_template("report.html.j2").render(
-        **content,
-        experiment=experiment,
-        copies=copies,
-        k=experiment.paths.intervals,
-        floor=f"{FLOOR:g}",
-        negligible=experiment.negligible,
-        essentials=essentials(experiment),
-        settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
-        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
-        script=Markup("\n".join((TEMPLATES / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)),
-        library=views.packed(get_plotlyjs()),
-        blocks=[(place, views.packed(views.as_json(cell))) for place, cell in sorted(curves.items())],
-        data=data,
+    content["linked"] = Markup(views.as_json(content["linked"]))
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            **content,
+            **parts(SCRIPTS),
+            experiment=experiment,
+            copies=copies,
+            k=experiment.paths.intervals,
+            floor=f"{FLOOR:g}",
+            negligible=experiment.negligible,
+            essentials=essentials(experiment),
+            settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
+            blocks=[(place, views.packed(views.as_json(cell))) for place, cell in sorted(curves.items())],
+            data=data,
+        )
     )
 
 

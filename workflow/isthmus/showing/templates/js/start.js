@@ -57,19 +57,22 @@ function startScheme() {
   addEventListener("afterprint", () => { printing = false; redraw(); });
 }
 
-async function start() {
+/** Open the page: each of these fills the switches of a section and says what draws it. */
+async function start(begins) {
   startTables();
   const library = document.createElement("script");
   library.textContent = await unpack($("library").textContent);
   document.head.append(library);
   if (!data.cells.length) return;
-  for (const begin of [startCourse, startExplorer, startPairs, startAverages, startLayers, startPlanes, startMap, startTraining, startFar]) begin();
+  for (const begin of begins) begin();
   startScheme();
   redraw();
 }
 
-start().then(() => { document.documentElement.dataset.ready = "yes"; }, (error) => {
-  $("trouble").hidden = false;
-  $("trouble").textContent = `The charts could not be drawn (${error.message}). A browser of 2023 or later is needed.`;
-  throw error;
-});
+function openPage(begins) {
+  start(begins).then(() => { document.documentElement.dataset.ready = "yes"; }, (error) => {
+    $("trouble").hidden = false;
+    $("trouble").textContent = `The charts could not be drawn (${error.message}). A browser of 2023 or later is needed.`;
+    throw error;
+  });
+}
