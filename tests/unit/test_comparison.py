@@ -331,7 +331,9 @@ def test_cells_that_are_not_shared_are_named(two, tmp_path):
 
 def test_steps_that_are_not_shared_are_named(two, tmp_path):
     said = refused(two[0], Planted(tmp_path / "c", steps=(50, 150)))
-    assert "no step that both have: [0, 100] and [50, 150]" in said
+    assert "but steps 0 (whole), 100 (whole) and steps 50 (whole), 150 (whole); allowed: one or more" in said
+    said = refused(two[0], Planted(tmp_path / "d", adapted=["m"]))
+    assert "and steps 0 (factors), 0 (merged)" in said
 
 
 @pytest.mark.parametrize(

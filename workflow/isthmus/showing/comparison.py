@@ -10,7 +10,7 @@ from markupsafe import Markup
 from isthmus.caches.identity import FACTORS
 from isthmus.errors import ConfigError
 from isthmus.showing import drawing, page, provenance, views
-from isthmus.showing.formatting import NO_SKILL, Block, digits, interval, number
+from isthmus.showing.formatting import NO_SKILL, Block, interval, number
 from isthmus.statistics import comparison, seeds
 from isthmus.statistics.comparison import RUNS, Key, Measured, Results, Shared
 from isthmus.statistics.connectivity import LINE
@@ -205,7 +205,8 @@ def _answers(cell: Shared) -> dict[str, Any]:
         return {"cell": cell, "answer": "No step has CG of the test loss in both.", "warnings": []}
     difference, skill, warnings = cell.difference(gap), _estimates(cell, accuracy_key(gap.step)), []
     if failed := _failed(cell, gap.step):
-        warnings.append(f"The test accuracy of {failed} is not clearly above the majority class; {NO_SKILL}.")
+        bar = "the majority class (of language models: step 0 and the commonest token)"
+        warnings.append(f"The test accuracy of {failed} is not clearly above {bar}; {NO_SKILL}.")
     if skill and _same_way(difference, skill[2]):
         warnings.append(
             f"The test accuracy went the same way: {_shown(skill[0])} in a, {_shown(skill[1])} in b, "
@@ -260,20 +261,14 @@ def _same_way(gap: seeds.Estimate, accuracy: seeds.Estimate) -> bool:
 def _series(cell: Shared) -> dict[str, Any]:
     """Curves over steps: {set: {quantity: {metric: {a, b and difference: {step, mean, low, high}}}}}."""
     found: dict[str, Any] = {}
-    for key in dict.fromkeys([*cell.a.means, *cell.b.means]):
-        if key.from_step is not None:
-            continue
+    every = dict.fromkeys([*cell.a.means, *cell.b.means])
+    for key in sorted((key for key in every if key.from_step is None), key=lambda key: key.step):
         curves = found.setdefault(key.set, {}).setdefault(key.quantity, {}).setdefault(_metric(key), {})
         for end in "ab":
             if key in getattr(cell, end).means:
                 _add(curves, end, key.step, _mean(getattr(cell, end), key))
         if key in cell.keys:
             _add(curves, "difference", key.step, cell.difference(key))
-    for quantities in found.values():
-        for metrics in quantities.values():
-            for curves in metrics.values():
-                for points in curves.values():
-                    points.sort(key=lambda point: point["step"])
     return found
 
 
@@ -286,4 +281,6 @@ def _metric(key: Key) -> str:
 def _add(curves: dict[str, list], name: str, step: int, estimate: seeds.Estimate) -> None:
     low, high, _ = estimate.interval
     point = {"mean": estimate.value, "low": low, "high": high}
-    curves.setdefault(name, []).append({"step": step} | {k: digits(v) for k, v in point.items()})
+    curves.setdefault(name, []).append(
+        {"step": step} | {name: None if v != v else v for name, v in point.items()}
+    )

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import re
 from dataclasses import dataclass
 
@@ -40,11 +39,6 @@ def number(value: float, digits: int = 4) -> str:
         return "0"
     text = f"{value:.{digits}f}" if abs(value) >= 0.5 * 10**-digits else f"{value:.0e}"
     return text.replace("-", "−")
-
-
-def digits(value: float | None, count: int = 6) -> float | None:
-    """A number of JSON with so many digits; null for what is none."""
-    return float(f"{value:.{count}g}") if value is not None and math.isfinite(value) else None
 
 
 def interval(low: float, high: float, digits: int = 4) -> str:

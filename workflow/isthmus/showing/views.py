@@ -8,6 +8,7 @@ place in the cell's `steps`. What is not there is null.
 import base64
 import gzip
 import json
+import math
 from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
@@ -20,7 +21,6 @@ from isthmus import stored
 from isthmus.bootstrap import percentile_interval
 from isthmus.experiment import layout, outputs
 from isthmus.showing import drawing, plane_figures
-from isthmus.showing.formatting import digits as _digits
 from isthmus.statistics import pair_statistics, thresholds, tidy
 from isthmus.statistics.averages import by_size
 
@@ -281,6 +281,11 @@ def _models(experiment):
             "amount": model.pretraining_steps,
         }
     return found
+
+
+def _digits(value, digits=6):
+    """A number of JSON with so many digits; null for what is none."""
+    return float(f"{value:.{digits}g}") if value is not None and math.isfinite(value) else None
 
 
 def _statistics(metrics, steps):

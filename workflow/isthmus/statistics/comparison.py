@@ -119,7 +119,10 @@ def read(folder: Path) -> Results:
         )
     record = stored.read_json(path)
     if record["partial"]:
-        raise ConfigError(f"{folder}: found a partial report; allowed: results of a run that is finished")
+        raise ConfigError(
+            f"{folder}: found a partial report; allowed: results of a run that is finished. `make report` "
+            "with the experiment's file writes the whole one"
+        )
     for name, sha256 in stored.sums(folder).items():
         stored.check_hash(folder / name, sha256)
     if record["files"] != stored.sums(folder):
@@ -309,9 +312,15 @@ def compare(a: Results, b: Results) -> list[Shared]:
         paired = {name: _same_examples(a, b, model, dataset, name, own) for name in sets}
         shared.append(Shared(model, dataset, *own, paired))
     if not any(cell.steps for cell in shared):
-        steps = [sorted({key.step for cell in shared for key in getattr(cell, end).means}) for end in "ab"]
-        raise ConfigError(f"found no step that both have: {steps[0]} and {steps[1]}; allowed: one or more")
+        has = " and ".join(_listed([getattr(cell, end) for cell in shared]) for end in "ab")
+        raise ConfigError(f"found no mean over pairs that both have, but {has}; allowed: one or more")
     return shared
+
+
+def _listed(cells: list[Measured]) -> str:
+    """The steps at which pairs were measured, and in which space."""
+    found = {(key.step, key.space) for cell in cells for key in cell.means if key.metric != RUNS}
+    return "steps " + ", ".join(f"{step} ({space})" for step, space in sorted(found))
 
 
 def frame(shared: list[Shared]) -> pd.DataFrame:

@@ -23,20 +23,21 @@ function curveTraces(end, points) {
   return banded.length > 1 ? [band, line] : [line];
 }
 
-function drawCurves(id, title, curves, ends, more = {}) {
+function drawCurves(id, title, short, curves, ends, more = {}) {
   const there = ends.filter((end) => curves?.[end]?.length);
   const words = there.map((end) => `${END[end]}: ${curves[end].map((p) => `${number(p.mean)}${interval(p.low, p.high)} at step ${thousands(p.step)}`).join(", ")}.`);
   draw(id, there.flatMap((end) => curveTraces(end, curves[end])), {
-    xaxis: axis("fine-tuning step (updates)"), yaxis: axis(title, more), hovermode: "closest",
+    xaxis: axis("fine-tuning step (updates)"), yaxis: axis(short, more), hovermode: "closest",
   }, words.length ? `${title}. ${words.join(" ")}` : "Not measured in both.");
 }
 
 function drawCell(place) {
   const [metric, quantity, set] = choiceNow(), series = data.cells[place].series[set];
   const curves = series?.[quantity]?.[metric], title = `${metricName(metric)}, ${set} ${QUANTITY[quantity]}`;
-  drawCurves(`cell-${place}-gap`, title, curves, ["a", "b"], { rangemode: "tozero" });
-  drawCurves(`cell-${place}-difference`, `b − a, ${title}`, curves, ["difference"], { zeroline: true, zerolinecolor: css("--strong") });
-  drawCurves(`cell-${place}-accuracy`, `${set} accuracy, mean over runs`, series?.accuracy?.runs, ["a", "b"]);
+  const short = `${metric}, ${QUANTITY[quantity]}`, accuracy = `${set} accuracy, mean over runs`;
+  drawCurves(`cell-${place}-gap`, title, short, curves, ["a", "b"], { rangemode: "tozero" });
+  drawCurves(`cell-${place}-difference`, `b − a, ${title}`, `b − a, ${short}`, curves, ["difference"], { zerolinecolor: css("--strong") });
+  drawCurves(`cell-${place}-accuracy`, accuracy, "accuracy", series?.accuracy?.runs, ["a", "b"]);
 }
 
 function startCells() {
