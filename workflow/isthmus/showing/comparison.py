@@ -280,7 +280,6 @@ def _metric(key: Key) -> str:
 
 def _add(curves: dict[str, list], name: str, step: int, estimate: seeds.Estimate) -> None:
     low, high, _ = estimate.interval
-    point = {"mean": estimate.value, "low": low, "high": high}
-    curves.setdefault(name, []).append(
-        {"step": step} | {name: None if v != v else v for name, v in point.items()}
-    )
+    values = {"mean": estimate.value, "low": low, "high": high}
+    point = {key: None if value != value else value for key, value in values.items()}
+    curves.setdefault(name, []).append({"step": step} | point)
