@@ -11,6 +11,7 @@ from isthmus import stored
 from isthmus.data.rows import Rows, write_rows
 from isthmus.experiment import layout, outputs
 from isthmus.experiment.config import load
+from isthmus.showing import software
 from isthmus.statistics import averages, barriers, basins, concentration, generalisation, layers, tidy
 
 ALPHAS = np.array([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9, 1.0])
@@ -460,6 +461,7 @@ class Results:
 
 
 PROVENANCE = {
+    "software": software.facts(),
     "isthmus": "0.1.0",
     "versions": {"numpy": "2.0"},
     "command": json.dumps(["<script>alert(1)</script>"]),

@@ -56,6 +56,21 @@ def test_the_experiments_of_a_page_are_valid_ones(page, names):
     assert [load(yaml.safe_load(block)).experiment for block in blocks] == names
 
 
+def test_the_recipes_for_contributors_name_what_is_there():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = [path.as_posix() for folder in ("workflow", "tests") for path in (ROOT / folder).rglob("*.py")]
+    named = re.findall(r"`([\w/]+\.py)`(?:, `([\w.]+)`)?", page)
+    assert len(named) > 30
+    found = {name: [path for path in files if path.endswith(f"/{name}")] for name, _ in named}
+    assert [name for name, paths in found.items() if not paths] == []
+    words = [(name, word.split(".")[-1]) for name, word in named if word]
+    assert [
+        one for one in words if not any(one[1] in Path(p).read_text("utf-8") for p in found[one[0]])
+    ] == []
+    folders = re.findall(r"`(tests/\w+/)`", page)
+    assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
+
+
 def texts(module: Path) -> list[str]:
     """The texts in a module, those of several lines as one; `…` stands for what is filled in."""
     tree = ast.walk(ast.parse(module.read_text(encoding="utf-8")))

@@ -30,6 +30,15 @@ def test_conda_environment_has_the_same_pins():
     assert pins == [lock()], "run `make docs`"
 
 
+def test_what_is_to_be_cited_is_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert f"## [{cited['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+    authors = " and ".join(author["name"] for author in cited["authors"])
+    assert authors in (ROOT / "LICENSE").read_text()
+
+
 def test_lock_satisfies_every_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     optional = project["project"].get("optional-dependencies", {}).values()

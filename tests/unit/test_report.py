@@ -11,6 +11,7 @@ from math import nan
 import numpy as np
 import pandas as pd
 import pytest
+from isthmus import stored
 from isthmus.experiment import outputs
 from isthmus.experiment.config import Negligible
 from isthmus.showing import heatmaps, paper_tables, provenance, report, views
@@ -355,6 +356,29 @@ def test_a_model_that_learnt_nothing_is_warned_of(tmp_path):
     results = Results(experiment(), skilled=False)
     assert "does not beat the majority baseline" in _write(results, tmp_path).text
     assert "! entailment, tiny-0, step 400: mean test accuracy" in _summary(results)
+
+
+def test_the_page_says_for_programs_what_made_it(page):
+    linked = next(json.loads(text) for text in page.scripts if '"@context"' in text)
+    results, made_by, _ = linked["@graph"]
+    assert results["name"] == "synthetic"
+    assert (made_by["name"], made_by["author"][0]["name"]) == ("Isthmus", "The Isthmus authors")
+    assert f"software, version {made_by['version']}" in page.text
+    assert f"software, repository {made_by['identifier']}" in page.text
+
+
+def test_the_record_has_all_settings_and_no_more(tmp_path):
+    """Those of which no result follows may differ between two runs of one experiment."""
+    chosen, path = experiment(keep="last"), tmp_path / "provenance.json"
+    stored.write_csv(tmp_path / "metrics.csv", pd.DataFrame({"value": [1]}))
+    provenance.write(path, chosen, {"versions": {}}, partial=True)
+    record = stored.read_json(path)
+    assert record["settings"]["training"]["power"] == chosen.training.power  # a default
+    assert record["settings"]["seeds"] == [42, 43, 44]
+    assert not {"keep", "keep_states", "resources", "plan"} & record["settings"].keys()
+    assert (record["experiment"], record["partial"]) == ("synthetic", True)
+    assert record["files"] == stored.listed(tmp_path)
+    assert set(record["files"]) == {"metrics.csv"}
 
 
 def test_text_from_outside_is_escaped(page, tmp_path):

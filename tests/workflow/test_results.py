@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from isthmus.showing.comparison import compare
 
 from tests.end_to_end import check_results
 from tests.workflow.lab import NANO, Lab, changed
@@ -130,7 +131,14 @@ def test_paths_have_their_columns_and_types(nano, step):
 
 
 def test_tables_figures_and_report_are_there(nano):
-    for name in ("report.html", "summary.txt", "tables/toy.csv", "tables/toy.md", "tables/toy.tex"):
+    for name in (
+        "report.html",
+        "summary.txt",
+        "provenance.json",
+        "tables/toy.csv",
+        "tables/toy.md",
+        "tables/toy.tex",
+    ):
         assert (nano.results / name).stat().st_size > 0
     images = sorted(path.name for path in (nano.results / "figures").iterdir())
     assert {path.removesuffix(".png") for path in images if path.endswith(".png")} == {
@@ -320,6 +328,25 @@ def test_an_independent_check_of_all_numbers_agrees(nano, capsys):
     """What `.ci/run` asks of real text: BH, CG, means and their intervals, losses by plain Transformers."""
     agrees = check_results.check(nano.results, max_length=128)
     assert agrees, capsys.readouterr().out
+
+
+def test_an_experiment_beside_itself_differs_in_nothing(nano, tmp_path):
+    html, table = compare((nano.results, nano.results), tmp_path / "same")
+    frame = pd.read_csv(table)
+    assert set(frame["metric"]) == {"BH", "CG", "BH_nested", "CG_nested", "ICG_nested", "runs"}
+    assert (frame["value"] == 0).all()
+    assert (frame[["low", "high"]] == 0).all(axis=None)
+    assert (frame["paired"] == "examples and seeds").all()
+    means, runs = pd.read_csv(nano.results / "means.csv"), frame[frame["metric"] == "runs"]
+    assert frame[frame["metric"] != "runs"]["value_a"].tolist() == pytest.approx(means["value"].tolist())
+    scores = pd.read_csv(nano.results / "evaluations.csv")
+    for quantity in ("loss", "accuracy"):
+        expected = scores.groupby(["set", "step"])[quantity].mean()
+        found = runs[runs["quantity"] == quantity].set_index(["set", "step"])["value_a"]
+        assert found.loc[expected.index].tolist() == pytest.approx(expected.tolist())
+    text = html.read_text(encoding="utf-8")
+    assert "No setting differs" in text
+    assert "Nothing: both have the same models, data sets and steps" in text
 
 
 def test_seeds_share_the_body_at_step_0_and_nothing_else_after(nano):

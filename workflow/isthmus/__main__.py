@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import ValidationError, create_model
 from tqdm import tqdm
 
+from isthmus.bootstrap import Resampling
 from isthmus.caches.identity import FACTORS, MERGED
 from isthmus.errors import ConfigError, UserError
 from isthmus.experiment import config, data_files, wording
@@ -32,6 +33,14 @@ example:
 
 All models are fine-tunings of one architecture. The average is written in Hugging Face's layout, with a card
 of what it and its members scored on the examples. It pays where models are connected: see `isthmus connect`.
+"""
+
+EXAMPLE_OF_COMPARE = """\
+example:
+  isthmus compare results/slow results/fast --out slow-fast
+
+A and B are folders of finished experiments. What both measured of models and data sets of the same names is
+compared: differences are B's minus A's, paired by examples and by seeds where these are the same.
 """
 
 # Options that are settings of an experiment, each with its limits: of a data set, of a model, of all.
@@ -80,6 +89,12 @@ def parser() -> argparse.ArgumentParser:
     )
     average.add_argument(
         "--out", type=Path, required=True, help="the folder to write, which is not there yet"
+    )
+    compare = _command(commands, "compare", "The gaps of two experiments side by side.", EXAMPLE_OF_COMPARE)
+    compare.add_argument("a", metavar="A", type=Path, help="the folder of an experiment's results")
+    compare.add_argument("b", metavar="B", type=Path, help="another one")
+    compare.add_argument(
+        "--out", type=Path, default=Path("comparison"), help="goes to OUT.html and OUT.csv (%(default)s)"
     )
     return whole
 
@@ -145,7 +160,7 @@ def _add_examples(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, print, write."""
-    {"connect": _connect, "average": _average}[arguments.command](arguments)
+    {"connect": _connect, "average": _average, "compare": _compare}[arguments.command](arguments)
 
 
 def _connect(arguments: argparse.Namespace) -> None:
@@ -212,10 +227,15 @@ def _average(arguments: argparse.Namespace) -> None:
     print("the average:", arguments.out)
 
 
+def _compare(arguments: argparse.Namespace) -> None:
+    from isthmus.showing.comparison import compare  # as in `_connect`
+
+    print("the comparison:", *compare((arguments.a, arguments.b), arguments.out))
+
+
 def _measuring(arguments: argparse.Namespace) -> tuple[config.Dataset, dict[str, Any]]:
     """The examples, and how models are measured on them, from the options that say so."""
     from isthmus.given import default_numerics  # as in `_connect`
-    from isthmus.measuring.rows import Resampling
 
     asked = {"max_length": arguments.max_length, "pair_template": arguments.pair_template}
     asked = {key: value for key, value in asked.items() if value is not None}

@@ -4,6 +4,9 @@ The weights are a function of the seed and the number of examples alone, so ever
 evaluated on one set (in one order) sees the same replicates, and their differences are paired.
 """
 
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass
+
 import numpy as np
 
 # Weights turned to float64 at once, about 8 MB: the whole matrix would be eight times the stored one.
@@ -56,6 +59,33 @@ class Bootstrap:
             sums[:, block : block + step] = np.einsum("vn,rn->vr", whole, weights)
         means = np.ldexp(sums, -shift) / self.n
         return means.astype(np.float32).reshape(*values.shape[:-1], self.replicates)
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How evaluation units are drawn again and halved: the same for all paths of a set."""
+
+    replicates: int
+    seed: int
+
+    def bootstraps(self, sets: Mapping[str, Sized]) -> dict[str, Bootstrap]:
+        """The drawing of each set's units."""
+        return {name: Bootstrap(len(examples), self.replicates, self.seed) for name, examples in sets.items()}
+
+
+def ratios(bootstrap: Bootstrap, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Means a prediction where units are drawn again: ratios, whose both sums are drawn together.
+
+    Args:
+        bootstrap: the drawing of the n units.
+        sums: by unit, shape (..., n).
+        counts: how many predictions each unit has, shape (n,).
+
+    Returns:
+        Shape (..., replicates).
+    """
+    drawn = bootstrap.replicate_means(sums)
+    return drawn if (counts == 1).all() else drawn / bootstrap.replicate_means(counts)
 
 
 def percentile_interval(samples, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

@@ -85,6 +85,7 @@ rule report:
             labels={"page": "the whole report"},
         ),
         summary=results(layout.SUMMARY),
+        provenance=results(layout.PROVENANCE),
     log:
         results(layout.log("report")),
     benchmark:

@@ -20,6 +20,7 @@ with logged(snakemake.log[0]):
     origins = provenance.read(experiment, out.parent)
     files = {name: getattr(found, name) for name in partial.FILES}
     page.write(experiment, found.frames, out, origins, **files, lacking=found.lacking)
+    provenance.write(Path(snakemake.output.provenance), experiment, origins, partial=snakemake.params.partial)
     shown = (found.frames[name] for name in ("metrics", "deltas", "evaluations"))
     findings = None if snakemake.params.partial else tidy.read(out.with_name("findings.csv"))
     Path(snakemake.output.summary).write_text(report.summary(experiment, *shown, findings))

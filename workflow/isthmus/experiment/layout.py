@@ -79,6 +79,7 @@ TABLE = "tables/{name}.{format}"
 FIGURE = "figures/{name}.{format}"
 REPORT = "report.html"
 SUMMARY = "summary.txt"
+PROVENANCE = "provenance.json"
 
 # Kept by content and declared by no rule: losing them costs time and never a result. Training goes on from
 # its states; journals hold measurements, a folder a checkpoint.

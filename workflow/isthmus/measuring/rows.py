@@ -1,7 +1,6 @@
 """A row: one run and the runs before it, at one step of one cell, and what all its paths share."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from isthmus import cross_fitting, metrics
-from isthmus.bootstrap import Bootstrap
+from isthmus.bootstrap import Bootstrap, Resampling, ratios
 from isthmus.caches.journal import Journal, Origin
 from isthmus.data.tokens import Tokens
 from isthmus.experiment import layout
@@ -25,18 +24,6 @@ from isthmus.tasks.record import Record
 # Whether there is a gap at all is asked of these, by units that did not choose where it is.
 CROSS_FITTED = {"BH": metrics.barrier_height, "CG": metrics.convexity_gap}
 QUANTITIES = {"loss": "losses", "error": "errors"}  # and what a record calls them by unit
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How evaluation units are drawn again and halved: the same for all paths of a set."""
-
-    replicates: int
-    seed: int
-
-    def bootstraps(self, sets: dict[str, Tokens]) -> dict[str, Bootstrap]:
-        """The drawing of each set's units."""
-        return {name: Bootstrap(len(examples), self.replicates, self.seed) for name, examples in sets.items()}
 
 
 def means(units: Record, bootstrap: Bootstrap) -> dict[str, Any]:
@@ -68,12 +55,6 @@ def cross_fitted(curve: dict[float, Record], bootstrap: Bootstrap, seed: int) ->
             found = {"value": own.sum() / counts.sum(), "replicates": replicates}
             rows.append({"quantity": quantity, "metric": metric, **found})
     return rows
-
-
-def ratios(bootstrap: Bootstrap, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Means a prediction where units are drawn again: ratios, whose both sums are drawn together."""
-    drawn = bootstrap.replicate_means(sums)
-    return drawn if (counts == 1).all() else drawn / bootstrap.replicate_means(counts)
 
 
 class Row:

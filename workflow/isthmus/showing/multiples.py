@@ -6,7 +6,7 @@ there before any script has run.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class Multiples:
     rows: list[tuple[str, float, list[Panel]]]
     ticks: list[tuple[str, float]]
     words: str
+    panel_width: ClassVar[int] = WIDTH
+    panel_height: ClassVar[int] = HEIGHT
 
     @property
     def banded(self) -> bool:

@@ -4,7 +4,9 @@ The template and its parts stand in `templates/`; the plotting library is taken 
 is made.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import pandas as pd
@@ -12,11 +14,13 @@ import yaml
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from isthmus import stored
 from isthmus.experiment import outputs
 from isthmus.showing import colours, multiples, provenance, report, rising, tables, views
 from isthmus.showing.formatting import Block, interval, latex, markdown, number, plain_csv
 from isthmus.showing.glossary import Glossary
 from isthmus.showing.paper_tables import paper_blocks, paper_table
+from isthmus.showing.software import linked
 from isthmus.statistics import tidy
 from isthmus.statistics.thresholds import FLOOR
 
@@ -40,6 +44,7 @@ SCRIPTS = (
     "training",
     "distance",
     "start",
+    "report",
 )
 SECTIONS = {
     "answer": "Answer",
@@ -142,6 +147,7 @@ def write(
         "distances": distances(experiment, pairs),
         "missing": [*lacking, *missing(experiment, metrics, evaluations)],
         "provenance": provenance.lines(origins),
+        "linked": linked(experiment.experiment, origins["software"], stored.listed(page.parent)),
     }
     page.write_text(_render(experiment, content, shown, curves, points, copies), encoding="utf-8")
 
@@ -154,40 +160,55 @@ def _answers(experiment, found, findings, shown, curves):
     ]
 
 
-def _render(experiment, content, shown, curves, points, copies):
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """Where the templates of pages stand, and how they are filled."""
+    found = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = number
+    found.filters["number"] = number
+    found.globals["explained"] = Glossary()
+    return found
 
+
+def parts(scripts: Iterable[str]) -> dict[str, Any]:
+    """What a page needs beside its content: `style`, `script` (of these parts) and `library`, packed."""
+    return {
+        "style": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        "script": Markup("\n".join((TEMPLATES / "js" / f"{name}.js").read_text("utf-8") for name in scripts)),
+        "library": views.packed(get_plotlyjs()),
+    }
+
+
+def _render(experiment, content, shown, curves, points, copies):
     def data():  # called at the page's end: the tables have taken their places by then
         return Markup(views.as_json(shown | {"tables": copies.texts()}))
 
-    return environment.get_template("report.html.j2").render(
-        **content,
-        experiment=experiment,
-        explained=Glossary(),
-        width=multiples.WIDTH,
-        height=multiples.HEIGHT,
-        copies=copies,
-        k=experiment.paths.intervals,
-        floor=f"{FLOOR:g}",
-        negligible=experiment.negligible,
-        essentials=essentials(experiment),
-        settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
-        style=Markup(colours.variables(shown["models"]) + (TEMPLATES / "report.css").read_text("utf-8")),
-        script=Markup("\n".join((TEMPLATES / "js" / f"{name}.js").read_text("utf-8") for name in SCRIPTS)),
-        library=views.packed(get_plotlyjs()),
-        blocks=[
-            (f"{name}-{place}", views.packed(views.as_json(cell)))
-            for name, cells in (("curves", curves), ("examples", points))
-            for place, cell in sorted(cells.items())
-        ],
-        data=data,
+    content["linked"] = Markup(views.as_json(content["linked"]))
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            **content,
+            **parts(SCRIPTS),
+            experiment=experiment,
+            copies=copies,
+            k=experiment.paths.intervals,
+            floor=f"{FLOOR:g}",
+            negligible=experiment.negligible,
+            essentials=essentials(experiment),
+            settings=yaml.safe_dump(experiment.model_dump(mode="json", exclude_none=True), sort_keys=False),
+            colour_rules=Markup(colours.variables(shown["models"])),
+            blocks=[
+                (f"{name}-{place}", views.packed(views.as_json(cell)))
+                for name, cells in (("curves", curves), ("examples", points))
+                for place, cell in sorted(cells.items())
+            ],
+            data=data,
+        )
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from isthmus import stored
 from isthmus.caches import attempts
-from isthmus.experiment import layout
+from isthmus.experiment import layout, parameters
+from isthmus.showing import software
 
 
 def read(experiment, results: Path) -> dict:
@@ -27,6 +28,7 @@ def read(experiment, results: Path) -> dict:
     last = list(ends.values())
     drawing = {name: version(name) for name in ("matplotlib", "pandas", "seaborn")}
     return {
+        "software": software.facts(),
         "python": platform.python_version(),
         "versions": _versions(last) | drawing,
         "model": {name: _known(record, "origin", "revision", "sha256") for name, record in models.items()},
@@ -60,6 +62,26 @@ def read(experiment, results: Path) -> dict:
             "jobs": sum(1 for _ in (results / layout.BENCHMARKS).rglob("*.tsv")),
         },
     }
+
+
+def write(path: Path, experiment, origins: dict, partial: bool) -> None:
+    """Write what the results in the file's folder are of, for programs to read.
+
+    Args:
+        path: the JSON file.
+        experiment: the typed config; its settings are written with their defaults.
+        origins: from `read`.
+        partial: whether the results are not whole, and their files may be those of other settings.
+    """
+    unseen = dict.fromkeys(parameters.FREE, True) | {"layers": {"cache_mb"}}
+    record = {
+        "experiment": experiment.experiment,
+        "partial": partial,
+        "settings": experiment.model_dump(mode="json", exclude_none=True, exclude=unseen),
+        "origins": origins,
+        "files": stored.listed(path.parent),
+    }
+    stored.write_json(path, record)
 
 
 # What can change the bits of a training without being another training, by its key in a checkpoint's record.

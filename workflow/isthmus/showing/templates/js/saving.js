@@ -80,7 +80,7 @@ async function save(id, format) {
   const place = $(id), link = document.createElement("a");
   const text = format !== "csv" ? null : place.dataset.dataset ? await pathsCsv(place.dataset.dataset) : csvOf(place);
   link.href = text === null ? await pictured(place, format) : URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  link.download = `${data.experiment}-${id.replace("-chart", "")}.${format}`;
+  link.download = `${data.experiment ?? "compared"}-${id.replace("-chart", "")}.${format}`;
   link.click();
 }
 

@@ -57,21 +57,23 @@ function startPaper() {
   addEventListener("afterprint", () => { document.documentElement.classList.remove("paper"); redraw(); });
 }
 
-async function start() {
+/** Open the page: each of these fills the switches of a section and says what draws it. */
+async function start(begins) {
   startTables();
   const library = document.createElement("script");
   library.textContent = await unpack($("library").textContent);
   document.head.append(library);
   for (const chart of document.querySelectorAll(".chart[id], .still[id]")) savable(chart.id);
   if (!data.cells.length) return;
-  for (const begin of [startCourse, startExplorer, startPairs, startExamples, startAverages, startLayers, startPlanes, startMap, startTraining, startFar]) begin();
+  for (const begin of begins) begin();
   startPaper();
-  startState();
-  curvesOf(data.cells.indexOf(chosenCell())); // so that they are at hand when the page is printed
+  redraw();
 }
 
-start().then(() => { document.documentElement.dataset.ready = "yes"; }, (error) => {
-  $("trouble").hidden = false;
-  $("trouble").textContent = `The charts could not be drawn (${error.message}). A browser of 2023 or later is needed.`;
-  throw error;
-});
+function openPage(begins) {
+  start(begins).then(() => { document.documentElement.dataset.ready = "yes"; }, (error) => {
+    $("trouble").hidden = false;
+    $("trouble").textContent = `The charts could not be drawn (${error.message}). A browser of 2023 or later is needed.`;
+    throw error;
+  });
+}

@@ -138,4 +138,5 @@ function startState() {
   show();
   follow();
   markSection();
+  curvesOf(data.cells.indexOf(chosenCell())); // so that they are at hand when the page is printed
 }
