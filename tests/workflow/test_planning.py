@@ -11,7 +11,7 @@ import pytest
 import yaml
 from isthmus.experiment import experiment_files, jobs
 from isthmus.experiment.config import load
-from isthmus.showing import plan
+from isthmus.planning import plan
 from safetensors.numpy import save_file
 
 from tests.workflow.lab import NANO, ROOT, Lab, changed, planned, snakemake
