@@ -173,10 +173,13 @@ def show_status() -> int:
 
 
 def results_of(files: list[str]) -> Path:
-    """The folder of an experiment's results."""
-    if experiment := name(files):
-        return Path(layout.results(experiment))
-    raise Stop(f"Error: {' '.join(files)}: experiment: missing; allowed: the name of the experiment")
+    """The folder of an experiment's results: one under `results/`, whatever its files say."""
+    experiment = name(files) or ""
+    if not experiment.strip(".") or Path(experiment).name != experiment:
+        raise Stop(
+            f"Error: experiment: found {experiment or 'none'}; allowed: the name of a folder in results/"
+        )
+    return Path(layout.results(experiment))
 
 
 def open_report() -> int:
@@ -202,21 +205,19 @@ def clean_caches() -> int:
     if not caches:
         print(f"{results} has no caches: nothing to free.")
         return 0
-    try:
-        running.check(Path.cwd(), results.name)
-    except BlockingIOError as error:
-        raise Stop(f"Error: {error}") from None
+    check_unused(results, caches)
     if links := [str(cache.folder) for cache in caches if cache.folder.is_symlink()]:
         raise Stop(
             f"Error: found {links[0]}, which is a link; allowed: a folder. Delete by hand what it leads to"
         )
-    if lock := cleaning.trained(caches):
-        raise Stop(f"Error: {lock} was held within the last two minutes: a job of {results} may still train")
     print(f"This frees {size(sum(cache.size for cache in caches))}:")
     for cache in caches:
         print(f"  {cache.folder}: {size(cache.size)} in {cache.files:,} files")
     print("Results stay. What is trained or measured later, for more seeds or steps, may have to begin anew.")
-    agreed()
+    if not agreed():
+        print("Nothing was deleted.")
+        return 0
+    check_unused(results, caches)  # the answer may have taken its time
     try:
         cleaning.remove(caches)
     except OSError as error:
@@ -225,18 +226,27 @@ def clean_caches() -> int:
     return 0
 
 
-def agreed() -> None:
-    """Go on where YES=1 was given, or the answer on the terminal is yes; else end."""
+def check_unused(results: Path, caches: list[cleaning.Held]) -> None:
+    """End where somebody makes these results now."""
+    try:
+        running.check(Path.cwd(), results.name)
+    except BlockingIOError as error:
+        raise Stop(f"Error: {error}") from None
+    if lock := cleaning.trained(caches):
+        raise Stop(f"Error: {lock} was held within the last two minutes: a job of {results} may still train")
+
+
+def agreed() -> bool:
+    """Whether YES=1 was given, or the answer on the terminal is yes."""
     if os.environ.get("YES") == "1":
-        return
+        return True
     if not sys.stdin.isatty():
         raise Stop("Nothing was deleted: there is no terminal to ask at. YES=1 says yes beforehand.")
     try:
         answer = input("Delete them? [yes/no] ")
     except (EOFError, KeyboardInterrupt):
-        answer = ""
-    if answer.strip().lower() not in ("y", "yes"):
-        raise Stop("Nothing was deleted.")
+        return False
+    return answer.strip().lower() in ("y", "yes")
 
 
 def size(count: int) -> str:

@@ -72,6 +72,17 @@ def test_what_is_freed_is_said_and_deleted_with_a_yes(folder):
     assert call(folder, "clean-caches", YES="1").stdout == "results/x has no caches: nothing to free.\n"
 
 
+@pytest.mark.parametrize("name", ["..", "../results/x", "x/state", "''", "."])
+def test_only_a_folder_of_results_is_looked_at(folder, name):
+    (folder / "x.yaml").write_text(f"experiment: {name}\nseeds: [1, 2]\n")
+    (folder / "state").mkdir()
+    done = call(folder, "clean-caches", YES="1")
+    assert done.returncode == 1
+    assert "allowed: the name of a folder in results/" in done.stderr
+    assert (folder / "state").exists()
+    assert caches(folder) == ["journal", "state"]
+
+
 def test_without_a_terminal_nothing_is_deleted(folder):
     for given in ({}, {"YES": "0"}, {"YES": "true"}):
         done = call(folder, "clean-caches", **given)
@@ -87,7 +98,8 @@ def test_on_a_terminal_the_answer_decides(folder, answer, left):
     done = answered(folder, answer)
     assert "Delete them? [yes/no]" in done.stdout
     assert caches(folder) == left
-    assert done.returncode == bool(left)
+    assert ("Nothing was deleted." in done.stdout) == bool(left)
+    assert done.returncode == 0
 
 
 def test_while_a_run_holds_the_lock_nothing_is_deleted(folder):
