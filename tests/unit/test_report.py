@@ -381,6 +381,7 @@ def test_the_summary_names_what_is_missing(results, so_far):
     lines = report.summary(results.experiment, *shown, lacking=["the run x, seed 1", *brief]).splitlines()
     assert "! missing: the run x, seed 1" in lines
     assert f"! missing: {brief[0]}" in lines
+    assert lines[-1] == "Look at results/synthetic/report.html"  # metrics.csv is none of a partial report's
     lines = report.summary(results.experiment, *shown, lacking=[f"run {i}" for i in range(40)]).splitlines()
     assert "! missing: 28 more, which the report names" in lines
     assert "missing" not in _summary(results)

@@ -13,6 +13,18 @@ from isthmus.experiment.config import Experiment
 from isthmus.showing import status
 from isthmus.statistics import averages, barriers, connectivity, layers, pair_means, tidy
 
+# What is measured beside paths and checkpoints, and how it is called where some of it is missing.
+BESIDE = {
+    "interpolate_factors": "rows of paths between adapters' factors",
+    "average": "averages of a cell at a step",
+    "layers": "pairs in single layers",
+    "along": "lines along a run",
+    "curve": "curves",
+    "aligned": "aligned lines",
+    "plane": "parts of planes",
+    "map": "maps",
+}
+
 
 @dataclass(frozen=True)
 class Found:
@@ -78,7 +90,8 @@ def find(experiment: Experiment, results: Path) -> Found:
     frames = tidy.known(frames)
     histories = there("finetune", layout.HISTORY) + there("finetune_adapter", layout.HISTORY)
     beside = there("plane"), there("map"), detours(every)
-    return Found(frames, rows, histories, *beside, unfinished(experiment, results))
+    lacking = [*unfinished(experiment, results), *unmeasured(experiment, results)]
+    return Found(frames, rows, histories, *beside, lacking)
 
 
 def unfinished(experiment: Experiment, results: Path) -> list[str]:
@@ -96,6 +109,16 @@ def unfinished(experiment: Experiment, results: Path) -> list[str]:
                     f"the run {cell.model} on {cell.dataset}, seed {seed}: no checkpoint at step "
                     f"{lacking[0]}{where}"
                 )
+    return lines
+
+
+def unmeasured(experiment: Experiment, results: Path) -> list[str]:
+    """What is not there of all that is measured beside paths and checkpoints, a line a kind."""
+    lines = []
+    for rule, name in BESIDE.items():
+        files = jobs.files(experiment, cells(experiment).values(), rule)
+        if lacking := sum(not (results / file).exists() for file in files):
+            lines.append(f"{name}: {lacking} of {len(files)}")
     return lines
 
 

@@ -305,7 +305,7 @@ def summary(experiment, metrics, deltas, evaluations, findings=None, lacking: Se
         *_found(findings),
         *(f"! missing: {line}" for line in lacking[:MOST]),
         *[f"! missing: {len(lacking) - MOST} more, which the report names"] * (len(lacking) > MOST),
-        f"Look at {folder}/report.html; all numbers: {folder}/metrics.csv",
+        f"Look at {folder}/report.html" + ("" if lacking else f"; all numbers: {folder}/metrics.csv"),
     ]
     return "\n".join(lines)
 
