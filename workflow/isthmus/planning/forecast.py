@@ -12,6 +12,8 @@ from isthmus.planning.costs import Cost, Costs, wall_time
 from isthmus.planning.sizes import Sizes
 from isthmus.planning.work import kind
 
+RECENT = 0.9  # how much a job counts beside the next one: a machine that is busy now may not be so later
+ALL = "all jobs whose cost was known"
 KNOWN = 0.5  # of the work that is left: below that, too much of a time is a guess to be said
 Key = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -54,7 +56,7 @@ class Forecast:
                 counts[job.rule] -= 1
                 self.left[key(job.rule, job.wildcards)] = job, cost
         self.running: dict[Key, float] = {}  # since when
-        self.taken: Counter[str] = Counter()  # seconds of this run's jobs, by rule and by kind
+        self.taken: Counter[str] = Counter()  # seconds of this run's jobs, of a rule, of a kind, of `ALL`
         self.expected: Counter[str] = Counter()  # what these were thought to take
 
     def start(self, rule: str, wildcards: Mapping[str, Any], now: float) -> None:
@@ -69,9 +71,9 @@ class Forecast:
         other = next((one for one in self.left if one[0] == rule), None)
         found = self.left.pop(job if job in self.left else other, None)
         if found and well and since is not None:
-            for name in (rule, kind(rule)):
-                self.taken[name] += now - since
-                self.expected[name] += found[1].seconds
+            for name in (rule, ALL if found[1].measured else kind(rule)):
+                self.taken[name] = RECENT * self.taken[name] + now - since
+                self.expected[name] = RECENT * self.expected[name] + found[1].seconds
 
     def seconds(self, now: float) -> float | None:
         """About how long the rest takes; None while nothing like most of it has run yet."""
@@ -88,9 +90,10 @@ class Forecast:
 
     def _correction(self, rule: str, cost: Cost) -> tuple[float, bool]:
         """What this run says of a job's cost, as a factor, and whether anything that ran says it."""
-        # What ran before this run counts as one more job; a guess counts for nothing once anything ran.
+        # What ran before this run counts as one more job; a guess counts for nothing once anything ran. Where
+        # known jobs take longer than they did, the machine has more to do now, also for those that come.
         before = cost.seconds if cost.measured else 0.0
-        for name in (rule,) if cost.measured else (rule, kind(rule)):
+        for name in (rule, ALL if cost.measured else kind(rule)):
             if self.expected[name]:
                 return (self.taken[name] + before) / (self.expected[name] + before), True
         return 1.0, cost.measured
