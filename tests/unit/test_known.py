@@ -220,5 +220,5 @@ def test_the_plan_says_which_figures_are_measured(tmp_path):
     assert lines["tables"].endswith("a guess")
     assert "12 alphas a path, as in before so far" in text
     total = costs(experiment(), results).of(jobs[0]).seconds + OTHER
-    assert f"{OTHER / total:.0%} of it a guess, the rest by what ran here" in text
+    assert f"{OTHER / total:.0%} of it guessed or given, the rest by what ran here" in text
     assert STARTUP not in (total, total - OTHER)

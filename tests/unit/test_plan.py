@@ -190,7 +190,7 @@ def test_assumptions_are_named(tmp_path, results):
     assert "plan.tflops, as given" in text
     assert "other: its shape is not known before it is fetched; counted as bert-base-uncased" in text
     assert "cola: 8,551 rows of some 11 tokens" in text
-    assert "(all of it a guess)" in text
+    assert "(guessed or given: nothing like it ran here)" in text
 
 
 def test_jobs_without_a_model_take_no_gpu_hours(results):

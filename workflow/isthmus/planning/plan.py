@@ -70,8 +70,8 @@ def _hours(costs: Costs, jobs: list[Job], left: dict[int, Cost]) -> list[str]:
         total *= costs.experiment.threads
     else:
         device, several = "GPU", f"{costs.experiment.plan.gpus} GPU{'s' * (costs.experiment.plan.gpus > 1)}"
-    said = {0.0: "all of it by what ran here", 1.0: "all of it a guess"}.get(
-        round(guessed, 2), f"{guessed:.0%} of it a guess, the rest by what ran here"
+    said = {0.0: "by what ran here", 1.0: "guessed or given: nothing like it ran here"}.get(
+        round(guessed, 2), f"{guessed:.0%} of it guessed or given, the rest by what ran here"
     )
     wall_in_words = f"wall time with {several}: {duration(wall)} or more"
     return [f"{device} hours: {_number(total / 3600)}; {wall_in_words} ({said})"]
