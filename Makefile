@@ -5,15 +5,17 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install run plan report status test bench lint docs mutants
+.PHONY: help install run plan report status open clean-caches test bench lint docs mutants
 
 # Set on the command line; the shell's environment is not looked at.
 EXPERIMENT = config.yaml
 PROFILE = default
 GPUS =
+CORES =
 TFLOPS =
 PYTHON =
 PARTIAL =
+YES =
 MODULES =
 SAMPLE =
 
@@ -25,19 +27,24 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 override EXPERIMENT := $(value EXPERIMENT)
 override PROFILE := $(value PROFILE)
 override GPUS := $(value GPUS)
+override CORES := $(value CORES)
 override TFLOPS := $(value TFLOPS)
 override PYTHON := $(value PYTHON)
 override PARTIAL := $(value PARTIAL)
-export EXPERIMENT PROFILE GPUS TFLOPS PYTHON PARTIAL
+override YES := $(value YES)
+export EXPERIMENT PROFILE GPUS CORES TFLOPS PYTHON PARTIAL YES
 
 help:
 	@echo "make run      run the embedded experiment (config.yaml) to results/mini/"
 	@echo "                EXPERIMENT=experiments/x.yaml   another experiment"
 	@echo "                PROFILE=name                    a profile of profiles/ (default: this machine)"
-	@echo "make plan     jobs, GPU hours, wall time and disk of an experiment, before anything is spent"
+	@echo "make plan     jobs, hours, wall time and disk of an experiment, before anything is spent"
 	@echo "                EXPERIMENT=experiments/x.yaml GPUS=4 TFLOPS=60   TFLOP/s that a GPU really reaches"
+	@echo "                CORES=8                         of a CPU, by default those of this machine"
 	@echo "make report   write the report again; PARTIAL=1: of what is there, whatever is missing"
 	@echo "make status   which cells are at which step, and what is left"
+	@echo "make open     open the report in a browser"
+	@echo "make clean-caches   free what the two caches of an experiment hold; asks first (YES=1: yes). Results stay"
 	@echo "make test     run the tests"
 	@echo "make bench    measure speed, side by side with what users have today"
 	@echo "make lint     check style: ruff, snakefmt, the contract of imports, snakemake --lint"
@@ -49,7 +56,7 @@ help:
 install: $(INSTALLED)
 
 # `make report PARTIAL=1` waits for nothing, so it can be called while a run goes on.
-run report plan status: $(INSTALLED)
+run report plan status open clean-caches: $(INSTALLED)
 	@python workflow/make.py $@
 
 test: $(INSTALLED)

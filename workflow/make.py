@@ -1,16 +1,18 @@
-"""What `make run`, `report`, `plan` and `status` do: call Snakemake, and say in plain words how that ended.
+"""What `make run`, `report`, `plan`, `status`, `open` and `clean-caches` do, said in plain words.
 
 Settings come by the environment, as make passes its variables, and never through a shell: EXPERIMENT,
-PROFILE, GPUS, TFLOPS, PARTIAL.
+PROFILE, GPUS, CORES, TFLOPS, PARTIAL, YES.
 """
 
 import os
 import signal
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Iterable
 from pathlib import Path
 
+from isthmus.caches import cleaning
 from isthmus.errors import ConfigError
 from isthmus.experiment import experiment_files, layout
 from isthmus.machine import running
@@ -155,13 +157,12 @@ def report() -> int:
 
 def plan() -> int:
     """Say what the experiment will cost."""
-    keys = {"gpus": os.environ.get("GPUS") or 1, "tflops": os.environ.get("TFLOPS")}
-    asked = {key: value for key, value in keys.items() if value}
-    given = any(os.environ.get(name) for name in ("GPUS", "TFLOPS"))
-    config = ["--config", "plan={" + ", ".join(f"{key}: {value}" for key, value in asked.items()) + "}"]
+    asked = {name: os.environ[name] for name in ("GPUS", "CORES", "TFLOPS") if os.environ.get(name)}
+    said = ", ".join(f"{name.lower()}: {value}" for name, value in asked.items())
+    config = ["--config", f"plan={{{said}}}"] if asked else []
     # It makes no file; and a Snakemake that ends takes away the locks of all others in its folder.
     call = [sys.executable, "-m", "snakemake", "plan", "--quiet", "all", "--no-hooks", "--nolock"]
-    call += ["--configfile", *asked_for(), *(config if given else [])]
+    call += ["--configfile", *asked_for(), *config]
     return subprocess.run(call).returncode
 
 
@@ -171,10 +172,96 @@ def show_status() -> int:
     return 0
 
 
+def results_of(files: list[str]) -> Path:
+    """The folder of an experiment's results: one under `results/`, whatever its files say."""
+    experiment = name(files) or ""
+    if not experiment.strip(".") or Path(experiment).name != experiment:
+        raise Stop(
+            f"Error: experiment: found {experiment or 'none'}; allowed: the name of a folder in results/"
+        )
+    return Path(layout.results(experiment))
+
+
+def open_report() -> int:
+    """Open the report in a browser; where there is none, say where it is."""
+    page = results_of(asked_for()) / layout.REPORT
+    if not page.exists():
+        raise Stop(
+            f"There is no {page} yet: `make run` makes it, `make report PARTIAL=1` one of what is there."
+        )
+    if webbrowser.open(page.resolve().as_uri()):
+        print(f"Opening {page}")
+    else:
+        print(
+            f"No browser can be opened here. The report is one file, to be opened anywhere: {page.resolve()}"
+        )
+    return 0
+
+
+def clean_caches() -> int:
+    """Delete the two caches of an experiment, once that is agreed to."""
+    results = results_of(asked_for())
+    caches = cleaning.held(results)
+    if not caches:
+        print(f"{results} has no caches: nothing to free.")
+        return 0
+    check_unused(results, caches)
+    if links := [str(cache.folder) for cache in caches if cache.folder.is_symlink()]:
+        raise Stop(
+            f"Error: found {links[0]}, which is a link; allowed: a folder. Delete by hand what it leads to"
+        )
+    print(f"This frees {size(sum(cache.size for cache in caches))}:")
+    for cache in caches:
+        print(f"  {cache.folder}: {size(cache.size)} in {cache.files:,} files")
+    print("Results stay. What is trained or measured later, for more seeds or steps, may have to begin anew.")
+    if not agreed():
+        print("Nothing was deleted.")
+        return 0
+    check_unused(results, caches)  # the answer may have taken its time
+    try:
+        cleaning.remove(caches)
+    except OSError as error:
+        raise Stop(f"Error: {error}") from None
+    print("Deleted.")
+    return 0
+
+
+def check_unused(results: Path, caches: list[cleaning.Held]) -> None:
+    """End where somebody makes these results now."""
+    try:
+        running.check(Path.cwd(), results.name)
+    except BlockingIOError as error:
+        raise Stop(f"Error: {error}") from None
+    if lock := cleaning.trained(caches):
+        raise Stop(f"Error: {lock} was held within the last two minutes: a job of {results} may still train")
+
+
+def agreed() -> bool:
+    """Whether YES=1 was given, or the answer on the terminal is yes."""
+    if os.environ.get("YES") == "1":
+        return True
+    if not sys.stdin.isatty():
+        raise Stop("Nothing was deleted: there is no terminal to ask at. YES=1 says yes beforehand.")
+    try:
+        answer = input("Delete them? [yes/no] ")
+    except (EOFError, KeyboardInterrupt):
+        return False
+    return answer.strip().lower() in ("y", "yes")
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    for unit, power in (("GB", 3), ("MB", 2)):
+        if count >= 1000**power:
+            return f"{count / 1000**power:.1f} {unit}"
+    return f"{count / 1000:.0f} kB"
+
+
 def main(words: Iterable[str]) -> int:
     """Do what make was asked for."""
     (word,) = words
-    return {"run": run, "report": report, "plan": plan, "status": show_status}[word]()
+    doing = {"run": run, "report": report, "plan": plan, "status": show_status}
+    return (doing | {"open": open_report, "clean-caches": clean_caches})[word]()
 
 
 if __name__ == "__main__":

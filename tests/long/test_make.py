@@ -116,9 +116,14 @@ def test_what_make_offers_in_a_folder_with_spaces_and_umlauts(place):
     code, said = place.make("status", "EXPERIMENT=mein Versuch.yaml")
     assert code == 0, said
     assert "left: 1 to evaluate; then the report" in said
-    code, said = place.make("plan", "EXPERIMENT=mein Versuch.yaml", "GPUS=2")
+    code, said = place.make("plan", "EXPERIMENT=mein Versuch.yaml", "CORES=3", "TFLOPS=1")
     assert code == 0, said
     assert "evaluate" in said
+    assert "with 3 cores, 3 jobs at a time" in said
+    code, said = place.make("clean-caches", "EXPERIMENT=mein Versuch.yaml")
+    assert code != 0  # there is no terminal to ask at
+    assert "results/nano/state: " in said
+    assert (place.folder / "results/nano/journal").exists()
     code, said = place.make("run", "EXPERIMENT=nano.yaml")
     assert code == 0, said
     assert place.whole()
@@ -129,6 +134,13 @@ def test_what_make_offers_in_a_folder_with_spaces_and_umlauts(place):
     assert said.count("Look at results/nano/report.html") == 1
     code, said = place.make("report", "PARTIAL=1", "EXPERIMENT=nano.yaml")
     assert code == 0, said
+    code, said = place.make("clean-caches", "YES=1", "EXPERIMENT=nano.yaml")
+    assert code == 0, said
+    assert not (place.folder / "results/nano/state").exists()
+    code, said = place.make("run", "EXPERIMENT=nano.yaml")
+    assert code == 0, said
+    assert "finetune" not in said  # nothing of what was expensive is made again
+    assert place.whole()
 
 
 @pytest.mark.parametrize(
@@ -143,11 +155,10 @@ def test_a_name_is_no_program(clone, target, name):
     assert sorted(path.name for path in clone.folder.iterdir()) == before
 
 
-@pytest.mark.parametrize("word", ["PROFILE", "GPUS", "PYTHON", "PARTIAL"])
+@pytest.mark.parametrize("word", ["PROFILE", "GPUS", "CORES", "PYTHON", "PARTIAL", "YES"])
 def test_no_other_word_is_a_program(clone, word):
-    clone.make(
-        "plan" if word == "GPUS" else "run", f"{word}=`touch x`$(shell touch x)'", "EXPERIMENT=none.yaml"
-    )
+    target = {"GPUS": "plan", "CORES": "plan", "YES": "clean-caches"}.get(word, "run")
+    clone.make(target, f"{word}=`touch x`$(shell touch x)'", "EXPERIMENT=none.yaml")
     assert not (clone.folder / "x").exists()
 
 

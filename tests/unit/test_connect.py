@@ -310,9 +310,25 @@ def test_help_has_an_example(monkeypatch, capsys):
     assert "isthmus connect runs/seed1 runs/seed2 --data dev.tsv" in capsys.readouterr().out
 
 
-def test_a_bar_on_a_terminal_only(call, monkeypatch):
+def test_a_bar_on_a_terminal_else_a_line_now_and_then(call, saved, monkeypatch):
+    """Results go to stdout, and nothing else."""
     call()
-    assert "alphas" not in call.drawn
+    assert call.drawn == ""  # within half a minute nothing need be said
+    monkeypatch.setattr("isthmus.machine.progress.PAUSE", 0.02)
+    curve = ["--curve", "bezier", "--train", str(saved / "named.tsv"), "--steps", "5"]
+    said = call(*curve, "--align", "weights")
+    lines = call.drawn.splitlines()
+    assert lines[0].startswith("isthmus connect: 0 min 0 s: reading models and examples")
+    for what in ("measuring the line, ", "measuring the path bezier, ", "measuring the path aligned, "):
+        assert any(f": {what}" in line and line.endswith(" alphas so far") for line in lines), what
+    assert any(": training the bezier curve, 5 updates" in line for line in lines)
+    assert "training goes on" not in said
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     call()
     assert " alphas" in call.drawn
+    assert "isthmus connect: " not in call.drawn
+
+
+def test_without_a_word_the_curve_goes_to_a_folder_of_its_own():
+    parsed = command.parser().parse_args(["connect", "a", "b", "--data", "x.tsv"])
+    assert parsed.out == Path("connect/curve")

@@ -1,9 +1,13 @@
 """Experiment files: what is read of good ones."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from isthmus.errors import ConfigError
 from isthmus.experiment import experiment_files
 
 ROOT = Path(__file__).parents[2]
@@ -51,3 +55,51 @@ def test_results_may_stand_where_a_folder_is_or_nothing(tmp_path):
     experiment_files.check_place(tmp_path / "results" / "mini")
     (tmp_path / "results" / "mini").mkdir(parents=True)
     experiment_files.check_place(tmp_path / "results" / "mini")
+
+
+@pytest.mark.parametrize(
+    ("words", "files"),
+    [
+        (["snakemake"], []),
+        (["snakemake", "--configfile", "a.yaml"], ["a.yaml"]),
+        (
+            ["snakemake", "-n", "--configfile", "a.yaml", "b.yaml", "--cores", "2", "report"],
+            ["a.yaml", "b.yaml"],
+        ),
+        (["snakemake", "--configfiles=a.yaml", "--", "report"], ["a.yaml"]),
+        (["snakemake", "--configfile", "a.yaml", "--", "report"], ["a.yaml"]),
+        (["snakemake", "report", "--configfile", "a.yaml", "--config", "x=1"], ["a.yaml"]),
+    ],
+)
+def test_the_files_that_a_call_of_snakemake_names(words, files):
+    assert experiment_files.in_call(words) == files
+
+
+def test_a_target_that_configfile_has_swallowed_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("x.yaml").write_text("experiment: x")
+    words = ["snakemake", "--cores", "2", "--configfile", "x.yaml", "report", "tables"]
+    with pytest.raises(ConfigError) as error:
+        experiment_files.check_call(words)
+    assert str(error.value) == (
+        "--configfile: found report, which is no file; allowed: files. What is to be made goes before it: "
+        "snakemake report tables --configfile x.yaml"
+    )
+    with pytest.raises(ConfigError, match=r"y\.yaml: found no such file; allowed: .*there are: x\.yaml"):
+        experiment_files.check_call(["snakemake", "--configfile", "y.yaml"])
+    experiment_files.check_call(["snakemake", "report", "--configfile", "x.yaml"])
+    experiment_files.check_call(["snakemake"])
+
+
+def test_snakemake_itself_says_it_in_one_line(tmp_path):
+    """Its own message would be a traceback."""
+    (tmp_path / "Snakefile").write_text("rule all:\n    output: 'a'\n    shell: 'touch a'\n")
+    (tmp_path / "x.yaml").write_text("experiment: x")
+    call = [sys.executable, "-m", "snakemake", "--cores", "1", "--configfile", "x.yaml", "all"]
+    environment = os.environ | {"PYTHONPATH": str(Path(experiment_files.__file__).parents[2])}
+    done = subprocess.run(call, cwd=tmp_path, env=environment, text=True, capture_output=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("Error: --configfile: found all, which is no file; ")
+    assert line.endswith(": snakemake all --configfile x.yaml")
+    assert not (tmp_path / "a").exists()

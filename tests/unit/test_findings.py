@@ -184,9 +184,17 @@ def test_without_skill_at_either_end_nothing_is_judged():
         assert said in bad["note"]
         assert pd.isna([bad["since"], bad["p_holm"]]).all()
         assert rows.loc[("pretraining", "d", "l"), "verdict"] == (UNJUDGED if step == 400 else CONTRADICTED)
-        whole = of_all(rows, "finetuning")
-        assert (whole["verdict"], whole["note"]) == (CONTRADICTED, "mean of 1 of 2, one test")
-        assert whole["estimate"] == pytest.approx(0.2)
+        assert rows.loc["finetuning"].index.get_level_values("subject").tolist() == ["good", "bad"]
+
+
+def test_the_row_over_all_is_the_mean_of_those_that_can_be_judged():
+    """Of a single one there is none: it would say the same again."""
+    curves = {("good", "d"): [0, 0.1, 0.2, 0.3], ("bad", "d"): [0, 0.3, 0.2, 0.1]}
+    curves[("better", "d")] = [0, 0.1, 0.2, 0.4]
+    rows = found(world(curves, unskilled=[("bad", 400, 2)]))
+    whole = of_all(rows, "finetuning")
+    assert (whole["verdict"], whole["note"]) == (CONTRADICTED, "mean of 2 of 3, one test")
+    assert whole["estimate"] == pytest.approx((0.2 + 0.3) / 2)
 
 
 def test_p_values_are_adjusted_within_a_hypothesis():

@@ -41,6 +41,17 @@ def test_a_run_that_did_not_end_is_named_with_its_log(tmp_path):
     ]
 
 
+def test_what_is_measured_beside_paths_and_is_not_there_is_counted(tmp_path):
+    planes = [{"seeds": [42, 43, 44], "resolution": 9}]  # two jobs
+    chosen = experiment(checkpoints=(100,), cells=[["tiny-0", "entailment"]], map=True, planes=planes)
+    (tmp_path / "map/tiny-0").mkdir(parents=True)
+    (tmp_path / "map/tiny-0/entailment.parquet").touch()
+    assert partial.unmeasured(chosen, tmp_path) == [
+        "averages of a cell at a step: 1 of 1",
+        "parts of planes: 2 of 2",
+    ]
+
+
 def test_what_the_workflow_made_with_other_settings_is_made_again(tmp_path):
     """The reductions on disk are those of an earlier call, whose K, start and seeds may have been others."""
     cell = {"cells": [["tiny-0", "entailment"]], "further": False}

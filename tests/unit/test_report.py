@@ -14,7 +14,7 @@ import pytest
 from isthmus import stored
 from isthmus.experiment import outputs
 from isthmus.experiment.config import Negligible
-from isthmus.showing import heatmaps, paper_tables, provenance, report, views
+from isthmus.showing import heatmaps, missing, paper_tables, provenance, report, views
 from isthmus.showing import page as pages
 from isthmus.statistics import findings, tidy
 from isthmus.statistics.findings import COLUMNS as FINDINGS
@@ -334,6 +334,59 @@ def test_one_run_that_had_learnt_nothing_at_the_start_is_warned_of(results):
         "; not judged, since not all of its runs have clearly learnt the task."
     )
     assert said in report.summary(results.experiment, results.metrics, results.deltas, scores)
+
+
+@pytest.fixture(scope="module")
+def so_far(results):
+    """The same results before the last step was measured, and before one pair of the step before it was."""
+    frames = {name: getattr(results, name) for name in ("metrics", "deltas", "evaluations", *pages.FILES)}
+    metrics, evaluations = results.metrics, results.evaluations
+    lacking = (metrics["step"] == 200) & (metrics["seed_b"] == 44) & (metrics["model"] == "tiny-0")
+    frames["metrics"] = metrics[(metrics["step"] < 400) & ~lacking]
+    frames["evaluations"] = evaluations[evaluations["step"] < 400]
+    frames["deltas"] = results.deltas.iloc[:0]
+    return frames
+
+
+def test_the_last_step_so_far_is_not_called_the_end(results, so_far):
+    shown = [so_far[name] for name in ("metrics", "deltas", "evaluations")]
+    found = report.cells(results.experiment, *shown)
+    assert all(cell.so_far and (cell.to_step, cell.last_step) == (200, 400) for cell in found)
+    assert found[0].warnings[0] == (
+        "tiny-0, step 200: the last step that is measured so far, and not the end, which is step 400."
+    )
+    assert report.connection(found[:1], NEGLIGIBLE).startswith("tiny-0, at step 200 so far: ")
+    assert "the only checkpoint after step 0 so far" in report.over_finetuning(found[0])
+    text = report.summary(results.experiment, *shown)
+    assert "CG at the last step so far" in text
+    assert "CG at the end" not in text
+    whole = report.cells(results.experiment, results.metrics, results.deltas, results.evaluations)
+    assert not any(cell.so_far for cell in whole)
+    assert "so far" not in _summary(results)
+
+
+def test_where_only_step_0_is_measured_nothing_is_said_of_later_ones(results):
+    metrics, evaluations = (frame[frame["step"] == 0] for frame in (results.metrics, results.evaluations))
+    (cell, *_) = report.cells(results.experiment, metrics, results.deltas.iloc[:0], evaluations)
+    assert report.over_finetuning(cell) == "tiny-0: only step 0 is measured so far."
+
+
+def test_the_summary_names_what_is_missing(results, so_far):
+    brief = missing.in_brief(results.experiment, so_far["metrics"], so_far["evaluations"])
+    assert brief[:2] == [
+        "tiny-0 on entailment: paths at step 200 (2 of 3), step 400 (3 of 3)",
+        "tiny-0 on entailment: evaluations at step 400 (3 of 3)",
+    ]
+    assert len(brief) == 6
+    shown = [so_far[name] for name in ("metrics", "deltas", "evaluations")]
+    lines = report.summary(results.experiment, *shown, lacking=["the run x, seed 1", *brief]).splitlines()
+    assert "! missing: the run x, seed 1" in lines
+    assert f"! missing: {brief[0]}" in lines
+    assert lines[-1] == "Look at results/synthetic/report.html"  # metrics.csv is none of a partial report's
+    lines = report.summary(results.experiment, *shown, lacking=[f"run {i}" for i in range(40)]).splitlines()
+    assert "! missing: 28 more, which the report names" in lines
+    assert "missing" not in _summary(results)
+    assert missing.in_brief(results.experiment, results.metrics, results.evaluations) == []
 
 
 def cell(end, error=None, **scores):

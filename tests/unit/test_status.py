@@ -6,12 +6,14 @@ from types import SimpleNamespace
 import pytest
 import snakemake_logger_plugin_isthmus as progress
 import yaml
-from isthmus.experiment import experiment_files, layout
+from isthmus.experiment import experiment_files, jobs, layout
 from isthmus.showing import partial, status
 from snakemake.utils import update_config
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from tests.unit.synthetic import experiment
+
+TOY = {"kind": "toy", "task": "paraphrase", "rows": 90}
 
 
 def _touch(folder, pattern, seeds, step):
@@ -110,17 +112,81 @@ def test_what_a_run_would_refuse_status_refuses(tmp_path, text, said):
 
 
 @pytest.mark.parametrize(
-    ("done", "failed", "line"),
+    ("done", "failed", "left", "line"),
     [
-        (0, 0, "0 of 90 jobs done, 90 left | 2 min 5 s"),
-        (30, 0, "30 of 90 jobs done, 60 left | 2 min 5 s | some 4 min 10 s to go"),
-        (30, 2, "30 of 90 jobs done, 60 left | 2 min 5 s | some 4 min 10 s to go | 2 failed"),
-        (90, 0, "90 of 90 jobs done, 0 left | 2 min 5 s"),
+        (0, 0, None, "0 of 90 jobs done, 90 left | 2 min 5 s"),
+        (0, 0, 250, "0 of 90 jobs done, 90 left | 2 min 5 s | about 4 min to go"),
+        (30, 2, 12_000, "30 of 90 jobs done, 60 left | 2 min 5 s | about 3 h 20 min to go | 2 failed"),
+        (89, 0, 20, "89 of 90 jobs done, 1 left | 2 min 5 s | less than a minute to go"),
+        (90, 0, 0, "90 of 90 jobs done, 0 left | 2 min 5 s"),
     ],
 )
-def test_the_line_of_progress(done, failed, line):
-    assert progress.progress(done, 90, failed, 125, []) == line
-    assert progress.progress(done, 90, failed, 125, ["collect"]) == f"{line} | now collect"
+def test_the_line_of_progress(done, failed, left, line):
+    assert progress.progress(done, 90, failed, 125, [], left) == line
+    assert progress.progress(done, 90, failed, 125, ["collect"], left) == f"{line} | now collect"
+
+
+def emitter(handler):
+    """What hands Snakemake's events on, with a time of their own."""
+
+    def emit(event, created=0.0, message=None, **more):
+        record = logging.LogRecord("snakemake", logging.INFO, "", 0, message, None, None)
+        record.__dict__.update(event=event, created=created, **more)
+        handler.emit(record)
+
+    return emit
+
+
+def test_the_time_left_is_weighed_by_what_earlier_runs_took(tmp_path, monkeypatch, capsys):
+    """Of 3 jobs two are done within seconds: the third took an hour when it ran before."""
+    monkeypatch.chdir(tmp_path)
+    chosen = {"models": {"m": {"hub": "x/y"}}, "datasets": {"d": {"source": TOY}}, "device": "cpu"}
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump({"experiment": "x", "seeds": [1, 2], **chosen}))
+    monkeypatch.setattr("sys.argv", ["snakemake", "--cores", "2", "--configfile", "x.yaml"])
+    for rule, seconds in {"collect": 4, "tables": 3600, "figures": 4}.items():
+        benchmark = tmp_path / "results/x" / layout.benchmark(rule)
+        benchmark.parent.mkdir(parents=True, exist_ok=True)
+        benchmark.write_text(f"s\th:m:s\n{seconds}\t0\n")
+        template, _ = jobs.RULES[rule]
+        done = tmp_path / "results/x" / template
+        done.parent.mkdir(parents=True, exist_ok=True)
+        done.touch()
+    handler = progress.LogHandler(SimpleNamespace(), None)
+    monkeypatch.setattr(progress.time, "time", lambda: 8.0)
+    emit = emitter(handler)
+    emit(LogEvent.RESOURCES_INFO, cores=2)
+    emit(LogEvent.RUN_INFO, stats={"collect": 1, "figures": 1, "tables": 1, "all": 1, "total": 4})
+    assert handler.forecast.at_once == 2
+    for number, rule in enumerate(["collect", "figures"]):
+        emit(LogEvent.JOB_INFO, jobid=number, rule_name=rule, wildcards={})
+        emit(LogEvent.JOB_STARTED, 4.0 * number, jobs=[number])
+        emit(LogEvent.JOB_FINISHED, 4.0 * number + 4, job_id=number)
+    capsys.readouterr()
+    emit(LogEvent.PROGRESS, done=2, total=4)
+    assert "| about 1 h 0 min to go" in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_forecast_the_run_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["snakemake", "--configfile", "none.yaml"])
+    emit = emitter(progress.LogHandler(SimpleNamespace(), None))
+    emit(LogEvent.RUN_INFO, stats={"collect": 1, "total": 1})
+    assert "0 of 1 jobs done, 1 left | 0 min 0 s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("announced", "cores", "gpus"),
+    [
+        ([{"cores": 8}, {"provided_resources": {"gpu": 2, "_cores": 8}}], 8, 2),
+        ([{"nodes": 100}, {"provided_resources": {"mem_mb": 9}}], 100, 100),
+        ([{}], 1, 1),
+    ],
+)
+def test_what_a_run_may_use_at_once(announced, cores, gpus):
+    handler = progress.LogHandler(SimpleNamespace(), None)
+    for each in announced:
+        emitter(handler)(LogEvent.RESOURCES_INFO, **each)
+    assert (handler.cores, handler.gpus) == (cores, gpus)
 
 
 def test_a_failure_names_the_job_its_reason_and_its_log(tmp_path, capsys):

@@ -11,7 +11,9 @@ import pytest
 import yaml
 from isthmus.experiment import experiment_files, jobs
 from isthmus.experiment.config import load
-from isthmus.showing import plan
+from isthmus.planning import plan
+from isthmus.planning.costs import Costs
+from isthmus.planning.sizes import Sizes
 from safetensors.numpy import save_file
 
 from tests.workflow.lab import NANO, ROOT, Lab, changed, planned, snakemake
@@ -118,15 +120,21 @@ def test_the_jobs_of_each_shipped_experiment_are_snakemake_s(
 def test_measured_shapes_tokens_and_rates_go_before_assumed_ones(nano):
     """In a finished experiment nothing is assumed of model and data; the rate is that of its own training."""
     chosen = load(nano.config)
-    sizes = plan.Sizes(chosen, nano.results)
-    costs = plan.Costs(chosen, nano.results, sizes)
+    sizes = Sizes(chosen, nano.results)
+    costs = Costs(chosen, nano.results, sizes)
     weights = nano.results / "models" / "tiny" / "model.safetensors"
     assert sizes.length("tiny", "toy") > 5
     assert 4 * sizes.shape("tiny").parameters == pytest.approx(weights.stat().st_size, rel=0.4)
-    assert costs.measured.keys() == {("tiny", "toy")}
-    text = plan.describe(chosen, [], nano.results)
-    assert "measured in 1 cell(s)" in text
+    ran = {job.rule: job for job in costs.own if job.cell == ("tiny", "toy")}
+    assert ran["finetune"].work > 0 < ran["interpolate"].work
+    missing = [job._replace(file=nano.results / "none") for job in jobs.jobs(chosen)]
+    text = plan.describe(chosen, missing, nano.results)
+    assert re.search(r"^finetune .* alike in nano$", text, re.MULTILINE), text
+    assert re.search(r"alphas a path, (as in nano so far|as configured)", text), text
     assert sizes.assumed == []
+    # What each job is thought to take together is near to what all of them took.
+    took = sum(job.seconds for job in costs.own)
+    assert sum(costs.of(job).seconds for job in missing) == pytest.approx(took, rel=0.5)
 
 
 def test_each_rule_has_its_place_on_a_cluster(repository):

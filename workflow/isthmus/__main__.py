@@ -3,16 +3,17 @@
 import argparse
 import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError, create_model
-from tqdm import tqdm
 
 from isthmus.bootstrap import Resampling
 from isthmus.caches.identity import FACTORS, MERGED
 from isthmus.errors import ConfigError, UserError
 from isthmus.experiment import config, data_files, wording
+from isthmus.machine.progress import Progress
 
 EXAMPLE = """\
 example:
@@ -78,7 +79,10 @@ def parser() -> argparse.ArgumentParser:
     add("--max-alphas", type=int, default=defaults["max_alphas"], metavar="N", help="at most (%(default)s)")
     _add_curve(add)
     _add_alignment(add)
-    add("--out", type=Path, default=Path("curve"), help="the curve goes to OUT.csv and OUT.png (%(default)s)")
+    add(
+        "--out", type=Path, default=Path("connect/curve"), metavar="OUT",
+        help="the curve goes to OUT.csv and OUT.png, other paths to OUT-NAME.csv (%(default)s)",
+    )  # fmt: skip
     average = _command(
         commands, "average", "The mean of the weights of fine-tuned models, as a model.", EXAMPLE_OF_AVERAGE
     )
@@ -170,7 +174,8 @@ def _connect(arguments: argparse.Namespace) -> None:
     curve_files(arguments.out)
     limits = _settings(config.Paths, tolerance=arguments.tolerance, max_alphas=arguments.max_alphas)
     columns, options = _measuring(arguments)
-    with tqdm(unit=" alphas", disable=not sys.stderr.isatty(), leave=False) as bar:
+    # Results go to stdout, and nothing else: what training says of itself is no part of them.
+    with Progress("isthmus connect") as progress, redirect_stdout(sys.stderr):
         found = connect(
             (arguments.a, arguments.b),
             columns,
@@ -178,7 +183,7 @@ def _connect(arguments: argparse.Namespace) -> None:
             space=arguments.space,
             **_curve(arguments, columns),
             alignment=_alignment(arguments),
-            seen=lambda alpha: bar.update(),
+            progress=progress,
             **options,
         )
     print(found.summary())

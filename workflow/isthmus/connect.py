@@ -19,6 +19,7 @@ from isthmus.experiment import config
 from isthmus.experiment.layout import ALIGNED
 from isthmus.machine import numerics
 from isthmus.machine.numerics import Numerics
+from isthmus.machine.progress import Progress
 from isthmus.measuring.aligning import align, write_orders
 from isthmus.measuring.detours import Detour
 from isthmus.measuring.ends import End, check_same_architecture
@@ -172,7 +173,7 @@ def connect(
     training: config.Training | None = None,
     train: config.Columns | None = None,
     alignment: tuple[str, int] | None = None,
-    seen: Callable[[float], Any] = lambda alpha: None,
+    progress: Progress | None = None,
 ) -> Connection:
     """Measure the path between two classifiers, or two language models.
 
@@ -189,12 +190,13 @@ def connect(
         training: how its bends are trained.
         train: the files and columns of the examples to train on.
         alignment: a method of `aligning.METHODS`, and how many examples: the line to B aligned to A too.
-        seen: told each alpha once it is measured.
+        progress: told what is being done, and each alpha once it is measured.
 
     Raises:
         ConfigError: a model, the data or a label cannot be used.
         errors.MismatchedEnds: the two models do not match.
     """
+    progress = progress or Progress("connect")
     resampling = resampling or Resampling(replicates=1000, seed=0)
     computing = numerics.setup(settings or given.default_numerics())
     with tempfile.TemporaryDirectory() as temporary:
@@ -212,12 +214,17 @@ def connect(
         sets, journal = {SAMPLER_SET: examples}, Path(temporary, "journal")
         row = Row(ends[1], None, sets, budget, computing, resampling, journal)
         sampler = sampling.sampler(alphas or config.Paths().sampler())
+        progress.at("measuring the line")
         path = MeasuredPath(row, ends[0])
-        points, gaps = _measured(path.curve(sampler, seen), row.bootstraps[SAMPLER_SET], resampling.seed)
+        points, gaps = _measured(
+            path.curve(sampler, progress.seen), row.bootstraps[SAMPLER_SET], resampling.seed
+        )
         scores = tuple(
             connectivity.scores(pd.DataFrame(path.scored(SAMPLER_SET, alpha))) for alpha in (0.0, 1.0)
         )
-        beside = Beside(ends, sets, budget, computing, resampling, journal, sampler, Path(temporary))
+        beside = Beside(
+            ends, sets, budget, computing, resampling, journal, sampler, Path(temporary), progress
+        )
         others = []
         if curve:
             others.append(beside.curved(curve, Recipe(**curve.recipe(training)), shown))
@@ -246,9 +253,11 @@ class Beside:
     journal: Path
     sampler: Sampler
     folder: Path
+    progress: Progress
 
     def curved(self, settings: config.Curve, recipe: Recipe, train: Tokens) -> Other:
         """A curve, whose bends are trained first."""
+        self.progress.at(f"training the {settings.name} curve, {recipe.steps} updates")
         tokens.write(train, self.folder / "train.safetensors")
         outs = [self.folder / f"bend{number}" for number in range(1, settings.bends + 1)]
         bend(
@@ -267,6 +276,7 @@ class Beside:
 
     def aligned(self, method: str, count: int) -> Other:
         """The line from A to B with its units in the order of A's."""
+        self.progress.at(f"aligning B by its {method}")
         first, last = self.ends
         examples = self.sets[SAMPLER_SET]
         found = align(first, last, examples, count, method, 0, self.computing, self.budget)
@@ -280,9 +290,12 @@ class Beside:
         )
 
     def _measured(self, name: str, kind: str, path: list[End], heading: Callable[[float], str]) -> Other:
+        self.progress.at(f"measuring the path {name}")
         detour = Detour(kind, path, self.sets, self.budget, self.computing, self.resampling, self.journal)
         bootstrap = self.resampling.bootstraps(self.sets)[SAMPLER_SET]
-        points, gaps = _measured(detour.curve(self.sampler), bootstrap, self.resampling.seed)
+        points, gaps = _measured(
+            detour.curve(self.sampler, self.progress.seen), bootstrap, self.resampling.seed
+        )
         return Other(name, heading(detour.relative_length()), *_reduced(points, gaps))
 
 

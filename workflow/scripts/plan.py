@@ -5,7 +5,7 @@ from isthmus.errors import UserError
 from isthmus.experiment import layout
 from isthmus.experiment.config import Experiment
 from isthmus.experiment.jobs import jobs
-from isthmus.showing import plan
+from isthmus.planning import plan
 
 experiment = Experiment(**snakemake.params.settings)
 try:

@@ -4,7 +4,7 @@ with logged(snakemake.log[0]):
     from pathlib import Path
 
     from isthmus.experiment.config import Experiment
-    from isthmus.showing import page, partial, provenance, report
+    from isthmus.showing import missing, page, partial, provenance, report
     from isthmus.statistics import tidy
 
     experiment = Experiment(**snakemake.params.shown)
@@ -23,4 +23,8 @@ with logged(snakemake.log[0]):
     provenance.write(Path(snakemake.output.provenance), experiment, origins, partial=snakemake.params.partial)
     shown = (found.frames[name] for name in ("metrics", "deltas", "evaluations"))
     findings = None if snakemake.params.partial else tidy.read(out.with_name("findings.csv"))
-    Path(snakemake.output.summary).write_text(report.summary(experiment, *shown, findings))
+    lacking = [
+        *found.lacking,
+        *missing.in_brief(experiment, found.frames["metrics"], found.frames["evaluations"]),
+    ]
+    Path(snakemake.output.summary).write_text(report.summary(experiment, *shown, findings, lacking))

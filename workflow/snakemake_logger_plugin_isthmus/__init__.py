@@ -7,11 +7,22 @@ import shutil
 import sys
 import time
 from logging import WARNING
+from pathlib import Path
 
+from isthmus.errors import ConfigError
+from isthmus.experiment import experiment_files
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 LAST_LINES = 3  # of a failed job's log: that is where the reason stands
+
+# Snakemake imports its plugins, wanted or not, before it reads the files of `--configfile`, and says of a
+# target that this option has swallowed nothing but FileNotFoundError. So it is said here, in words.
+if Path(sys.argv[0]).name == "snakemake" or Path(sys.argv[0]).parent.name == "snakemake":
+    try:
+        experiment_files.check_call(sys.argv)
+    except ConfigError as error:
+        sys.exit(f"Error: {error}")
 
 
 class LogHandler(LogHandlerBase):
@@ -20,33 +31,44 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         self.done, self.total, self.failed = 0, 0, 0
         self.jobs: dict[int, str] = {}  # what each job is, by its number
+        self.asked: dict[int, tuple[str, dict]] = {}  # their rules and wildcards
         self.running: dict[int, None] = {}
+        self.cores, self.gpus = 1, 1
+        self.forecast = None
         self.start = time.monotonic()
         self.stopping = False  # since Ctrl-C
 
     def emit(self, record) -> None:
         event = getattr(record, "event", None)
         if event == LogEvent.RUN_INFO:
-            self.total = (getattr(record, "stats", None) or {}).get("total", 0)
+            stats = getattr(record, "stats", None) or {}
+            self.total = stats.get("total", 0)
+            self.forecast = self.forecast or begin(stats, self.cores, self.gpus)
+        elif event == LogEvent.RESOURCES_INFO:
+            self.count(record)
         elif event == LogEvent.JOB_INFO:
             self.jobs[record.jobid] = name(record.rule_name, record.wildcards)
+            self.asked[record.jobid] = record.rule_name, dict(record.wildcards or {})
         elif event == LogEvent.JOB_STARTED:
             self.running |= dict.fromkeys(record.jobs)
+            for job in record.jobs:
+                if self.forecast and job in self.asked:
+                    self.forecast.start(*self.asked[job], record.created)
         elif event == LogEvent.JOB_FINISHED:
-            self.running.pop(record.job_id, None)
+            self.end(record.job_id, record.created)
         elif event == LogEvent.PROGRESS:
             self.done, self.total = record.done, record.total
         elif event is None and "Terminating processes on user request" in str(record.msg):
             self.stopping = True
             self.say("Stopping: jobs that train save their state ...")
         elif event == LogEvent.JOB_ERROR and self.stopping:
-            self.running.pop(record.jobid, None)
+            self.end(record.jobid, record.created, well=False)
             said = [line for log in record.log for line in last_lines(log)[-1:]]
             self.say(f"stopped: {self.jobs.get(record.jobid, record.rule_name)}: {' '.join(said)}")
         elif self.stopping:
             pass  # what Snakemake says of each job that ends
         elif event == LogEvent.JOB_ERROR:
-            self.running.pop(record.jobid, None)
+            self.end(record.jobid, record.created, well=False)
             self.failed += 1
             self.say(failure(self.jobs.get(record.jobid, record.rule_name), record.log))
         elif event == LogEvent.ERROR or (event is None and record.levelno >= WARNING):
@@ -54,6 +76,18 @@ class LogHandler(LogHandlerBase):
         elif event is None and "Nothing to be done" in str(record.msg):
             self.say("Nothing to be done: everything is there and up to date.")
         self.show()
+
+    def count(self, record) -> None:
+        """Note what the run may use at the same time; of a cluster as many as it submits jobs."""
+        nodes, resources = getattr(record, "nodes", None), getattr(record, "provided_resources", None) or {}
+        self.cores = nodes or getattr(record, "cores", None) or self.cores
+        self.gpus = nodes or resources.get("gpu") or self.gpus
+
+    def end(self, job: int, now: float, well: bool = True) -> None:
+        """Note that a job runs no more."""
+        self.running.pop(job, None)
+        if self.forecast and job in self.asked:
+            self.forecast.end(*self.asked[job], now, well)
 
     def say(self, text: str) -> None:
         """Print above the line of progress."""
@@ -65,7 +99,8 @@ class LogHandler(LogHandlerBase):
         if self.total:
             seconds = time.monotonic() - self.start
             running = [self.jobs[job] for job in self.running if job in self.jobs]
-            line = progress(self.done, self.total, self.failed, seconds, running)
+            left = self.forecast.seconds(time.time()) if self.forecast else None
+            line = progress(self.done, self.total, self.failed, seconds, running, left)
             line = line[: shutil.get_terminal_size().columns - 1]
             print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
@@ -96,16 +131,45 @@ class LogHandler(LogHandlerBase):
         return False
 
 
-def progress(done: int, total: int, failed: int, seconds: float, running: list[str]) -> str:
-    """The line: jobs done and left, the time that has passed and may be left, what runs now."""
+def begin(stats: dict[str, int], cores: int, gpus: int):
+    """The `Forecast` of this call; None where nothing can be said.
+
+    Args:
+        stats: how many jobs of each rule are to run.
+        cores, gpus: what they may use at the same time.
+    """
+    # Snakemake imports this module in each of its processes; those of single jobs need none of it.
+    from isthmus.experiment import inputs
+    from isthmus.planning import forecast
+
+    files = experiment_files.in_call(sys.argv) or ["config.yaml"]
+    try:
+        experiment = inputs.checked(experiment_files.read(files), ", ".join(files))
+        return forecast.forecast(experiment, stats, cores, gpus)
+    except Exception:  # a line of progress is no reason to end a run
+        return None
+
+
+def progress(
+    done: int, total: int, failed: int, seconds: float, running: list[str], left: float | None
+) -> str:
+    """The line: jobs done and left, the time that has passed and is left (where known), what runs now."""
     parts = [f"{done} of {total} jobs done, {total - done} left", clock(seconds)]
-    if 0 < done < total:
-        parts.append(f"some {clock(seconds / done * (total - done))} to go")
+    if left is not None and done < total:
+        parts.append(f"{about(left)} to go")
     if failed:
         parts.append(f"{failed} failed")
     if running:
         parts.append(f"now {', '.join(running)}")
     return " | ".join(parts)
+
+
+def about(seconds: float) -> str:
+    """A time that is an estimate, for people."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "less than a minute"
+    return f"about {minutes} min" if minutes < 60 else f"about {minutes // 60} h {minutes % 60} min"
 
 
 def clock(seconds: float) -> str:

@@ -8,7 +8,7 @@ so beforehand.
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,42 @@ def read_one(path: Path) -> dict[str, Any]:
             f"{path}: found {found}; allowed: keys and their values, such as `experiment: mini`"
         )
     return held
+
+
+def in_call(words: Sequence[str]) -> list[str]:
+    """The files that a call of Snakemake names as its experiment.
+
+    Args:
+        words: the call; all that follows on `--configfile`, up to the next option, is a file.
+    """
+    files: list[str] = []
+    named = False
+    for word in words:
+        option, _, value = word.partition("=")
+        if word.startswith("-"):
+            named = option in ("--configfile", "--configfiles")
+            files = ([value] if value else []) if named else files
+        elif named:
+            files.append(word)
+    return files
+
+
+def check_call(words: Sequence[str]) -> None:
+    """Raise where a call of Snakemake names an experiment's file that is not there, and say what was meant.
+
+    Raises:
+        ConfigError: there is none of its name. After another file it is what is to be made.
+    """
+    files = in_call(words)
+    place = next((place for place, file in enumerate(files) if not Path(file).exists()), None)
+    if place:
+        meant = f"snakemake {' '.join(files[place:])} --configfile {' '.join(files[:place])}"
+        raise ConfigError(
+            f"--configfile: found {files[place]}, which is no file; allowed: files. What is to be made "
+            f"goes before it: {meant}"
+        )
+    if place == 0:
+        _text(Path(files[0]))
 
 
 def check_place(folder: Path) -> None:

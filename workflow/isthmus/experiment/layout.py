@@ -83,6 +83,7 @@ PROVENANCE = "provenance.json"
 
 # Kept by content and declared by no rule: losing them costs time and never a result. Training goes on from
 # its states; journals hold measurements, a folder a checkpoint.
+STATE = "state"
 STATES = "state/{model}/{dataset}/seed{seed}"
 TRUNK_STATES = "state/{model}/{dataset}/trunk"
 CURVE_STATES = "state/{model}/{dataset}/step{step}-seed{seed}-{other}-{curve}"

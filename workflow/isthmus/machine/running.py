@@ -41,10 +41,8 @@ def clear(folder: Path, experiment: str) -> str | None:
     """
     if not (held := holder(folder, experiment)):
         return None
+    check(folder, experiment)
     owners, files = held
-    said = _refusal(owners, folder, experiment)
-    if said:
-        raise BlockingIOError(said)
     for file in files:
         file.unlink(missing_ok=True)
     who = ", ".join(f"process {owner.pid}" for owner, _ in owners) or "which left no word of itself"
@@ -52,6 +50,13 @@ def clear(folder: Path, experiment: str) -> str | None:
         f"the Snakemake that made {results(experiment)} ({who}) was ended from outside. Its lock is removed, "
         "and the work goes on from what is saved."
     )
+
+
+def check(folder: Path, experiment: str) -> None:
+    """Raise where a Snakemake makes an experiment now, or may; arguments and errors as of `clear`."""
+    held = holder(folder, experiment)
+    if held and (said := _refusal(held[0], folder, experiment)):
+        raise BlockingIOError(said)
 
 
 def holder(folder: Path, experiment: str) -> tuple[list[tuple[Owner, float]], list[Path]] | None:

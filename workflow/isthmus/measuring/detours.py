@@ -3,7 +3,7 @@
 Its ends are those of the line between the two, and so are their numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -86,13 +86,20 @@ class Detour:
         line = inner_products([weights[self.path.anchors[0]], plain])
         return float(np.sqrt(products[1, 1] / line[1, 1])) if line[1, 1] > 0 else float("nan")
 
-    def curve(self, sampler: Sampler) -> dict[float, dict[str, Record]]:
-        """The record of each set by position, rising, at all positions that the sampler asks for."""
+    def curve(
+        self, sampler: Sampler, seen: Callable[[float], Any] = lambda t: None
+    ) -> dict[float, dict[str, Record]]:
+        """The record of each set by position, rising, at all positions that the sampler asks for.
+
+        Args:
+            sampler: which positions are wanted.
+            seen: told each position once it is known.
+        """
         ends = {
             t: (layout.filled(layout.RUN_JOURNAL, seed=end.seed), "checkpoint")
             for t, end in ((0.0, self.ends[0]), (1.0, self.ends[-1]))
         }
-        return self.known.curve(self.path, sampler, lambda: self.weights, ends)
+        return self.known.curve(self.path, sampler, lambda: self.weights, ends, seen)
 
 
 def measure(*, detour: Detour, sampler: Sampler, labels: dict[str, Any], out: Path, gaps: Path) -> None:

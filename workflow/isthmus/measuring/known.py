@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class Known:
 
     def curve(
         self, path: Curve | Line, sampler: Sampler, weights: Callable[[], Mapping[Anchor, Weights]],
-        ends: Mapping[float, tuple[str, str]],
+        ends: Mapping[float, tuple[str, str]], seen: Callable[[float], Any] = lambda t: None,
     ) -> dict[float, dict[str, Record]]:  # fmt: skip
         """The record of each set by position, rising, at all positions of a path that a sampler asks for.
 
@@ -72,6 +73,7 @@ class Known:
             sampler: which positions are wanted.
             weights: gives those of the path's anchors, when a measurement needs them.
             ends: where others may have measured the path's ends, as of `measured`.
+            seen: told each position once it is known.
         """
         points: dict[float, dict[str, Record]] = {}
 
@@ -81,6 +83,7 @@ class Known:
 
         def loss(t: float) -> float:
             points[t] = {name: record(name, t) for name in self.engine.sets}
+            seen(t)
             return points[t][SAMPLER_SET].loss
 
         return {t: points[t] for t in sampling.replay(loss, sampler)}

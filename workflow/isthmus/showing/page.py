@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from isthmus import stored
 from isthmus.experiment import outputs
-from isthmus.showing import colours, multiples, provenance, report, rising, tables, views
+from isthmus.showing import colours, missing, multiples, provenance, report, rising, tables, views
 from isthmus.showing.formatting import Block, interval, latex, markdown, number, plain_csv
 from isthmus.showing.glossary import Glossary
 from isthmus.showing.paper_tables import paper_blocks, paper_table
@@ -145,7 +145,7 @@ def write(
         **asked,
         "evaluations": tables.evaluation_blocks(tables.evaluations_table(evaluations)),
         "distances": distances(experiment, pairs),
-        "missing": [*lacking, *missing(experiment, metrics, evaluations)],
+        "missing": [*lacking, *missing.lines(experiment, metrics, evaluations)],
         "provenance": provenance.lines(origins),
         "linked": linked(experiment.experiment, origins["software"], stored.listed(page.parent)),
     }
@@ -210,29 +210,6 @@ def _render(experiment, content, shown, curves, points, copies):
             data=data,
         )
     )
-
-
-def missing(experiment, metrics, evaluations) -> list[str]:
-    """What the config asks for and the results lack, a line each, and intervals where there are none."""
-    gaps = metrics[(metrics["metric"] == "CG") & (metrics["quantity"] == "loss")]
-    lines = []
-    for model, dataset in experiment.cell_list():
-        paths, scores = (tidy.of_cell(frame, model, dataset) for frame in (gaps, evaluations))
-        runs = len(experiment.cell_runs(model, dataset))
-        pairs = len(experiment.cell_pairs(model, dataset))
-        for step in experiment.cell_steps(model, dataset):
-            for part in ("train", "test", *experiment.datasets[dataset].sets):
-                where = f"{model} on {dataset}, step {step}, set {part}"
-                for frame, expected, kind in (
-                    (paths, pairs, "paths"),
-                    (scores, runs, "evaluations"),
-                ):
-                    there = int(((frame["step"] == step) & (frame["set"] == part)).sum())
-                    if there < expected:
-                        lines.append(f"{where}: {expected - there} of {expected} {kind}")
-    if metrics["low"].isna().all():
-        lines.append("intervals: no bootstrap replicates were kept, so values stand without them")
-    return lines
 
 
 def essentials(experiment) -> Block:

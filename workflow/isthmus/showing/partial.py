@@ -16,6 +16,19 @@ from isthmus.statistics import averages, barriers, concentration, connectivity, 
 # What the page is made of besides the tidy frames: the report's inputs, by name.
 FILES = ("rows", "histories", "planes", "maps", "detours", "examples", "subsets", "texts")
 
+# What is measured beside paths and checkpoints, and how it is called where some of it is missing.
+BESIDE = {
+    "interpolate_factors": "rows of paths between adapters' factors",
+    "average": "averages of a cell at a step",
+    "layers": "pairs in single layers",
+    "along": "lines along a run",
+    "curve": "curves",
+    "aligned": "aligned lines",
+    "plane": "parts of planes",
+    "map": "maps",
+    "examples": "cells' examples",
+}
+
 
 @dataclass(frozen=True)
 class Found:
@@ -89,7 +102,8 @@ def find(experiment: Experiment, results: Path) -> Found:
         [path for name in names(experiment) if (path := results / name).exists()]
         for names in (dependencies.shown_subsets, dependencies.shown_texts)
     ]
-    return Found(frames, rows, histories, *beside, *data, unfinished(experiment, results))
+    lacking = [*unfinished(experiment, results), *unmeasured(experiment, results)]
+    return Found(frames, rows, histories, *beside, *data, lacking)
 
 
 def unfinished(experiment: Experiment, results: Path) -> list[str]:
@@ -107,6 +121,16 @@ def unfinished(experiment: Experiment, results: Path) -> list[str]:
                     f"the run {cell.model} on {cell.dataset}, seed {seed}: no checkpoint at step "
                     f"{lacking[0]}{where}"
                 )
+    return lines
+
+
+def unmeasured(experiment: Experiment, results: Path) -> list[str]:
+    """What is not there of all that is measured beside paths and checkpoints, a line a kind."""
+    lines = []
+    for rule, name in BESIDE.items():
+        files = jobs.files(experiment, cells(experiment).values(), rule)
+        if lacking := sum(not (results / file).exists() for file in files):
+            lines.append(f"{name}: {lacking} of {len(files)}")
     return lines
 
 

@@ -19,6 +19,7 @@ from isthmus.statistics.seeds import untested
 from isthmus.statistics.thresholds import floored, learnt
 
 NAMED = 6  # seeds that a sentence names one by one
+MOST = 12  # lines of a summary on what is missing
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ class Gap:
 class Cell:
     """The numbers of one cell's answer; gaps are CG of the test loss, `error_gap` of its error at the end.
 
-    `start` and `end` are the steps of the change, which is None with a single checkpoint after step 0.
+    `start` and `end` are the steps of the change, which is None with a single checkpoint after step 0. Where
+    not all is measured, `end` is at the last step that is.
     """
 
     dataset: str
@@ -89,6 +91,12 @@ class Cell:
     failed: tuple[int, ...] = ()
     failed_at_start: tuple[int, ...] = ()
     language: bool = False  # whether the task is one of language modelling
+    last_step: int = 0  # that the config asks for
+
+    @property
+    def so_far(self) -> bool:
+        """Whether later steps are still to come, so that no step is the end."""
+        return self.to_step < self.last_step
 
     @property
     def skilled(self) -> bool:
@@ -99,6 +107,11 @@ class Cell:
     def warnings(self) -> list[str]:
         """What to say where the model has not learnt its task, at either step of the change."""
         said, where = [], f"{self.model}, step {self.to_step:,}"
+        if self.so_far:
+            said.append(
+                f"{where}: the last step that is measured so far, and not the end, which is step "
+                f"{self.last_step:,}."
+            )
         if not learnt(self.accuracy, self.majority):
             said.append(f"{where}: {no_skill(self.accuracy, self.majority, self.language)}")
         elif self.failed:
@@ -153,6 +166,7 @@ def cells(experiment, metrics, deltas, evaluations) -> list[Cell]:
                 failed=failed[end],
                 failed_at_start=failed[start],
                 language=experiment.datasets[dataset].language,
+                last_step=experiment.cell_steps(model, dataset)[-1],
             )
         )
     return found
@@ -164,7 +178,11 @@ def connection(found: list[Cell], negligible) -> str:
     Args:
         negligible: the sizes from which on gaps matter, of `loss` and of `error`.
     """
-    return "; ".join(f"{cell.model}: {_connected(cell, negligible)}" for cell in found) + "."
+    said = []
+    for cell in found:
+        so_far = f", at step {cell.to_step:,} so far" if cell.so_far else ""
+        said.append(f"{cell.model}{so_far}: {_connected(cell, negligible)}")
+    return "; ".join(said) + "."
 
 
 def _connected(cell: Cell, negligible) -> str:
@@ -249,14 +267,17 @@ def _verdict(gap: Gap, negligible: float) -> str:
 
 def over_finetuning(cell: Cell) -> str:
     """One sentence: where CG went over fine-tuning."""
+    if cell.to_step == 0:
+        return f"{cell.model}: only step 0 is measured so far."
     if cell.change is None:
         return (
-            f"{cell.model}: CG is {cell.end} at step {cell.to_step:,}, the only checkpoint after step 0, "
-            "so nothing can be said about its course over fine-tuning."
+            f"{cell.model}: CG is {cell.end} at step {cell.to_step:,}, the only checkpoint after step 0"
+            f"{' so far' * cell.so_far}, so nothing can be said about its course over fine-tuning."
         )
     pairs = ""
     if cell.start.pairs != cell.end.pairs:
-        pairs = f"; of {cell.start.pairs} pairs at the start and {cell.end.pairs} at the end"
+        last = "last step so far" if cell.so_far else "end"
+        pairs = f"; of {cell.start.pairs} pairs at the start and {cell.end.pairs} at the {last}"
     unskilled = not cell.skilled or cell.failed_at_start
     judged = "; not judged, since not all of its runs have clearly learnt the task" if unskilled else ""
     return (
@@ -317,11 +338,17 @@ def over_pretraining(experiment, found: list[Cell], dataset: str, findings=None)
     return sentences
 
 
-def summary(experiment, metrics, deltas, evaluations, findings=None) -> str:
-    """What a run prints at its end: accuracy against the majority class, CG at its two steps, the change."""
+def summary(experiment, metrics, deltas, evaluations, findings=None, lacking: Sequence[str] = ()) -> str:
+    """What a run prints at its end: accuracy against the majority class, CG at its two steps, the change.
+
+    Args:
+        findings: the frame of `findings.csv`, or None.
+        lacking: what is missing, a line each.
+    """
     found = cells(experiment, metrics, deltas, evaluations)
     bar = "baseline" if any(cell.language for cell in found) else "majority"
-    rows = [["dataset", "model", "accuracy", bar, "CG at the start", "CG at the end", "change"]]
+    last = "CG at the last step so far" if any(cell.so_far for cell in found) else "CG at the end"
+    rows = [["dataset", "model", "accuracy", bar, "CG at the start", last, "change"]]
     for cell in found:
         start = f"{cell.start} (step {cell.from_step})" if cell.change else "–"
         change = f"{_signed(cell.change)}, {cell.change.moved}" if cell.change else "–"
@@ -335,7 +362,9 @@ def summary(experiment, metrics, deltas, evaluations, findings=None) -> str:
         *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows),
         *(f"! {cell.dataset}, {warning}" for cell in found for warning in cell.warnings),
         *_found(findings),
-        f"Look at {folder}/report.html; all numbers: {folder}/metrics.csv",
+        *(f"! missing: {line}" for line in lacking[:MOST]),
+        *[f"! missing: {len(lacking) - MOST} more, which the report names"] * (len(lacking) > MOST),
+        f"Look at {folder}/report.html" + ("" if lacking else f"; all numbers: {folder}/metrics.csv"),
     ]
     return "\n".join(lines)
 
@@ -421,5 +450,6 @@ def _ladder(experiment, ladder, rungs, when):
     amounts = [experiment.models[cell.model].pretraining_steps for cell in rungs]
     values = ", ".join(f"{gap} after {amount:,}" for gap, amount in zip(gaps, amounts, strict=True))
     steps = {cell.to_step if when == "end" else cell.from_step for cell in rungs}
-    at = f"at step {steps.pop():,}" if len(steps) == 1 else f"at each model's {when}"
+    whose = "last step so far" if when == "end" and any(cell.so_far for cell in rungs) else when
+    at = f"at step {steps.pop():,}" if len(steps) == 1 else f"at each model's {whose}"
     return f"Ladder {ladder}, {at}: the gap is {course} with more pre-training ({values} updates)."

@@ -13,7 +13,7 @@ A claim speaks of seeds in general, so its test is over seeds and evaluation uni
 *contradicted* where it is above 0 likewise, else it *cannot be told*. It is *not tested over seeds* where
 these are two or one cannot be left out, and *not judged* where a run behind it has not clearly learnt its
 task: a gap between two models that learnt nothing means nothing. Over cells, the estimate is the mean over
-those that can be judged, which is one test and not adjusted.
+those that can be judged, where these are two or more, which is one test and not adjusted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -278,13 +278,15 @@ def standing(
 
 
 def _overall(hypothesis: str, findings: list[Finding]) -> list[dict[str, Any]]:
-    """The row over all of a kind, where there are two or more to speak of."""
+    """The row over all of a kind, where two or more can be judged (of one it says the same), or none."""
     if len(findings) < 2:
         return []
     judged = [finding for finding in findings if not finding.unjudged]
     if not judged:
         whole = Finding({"hypothesis": hypothesis}, unjudged=f"none of {len(findings)} can be judged")
         return [whole.judged(np.nan)]
+    if len(judged) < 2:
+        return []
     means = [mean for finding in judged for mean in finding.means]
     weights = [weight / len(judged) for finding in judged for weight in finding.weights]
     whole = Finding({"hypothesis": hypothesis}, means, weights)

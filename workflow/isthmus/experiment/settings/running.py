@@ -46,11 +46,14 @@ class Resources(Settings):
 class Plan(Settings):
     """What `make plan` counts with. Results do not depend on it."""
 
-    gpus: Annotated[Count, Field(le=10**6)] = Field(
-        1, description="GPUs that run at the same time (cores with `device: cpu`)"
+    gpus: Annotated[Count, Field(le=10**6)] = Field(1, description="GPUs that run at the same time")
+    cores: Annotated[Count, Field(le=10**6)] | None = Field(
+        None,
+        description="with `device: cpu`, cores that jobs run on, each on `threads` of them; by default those "
+        "of this machine",
     )
     tflops: Annotated[Real, Field(ge=1e-6, le=10**6)] | None = Field(
         None,
-        description="TFLOP/s that one of them really reaches; by default as measured in this experiment so "
-        "far, else a guess",
+        description="TFLOP/s that one job really reaches; what was measured in this experiment so far counts "
+        "more, what was measured in others less, and a guess least",
     )
