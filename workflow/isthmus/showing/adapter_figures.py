@@ -1,65 +1,89 @@
 """Adapters beside whole fine-tunings: gaps in both spaces, what averaging brings, how far runs move."""
 
+import pandas as pd
+from matplotlib.ticker import MaxNLocator
+
 from isthmus.experiment import outputs
-from isthmus.showing import drawing
+from isthmus.showing import drawing, naming
 from isthmus.showing.drawing import MODEL_COLOURS
 from isthmus.statistics import tidy
 from isthmus.statistics.pair_statistics import over_pairs
 
 FRAMES = ("metrics", "factors", "averages", "pairs", "evaluations")
-TITLES = ("CG, test loss (nats)", "gain of averaging all (nats)", "L2 distance of bodies")
+NAMES = 100  # points that the names of models take at most
 
 
 def adapters(experiment, frames: dict, dataset: str):
-    """Three panels of all models on a data set at their last steps, by model; the accuracy stands below.
+    """Three panels of all models on a data set at their last steps, a line a model with its accuracy.
 
     Args:
         frames: `FRAMES` of those of `tidy.load`.
     """
-    figure, axes = drawing.panels(3, columns=3, height=2.9)
     models = outputs.models_on(experiment, dataset)
-    names = []
+    names, stats = [], []
+    figure, axes = drawing.panels(3, columns=3, height=0.55 * len(models) + 0.8, sharey=True)
     for place, model in enumerate(models):
         last = drawing.last_step(experiment, model, dataset)
         own = {name: tidy.of_cell(frames[name], model, dataset) for name in FRAMES}
         own = {name: frame[frame["step"] == last] for name, frame in own.items()}
-        colour = drawing.look(MODEL_COLOURS, list(experiment.models).index(model))["color"]
-        _gaps(axes[0], place, own, colour)
-        _gain(axes[1], place, own["averages"], colour)
-        for column, marker, label in (
-            ("distance", "o", "of two ends"),
-            ("distance_a", "s", "from the start"),
-        ):
-            axes[2].plot(place, own["pairs"][column].mean(), marker, color=colour, label=label)
+        look = drawing.look(MODEL_COLOURS, list(experiment.models).index(model)) | {"linestyle": "none"}
+        stats += _gaps(axes[0], place, own, look)
+        _gain(axes[1], place, own["averages"], look)
+        for column, shift, face in (("distance", -0.1, look["color"]), ("distance_a", 0.1, "white")):
+            axes[2].plot(own["pairs"][column].mean(), place + shift, **look, markerfacecolor=face)
         scores = own["evaluations"]
-        names.append(f"{model}\n{scores.loc[scores['set'] == 'test', 'accuracy'].mean():.3f}")
-    for axis, title in zip(axes, TITLES, strict=True):
-        axis.set_xticks(range(len(models)), names, rotation=45 if len(models) > 3 else 0)
-        axis.margins(x=0.15)
-        axis.set_title(title)
-        axis.axhline(0, color="#777777", linewidth=0.8)
-    drawing.legend(figure, axes[0], axes[2], title="below: model, mean test accuracy; 95 % intervals")
+        accuracy = scores.loc[scores["set"] == "test", "accuracy"].mean()
+        names.append(f"{drawing.wrapped(model, NAMES, 7)}\naccuracy {accuracy:.3f}")
+    _label(axes, names, naming.loss(experiment, dataset))
+    pairs = naming.pairs(experiment, [(model, dataset) for model in models], frames["metrics"])
+    drawing.finish(figure, f"{dataset}: last steps, means over {pairs}; mean test accuracy", _entries(stats))
     return figure
 
 
-def _gaps(axis, place: int, own: dict, colour: str) -> None:
-    """The mean gap over pairs in each space that is measured."""
-    for name, shift, face in (("metrics", -0.1, colour), ("factors", 0.1, "none")):
+def _label(axes, names: list[str], loss: str) -> None:
+    """The names of models down the left side, and what the panels show."""
+    titles = (f"CG,\n{loss}", f"gain of averaging all,\n{loss}", "L2 distance\nof bodies")
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].set_ylim(len(names) - 0.5, -0.5)
+    for axis, title in zip(axes, titles, strict=True):
+        axis.set_xlabel(title)
+        axis.xaxis.set_major_locator(MaxNLocator(3))
+        axis.margins(x=0.15)
+        axis.axvline(0, color="#777777", linewidth=0.8)
+
+
+def _entries(stats: list) -> list:
+    """What the legend says of markers and bars."""
+    said = naming.means(pd.concat(stats)) if stats else ""
+    filled, hollow = {"linestyle": "none", "marker": "o"}, {"markerfacecolor": "white"}
+    return [
+        drawing.line("CG: line of weights (of adapters: merged); distance: of two ends", **filled),
+        drawing.line("CG: line of factors; distance: from the start", **filled | hollow),
+        *([drawing.bar(f"CG: {said}", marker="_")] if said else []),
+        drawing.bar("gain: 95 % interval over evaluation units", marker="_"),
+    ]
+
+
+def _gaps(axis, place: int, own: dict, look: dict) -> list:
+    """The mean gap over pairs in each space that is measured; returns their statistics."""
+    found = []
+    for name, shift, face in (("metrics", -0.1, look["color"]), ("factors", 0.1, "white")):
         stats = over_pairs(tidy.convexity_gaps(own[name]), ["step"])
         if not len(stats):
             continue
         low, high = (ends.iloc[0] for ends in drawing.interval(stats))
         value = stats["mean"].iloc[0]
-        axis.errorbar(place + shift, value, [[value - low], [high - value]], color=colour, capsize=2)
-        label = "line of weights (of adapters: merged)" if name == "metrics" else "line of factors"
-        axis.plot(place + shift, value, "o", color=colour, markerfacecolor=face, label=label)
+        bars = {"xerr": [[value - low], [high - value]], "capsize": 2}
+        axis.errorbar(value, place + shift, **bars, **look, markerfacecolor=face)
+        found.append(stats)
+    return found
 
 
-def _gain(axis, place: int, averages, colour: str) -> None:
+def _gain(axis, place: int, averages, look: dict) -> None:
     """What the uniform soup of all runs gains over them."""
     wanted = (averages["kind"] == "uniform") & (averages["set"] == "test") & (averages["quantity"] == "loss")
     if not wanted.any():
         return
     row = averages[wanted].sort_values("size").iloc[-1]
     bars = [[row["gain"] - row["low"]], [row["high"] - row["gain"]]]
-    axis.errorbar(place, row["gain"], bars, fmt="o", color=colour, capsize=2)
+    axis.errorbar(row["gain"], place, xerr=bars, **look, capsize=2)

@@ -1,7 +1,7 @@
 """Lines along one run: is its trajectory one valley, and does averaging its checkpoints help?"""
 
 from isthmus.experiment import outputs
-from isthmus.showing import drawing
+from isthmus.showing import drawing, naming
 from isthmus.showing.drawing import MODEL_COLOURS, STEP
 from isthmus.statistics import tidy
 
@@ -24,10 +24,11 @@ def lines_along(experiment, along, dataset: str):
             runs = mine[(mine["set"] == "test") & (mine["quantity"] == "loss") & (mine["metric"] == metric)]
             stats = runs.groupby("step_a")["value"].agg(["mean", "min", "max"])
             look = drawing.look(MODEL_COLOURS, index)
-            axis.plot(stats.index, stats["mean"], **look, label=name)
+            axis.plot(stats.index, stats["mean"], **look, label=f"{name}, mean over runs")
             axis.fill_between(stats.index, stats["min"], stats["max"], color=look["color"], alpha=0.2)
         axis.axhline(0, color="#777777", linewidth=0.8)
-        axis.set(title=model, xlabel=f"{STEP} of the line's start", ylabel="test loss (nats)")
+        drawing.title(axis, model, naming.runs(experiment, model, dataset))
+        axis.set(xlabel=f"{STEP}\nof the line's start", ylabel=naming.loss(experiment, dataset))
         drawing.steps(axis)
-    drawing.legend(figure, *axes)
+    drawing.finish(figure, dataset, [drawing.band("least to largest of the runs", alpha=0.25)])
     return figure

@@ -4,7 +4,8 @@ import pandas as pd
 
 from isthmus import stored
 from isthmus.experiment import layout, outputs
-from isthmus.showing import drawing
+from isthmus.showing import drawing, naming, path_figures
+from isthmus.showing.drawing import STYLES
 from isthmus.showing.formatting import number
 from isthmus.statistics import tidy
 from isthmus.statistics.barriers import BODIES, DIFFERENT, SAME, UNKNOWN
@@ -30,22 +31,35 @@ def barriers(experiment, frame, lines: dict, detours: list, dataset: str):
         for bodies in _bodies(tidy.of_cell(frame, model, dataset))
     ]
     figure, axes = drawing.panels(len(panels), sharey=True)
+    many = False
     for axis, (model, bodies) in zip(axes, panels, strict=True):
         last, own = drawing.last_step(experiment, model, dataset), experiment.cell_bodies(model, dataset)
         paths = _paths(detours, model, dataset, last)
         line = _beside(lines.get((model, dataset)), paths, last)
-        for place, (name, points) in enumerate([("line", line), *paths.items()]):
-            style = "--" if place else "-"
-            _draw(axis, _between(points, own, bodies), COLOURS[place % len(COLOURS)], name, style)
+        shown = {name: _between(points, own, bodies) for name, points in {"line": line, **paths}.items()}
+        pairs = pd.concat(shown.values())[PAIR].drop_duplicates().sort_values(PAIR)
+        names = {
+            (a, b): naming.pair(experiment, model, dataset, a, b) for a, b in pairs.itertuples(index=False)
+        }
+        many = many or len(names) > naming.NAMED
+        for place, (name, points) in enumerate(shown.items()):
+            look = {"color": COLOURS[place % len(COLOURS)], "linestyle": STYLES[place % len(STYLES)]}
+            _draw(axis, points, names, look, name)
         several = DIFFERENT in _bodies(tidy.of_cell(frame, model, dataset))
-        title = f"{model}, {BODIES[bodies]}" if several else model
         wanted = tidy.of_cell(frame, model, dataset)
         wanted = wanted[(wanted["step"] == last) & (wanted["bodies"] == bodies)]
-        axis.set_title("\n".join([title, *_in_words(wanted)]))
+        said = [model, BODIES[bodies] if several else "", f"step {last:,}, {_counted(names)}"]
+        drawing.title(axis, *said, *_in_words(wanted))
         axis.set_xlabel("alpha of lines, t of curves")
-    axes[0].set_ylabel("test loss (nats)")
-    drawing.legend(figure, *axes)
+    axes[0].set_ylabel(naming.loss(experiment, dataset))
+    entries = [drawing.line("bold: mean over pairs; thin: each pair", linewidth=2.2)] if many else []
+    drawing.finish(figure, dataset, entries)
     return figure
+
+
+def _counted(names: dict) -> str:
+    """How many pairs there are, or which."""
+    return f"{len(names)} pairs" if len(names) != 1 else f"pair {next(iter(names.values()))}"
 
 
 def _bodies(frame) -> list[str]:
@@ -69,11 +83,21 @@ def _between(points, bodies: dict[int, str], wanted: str) -> pd.DataFrame:
     return points[same if wanted == SAME else ~same]
 
 
-def _draw(axis, points, colour: str, name: str, style: str) -> None:
-    """All pairs of one kind of path."""
-    for place, (_, path) in enumerate(points.groupby(PAIR)):
-        path = path.sort_values("alpha")
-        axis.plot(path["alpha"], path["loss"], style, color=colour, label=None if place else name)
+def _draw(axis, points, names: dict, look: dict, name: str) -> None:
+    """All pairs of one kind of path: a marker a pair where these are few, else thin lines and their mean."""
+    paths = {pair: path.sort_values("alpha") for pair, path in points.groupby(PAIR)}
+    few = len(names) <= naming.NAMED
+    for pair, path in paths.items():
+        place = list(names).index(pair)
+        own = drawing.spread_markers(place, len(names)) if few else {"linewidth": 0.4, "alpha": 0.4}
+        axis.plot(path["alpha"], path["loss"], **look | own)
+    if few and len(names) > 1:
+        for place, pair in enumerate(names):
+            entry = {"color": drawing.GREY, "marker": drawing.MARKERS[place], "linestyle": "none"}
+            axis.plot([], [], **entry, label=f"pair {names[pair]}")
+    elif paths and not few:
+        axis.plot(*path_figures.mean_line(paths.values()), **look, linewidth=2.2)
+    axis.plot([], [], **look, label=name)
 
 
 def _paths(files, model: str, dataset: str, step: int) -> dict[str, pd.DataFrame]:

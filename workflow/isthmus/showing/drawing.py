@@ -1,24 +1,42 @@
-"""The look of all figures: colours, panels, axes, legends."""
+"""The look of all figures: colours, panels, axes, headings, legends."""
 
 import math
+import re
 
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator
 
 WIDTH = 5.4  # inches: text stays legible when a figure is set at a column's width
 PANEL = 2.2  # inches, a panel's height
+MARGIN = 58  # points of a panel's width that its axis label and tick labels take
+SCALE = 60  # points that a scale of colours takes
 # Paul Tol's "bright" and "muted" schemes: told apart under the common colour vision deficiencies.
 MODEL_COLOURS = ("#4477AA", "#EE6677", "#228833", "#AA3377", "#CCBB44", "#66CCEE", "#555555")
 DATASET_COLOURS = ("#332288", "#CC6677", "#117733", "#AA4499", "#999933", "#44AA99", "#882255")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLES = ("-", "--", "-.", ":")
+GREY = "#555555"  # of what is no model's and no data set's; as text it contrasts 7.5 : 1 with white
+# The first font comes with Matplotlib, so that text has one size everywhere. An SVG names them all: where it
+# is opened the next ones stand in, Verdana first, which is as wide.
+FONTS = ("DejaVu Sans", "Verdana", "Geneva", "Arial", "Helvetica")
 RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": FONTS,
+    "svg.fonttype": "none",  # text stays text: it can be searched and edited
     "font.size": 8,
+    "figure.titlesize": 8.5,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
     "legend.fontsize": 7.5,
+    "legend.title_fontsize": 7.5,
     "legend.frameon": False,
     "lines.linewidth": 1.3,
     "lines.markersize": 4,
@@ -31,18 +49,22 @@ RC = {
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
 }
+BOX = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}  # behind text on colours
 STEP = "fine-tuning step (updates)"
-GAP = "convexity gap CG,\ntest loss (nats)"
 
 
-def panels(count, columns=2, height=PANEL, sharey=False, grid=True):
+# ----------------------------------------------------------------------------------------------------- panels
+
+
+def panels(count, columns=2, height=PANEL, sharey=False, grid=True, width=WIDTH):
     """A figure of `count` panels in rows; a single one is not stretched to full width."""
     columns = min(columns, count)
     lines = math.ceil(count / columns)
-    width = WIDTH if columns > 1 else 0.66 * WIDTH
+    width = width if columns > 1 else 0.66 * width
     figure = Figure(
-        figsize=(width, 0.5 + lines * height * (1 if columns < 3 else 0.85)), layout="constrained"
+        figsize=(width, 0.2 + lines * height * (1 if columns < 3 else 0.85)), layout="constrained"
     )
+    FigureCanvasAgg(figure)
     axes = figure.subplots(lines, columns, squeeze=False, sharey=sharey).ravel()
     for axis in axes[count:]:
         axis.remove()
@@ -51,14 +73,79 @@ def panels(count, columns=2, height=PANEL, sharey=False, grid=True):
     return figure, axes[:count]
 
 
+def finish(figure, heading="", entries=(), title=None):
+    """The heading above and one legend below all panels; the figure grows by what these take.
+
+    Args:
+        entries: (handle, label) of what no panel labels, such as bands.
+        title: of the legend.
+    """
+    room = 72 * figure.get_figwidth() - 12
+    labelled = [
+        entry for axis in figure.axes for entry in zip(*axis.get_legend_handles_labels(), strict=True)
+    ]
+    shown: dict = {}
+    for handle, label in [*labelled, *entries]:
+        shown.setdefault(wrapped(label, room - 36, 7.5), handle)
+    taken = _long_titles(figure) * figure.dpi / 72
+    if heading:
+        text = figure.suptitle(wrapped(heading, room, 8.5))
+        taken += text.get_window_extent(figure.canvas.get_renderer()).height + 6
+    if shown:
+        columns = _columns([max(width(line, 7.5) for line in label.split("\n")) for label in shown], room)
+        place = {"loc": "outside lower center", "ncols": columns, "alignment": "center"}
+        legend = figure.legend(list(shown.values()), list(shown), title=title, **place)
+        taken += legend.get_window_extent(figure.canvas.get_renderer()).height + 6
+    figure.set_figheight(figure.get_figheight() + taken / figure.dpi)
+
+
+def _long_titles(figure):
+    """The points that titles take beyond the two lines which panels have room for."""
+    rows: dict[int, int] = {}
+    for axis in figure.axes:
+        if spec := axis.get_subplotspec():
+            row = spec.rowspan.start
+            rows[row] = max(rows.get(row, 0), axis.get_title().count("\n") - 1)
+    return 10 * sum(rows.values())
+
+
+def _columns(widths, room):
+    """In how many columns entries of these widths find room, filled one column after the other."""
+    for columns in range(len(widths), 1, -1):
+        parts = np.array_split(widths, columns)  # as Matplotlib does: the first ones have one more
+        if sum(max(part) + 38 for part in parts) <= room:
+            return columns
+    return 1
+
+
+def title(axis, *lines, scale=False):
+    """A panel's title, as wide as the panel at most.
+
+    Args:
+        scale: whether a scale of colours stands beside the panels.
+    """
+    columns = axis.get_subplotspec().get_gridspec().ncols
+    room = (72 * axis.figure.get_figwidth() - SCALE * scale) / columns - MARGIN
+    axis.set_title("\n".join(wrapped(line, room, 8) for line in lines if line))
+
+
+# ------------------------------------------------------------------------------------------------ lines, bars
+
+
 def look(colours, index):
-    """Colour, marker and, once colours are used up, line style: the same for an index in every figure."""
-    style = STYLES[index // len(colours) % len(STYLES)]
+    """Colour, marker and line style: the same for an index in every figure, told apart in grey too."""
     return {
         "color": colours[index % len(colours)],
         "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": style,
+        "linestyle": STYLES[index % len(STYLES)],
     }
+
+
+def spread_markers(index, count):
+    """The marker of one of several lines that lie close together, set where no other line has its own."""
+    if count < 2:
+        return {}
+    return {"marker": MARKERS[index % len(MARKERS)], "markevery": (0.25 * (index + 0.5) / count, 0.25)}
 
 
 def interval(stats):
@@ -68,33 +155,138 @@ def interval(stats):
     )
 
 
+def band(label, alpha=0.3):
+    """An entry of the legend for bands of any colour."""
+    return Patch(facecolor=GREY, alpha=alpha, linewidth=0), label
+
+
+def bar(label, **look):
+    """An entry of the legend for bars of any colour, from end to end of an interval."""
+    return Line2D(
+        [], [], **{"color": GREY, "linestyle": "none", "marker": "|", "markersize": 9} | look
+    ), label
+
+
+def line(label, **look):
+    """An entry of the legend for lines or markers of any colour."""
+    return Line2D([], [], **{"color": GREY} | look), label
+
+
+# ------------------------------------------------------------------------------------------------------- axes
+
+
 def from_zero(axis):
-    """Start at 0, which the gap cannot go below, with room to see a line that runs along it."""
-    top = max(axis.get_ylim()[1], 1e-3)
-    axis.set_ylim(-0.03 * top, top)
+    """Start at 0, which the gap cannot go below; an interval over seeds may, and is shown whole."""
+    low, high = axis.get_ylim()
+    top = max(high, 1e-3)
+    axis.set_ylim(min(low, -0.03 * top) if low < -0.06 * top else -0.03 * top, top)
+    axis.axhline(0, color="#999999", linewidth=0.6, zorder=0.9)
 
 
 def steps(axis, ticks=None):
-    """Ticks at whole steps, 20k for 20,000; at the given ones where these are few."""
+    """Ticks at whole steps, 20k for 20,000; at the given ones where these are few and have room."""
+    low, high = axis.xaxis.get_data_interval()
+    if low == high:  # one step has no scale
+        ticks = [low]
     few = ticks is not None and len(ticks) <= 5
-    axis.xaxis.set_major_locator(FixedLocator(ticks) if few else MaxNLocator(5, integer=True))
+    axis.xaxis.set_major_locator(FixedLocator(_apart(ticks)) if few else MaxNLocator(5, integer=True))
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
-def legend(figure, *axes, title=None):
-    """One legend above all panels, in as many columns as its names leave room for."""
-    entries = {
-        label: handle
-        for axis in axes
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
-    if entries:
-        longest = max(map(len, entries))
-        columns = max(1, min(len(entries), int(figure.get_figwidth() * 14 // (longest + 6))))
-        figure.legend(
-            list(entries.values()), list(entries), loc="outside upper center", ncols=columns, title=title
-        )
+def _apart(ticks, share=0.15):
+    """Rising ticks without those that are nearer to the one before than a share of their range."""
+    kept = []
+    for tick in ticks:
+        if not kept or tick - kept[-1] >= share * (ticks[-1] - ticks[0]):
+            kept.append(tick)
+    return kept
+
+
+def counts(axis, values):
+    """Ticks at counts: at each where these are few."""
+    few = len(set(values)) <= 8
+    axis.xaxis.set_major_locator(FixedLocator(sorted(set(values))) if few else MaxNLocator(6, integer=True))
 
 
 def last_step(experiment, model, dataset):
     return experiment.cell_steps(model, dataset)[-1]
+
+
+# ------------------------------------------------------------------------------------------------------- text
+
+
+def width(text: str, size: float) -> float:
+    """How wide a line of text is at a font size, both in points."""
+    return text_to_path.get_text_width_height_descent(
+        text, FontProperties(family=FONTS[0], size=size), False
+    )[0]
+
+
+def wrapped(text: str, room: float, size: float) -> str:
+    """A text in lines of at most `room` points.
+
+    It is broken between words, and words that are wider after the marks that names are made of, or anywhere.
+    """
+    lines = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split():
+            joined = f"{line} {word}".strip()
+            if width(joined, size) <= room:
+                line = joined
+                continue
+            lines += [line] if line else []
+            *full, line = _pieces(word, room, size)
+            lines += full
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _pieces(word: str, room: float, size: float) -> list[str]:
+    """A word in pieces of at most `room` points."""
+    pieces = [""]
+    for part in re.split(r"(?<=[_/-])|(?<=\.)(?=\D)", word):
+        if width(pieces[-1] + part, size) > room and pieces[-1]:
+            pieces.append("")
+        for letter in part:
+            if width(pieces[-1] + letter, size) > room and pieces[-1]:
+                pieces.append("")
+            pieces[-1] += letter
+    return pieces
+
+
+def beside(axis, points, size=7):
+    """Write names beside points, so that no two overlap; a name that stands far off has a line to its point.
+
+    To be called when the panels have their final place. A name without any room is left out.
+
+    Args:
+        points: (x, y, name) of each.
+    """
+    axis.figure.draw_without_rendering()
+    scale = axis.figure.dpi / 72
+    places = [axis.transData.transform(point[:2]) / scale for point in points]
+    taken = [(x - 2.5, y - 2.5, x + 2.5, y + 2.5) for x, y in places]
+    (left, bottom), (right, top) = axis.get_window_extent().get_points() / scale
+    for (x, y), point in zip(places, points, strict=True):
+        half = np.array([width(point[2], size) / 2 + 0.5, 0.55 * size])
+        for shift in _around(half):
+            middle = np.array([x, y]) + shift
+            (x0, y0), (x1, y1) = middle - half, middle + half
+            inside = left <= x0 and x1 <= right and bottom <= y0 and y1 <= top
+            if inside and all(x1 <= a or x0 >= c or y1 <= b or y0 >= d for a, b, c, d in taken):
+                taken.append((x0, y0, x1, y1))
+                far = np.hypot(*(np.abs(shift) - half).clip(0)) > 5
+                leader = {"arrowstyle": "-", "linewidth": 0.4, "color": GREY, "shrinkA": 0}
+                look = {"ha": "center", "va": "center", "fontsize": size, "bbox": BOX}
+                look |= {"arrowprops": leader} if far else {}
+                axis.annotate(point[2], point[:2], shift, textcoords="offset points", **look)
+                break
+
+
+def _around(half):
+    """Where a name may stand relative to its point: right, left, above, below, then ever further away."""
+    for gap in (3, 6, 10, 15, 21, 28, 36, 45, 55):
+        for angle in np.pi * np.array([0.25, 0.75, 1.75, 1.25, 0, 1, 0.5, 1.5]):
+            direction = np.array([np.cos(angle), np.sin(angle)])
+            yield direction * gap + np.sign(np.round(direction, 6)) * half

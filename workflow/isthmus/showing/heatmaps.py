@@ -3,7 +3,7 @@
 import numpy as np
 import seaborn
 
-from isthmus.showing import drawing
+from isthmus.showing import drawing, naming
 from isthmus.statistics import tidy
 
 
@@ -19,9 +19,8 @@ def pair_heatmaps(experiment, gaps, groups, dataset: str):
     names = {model: experiment.cell_runs(model, dataset) for model in models}
     runs = {model: [names[model][run] for run in orders[model]] for model in models}
     most = max(map(len, runs.values()))
-    few = most <= 8
-    height = drawing.PANEL + (0 if few else 0.02 * most + 0.3)
-    figure, axes = drawing.panels(len(models), 3 if few else 2, height, grid=False)
+    height = drawing.PANEL + (0 if most <= 8 else 0.02 * most + 0.3)
+    figure, axes = drawing.panels(len(models), 3 if most <= 4 else 2, height, grid=False)
     highest = max((np.nanmax(m) for m in matrices.values() if not np.isnan(m).all()), default=0.0)
     for axis, (model, matrix) in zip(axes, matrices.items(), strict=True):
         _heatmap(axis, matrix, runs[model], highest or 1)
@@ -31,8 +30,11 @@ def pair_heatmaps(experiment, gaps, groups, dataset: str):
             axis.axhline(place - 1, color="black", linewidth=1.2)
         count = len(set(basins) - {None})
         suffix = f", {count} basin{'s' if count > 1 else ''}" if count else ""
-        axis.set_title(f"{model}\nstep {drawing.last_step(experiment, model, dataset):,}{suffix}")
-    figure.colorbar(axes[0].collections[0], ax=axes, label="CG, test loss (nats)", fraction=0.05, aspect=25)
+        step = drawing.last_step(experiment, model, dataset)
+        drawing.title(axis, model, f"step {step:,}{suffix}", scale=True)
+    label = f"CG, {naming.loss(experiment, dataset)}"
+    figure.colorbar(axes[0].collections[0], ax=axes, label=label, fraction=0.05, aspect=25)
+    drawing.finish(figure, f"{dataset}: CG of each pair of runs")
     for _ in range(3):  # square cells and labels depend on each other's place: a single pass cuts labels off
         figure.draw_without_rendering()
     return figure
@@ -43,7 +45,7 @@ def _heatmap(axis, matrix, seeds, highest):
     size, line = (7, 0.5) if len(seeds) <= 12 else (5.5, 0.2)
     scale = {"cmap": "cividis", "vmin": 0, "vmax": highest, "cbar": False, "square": True, "linewidths": line}
     ticks = {"xticklabels": seeds[:-1], "yticklabels": seeds[1:]}
-    words = {"annot": len(seeds) <= 6, "fmt": ".3f", "annot_kws": {"size": 7}}
+    words = {"annot": len(seeds) <= 6, "fmt": ".3f", "annot_kws": {"size": 7 if len(seeds) <= 4 else 6}}
     seaborn.heatmap(matrix[1:, :-1], ax=axis, **scale, **ticks, **words)
     _readable(axis)
     axis.set(xlabel="seed", ylabel="seed")

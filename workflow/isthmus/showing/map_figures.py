@@ -1,15 +1,18 @@
 """All checkpoints of a cell on one sheet: where runs went, and which ends are connected."""
 
+import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 
 from isthmus import stored
 from isthmus.experiment import layout, outputs
-from isthmus.showing import drawing
+from isthmus.showing import drawing, naming
 from isthmus.statistics import tidy
 
-COLOURS = "plasma_r"
+# From dark, where runs are connected, to a colour that is still seen on white.
+COLOURS = ListedColormap(colormaps["plasma"](np.linspace(0, 0.8, 256)))
 FEW = 8  # runs up to which all lines between their ends are drawn
 
 
@@ -26,15 +29,22 @@ def maps(experiment, files, gaps, dataset: str):
     figure, axes = drawing.panels(max(len(models), 1), 2, height=drawing.PANEL + 0.6, grid=False)
     mine = gaps[gaps["dataset"] == dataset]
     scale = Normalize(0, max(float(mine["value"].max()), 1e-6) if len(mine) else 1)
+    named = []
     for axis, model in zip(axes, models, strict=True):
         frame = stored.read_frame(found[model])
         step = drawing.last_step(experiment, model, dataset)
         ends = tidy.of_cell(mine, model, dataset)
         draw(axis, frame, ends[ends["step"] == step], scale)
-        axis.set_title(
-            f"{model}: two dimensions hold\n{100 * frame['share'].iloc[0]:.0f} % of the squared distances"
-        )
-    figure.colorbar(ScalarMappable(scale, COLOURS), ax=list(axes), label="CG at the end, test loss (nats)")
+        share = f"two dimensions hold {100 * frame['share'].iloc[0]:.0f} % of the squared distances"
+        drawing.title(axis, model, share, scale=True)
+        names = frame["seed"].map(experiment.cell_runs(model, dataset))
+        last = frame.assign(name=names)[frame["step"] == frame["step"].max()]
+        named.append((axis, list(zip(last["x"], last["y"], last["name"], strict=True))))
+    label = f"CG at the end, {naming.loss(experiment, dataset)}"
+    figure.colorbar(ScalarMappable(scale, COLOURS), ax=list(axes), label=label)
+    drawing.finish(figure, f"{dataset}: each run by its seed, from its start (white) to its end (black)")
+    for axis, points in named:
+        drawing.beside(axis, points, 7 if len(points) <= FEW else 5)
     return figure
 
 
@@ -45,15 +55,12 @@ def draw(axis, frame, gaps, scale) -> None:
     for pair in (gaps if few else nearest(gaps)).sort_values("value", ascending=False).itertuples():
         a, b = (last.loc[seed, ["x", "y"]] for seed in (pair.seed_a, pair.seed_b))
         axis.plot([a["x"], b["x"]], [a["y"], b["y"]], color=colours.to_rgba(pair.value), linewidth=1.4)
-    for seed, run in frame.groupby("seed"):
+    for _, run in frame.groupby("seed"):
         run = run.sort_values("step")
         axis.plot(run["x"], run["y"], color="black", linewidth=0.6, marker=".", markersize=2.5)
         start, end = run.iloc[0], run.iloc[-1]
         axis.plot(start["x"], start["y"], "o", color="white", markeredgecolor="black", markersize=4)
         axis.plot(end["x"], end["y"], "o", color="black", markersize=4 if few else 3)
-        place = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": 7 if few else 5}
-        box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.6}
-        axis.annotate(str(seed), (end["x"], end["y"]), bbox=box, **place)
     axis.set(xlabel="distance (L2)", ylabel="distance (L2)", aspect="equal")
     axis.margins(0.1)
 

@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from isthmus import stored
 from isthmus.experiment import layout
-from isthmus.showing import drawing
+from isthmus.showing import drawing, naming
 from isthmus.space.geometries import CURVES
 
 LEVELS = 14  # of the contours, at most
@@ -33,8 +33,10 @@ def planes(experiment, files, dataset: str):
     levels = MaxNLocator(LEVELS).tick_values(every.min(), every.max() + 1e-9)
     for axis, ((model, name), frame) in zip(axes, found.items(), strict=True):
         shown = draw(axis, frame, levels, bend_of(name))
-        axis.set_title(f"{model}\n{corners_in_words(name)}")
-    figure.colorbar(shown, ax=list(axes), label="test loss (nats)", shrink=0.8)
+        drawing.title(axis, model, corners_in_words(name), scale=True)
+    figure.colorbar(shown, ax=list(axes), label=naming.loss(experiment, dataset), shrink=0.8)
+    levels = "dashed: where the loss is that of one of the three checkpoints (runs by their seeds)"
+    drawing.finish(figure, f"{dataset}; {levels}; star: their mean")
     return figure
 
 
@@ -89,7 +91,7 @@ def draw(axis, frame, levels, bend: str = ""):
     axis.plot(corners["x"], corners["y"], "o", color="white", markeredgecolor="black")
     for name, corner in corners.iterrows():
         axis.annotate(
-            name, (corner["x"], corner["y"]), textcoords="offset points", xytext=(4, 4), color="white"
+            name, (corner["x"], corner["y"]), textcoords="offset points", xytext=(5, 5), bbox=drawing.BOX
         )
     if not bend:
         mean = frame[frame["place"] == "mean"]

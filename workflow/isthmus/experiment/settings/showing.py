@@ -24,7 +24,7 @@ class Figures(Settings):
 
     training_model: Name | None = Field(None, description="the model of Figure 1; by default the last one")
     training_seed: Seed | None = Field(None, description="the seed of Figure 1; by default the first one")
-    dpi: Annotated[Whole, Field(ge=50, le=600)] = Field(150, description="dots an inch of the PNG files")
+    dpi: Annotated[Whole, Field(ge=50, le=600)] = Field(300, description="dots an inch of the PNG files")
 
 
 class Report(Settings):
