@@ -14,7 +14,7 @@ from isthmus.experiment.jobs import Job
 from isthmus.planning import known
 from isthmus.planning.known import Ran
 from isthmus.planning.sizes import Sizes
-from isthmus.planning.work import ALIKE, ALPHAS, Work, kind
+from isthmus.planning.work import ALIKE, ALPHAS, TRAINING, Work, kind
 
 # Effective rates of one device in TFLOP/s, where nothing is known: what an A100 may reach in training, and
 # one core of a processor.
@@ -110,11 +110,14 @@ class Costs:
         return Cost(STARTUP if kind(rule) == "starting" else OTHER, "a guess", False)
 
     def _start(self, rule: str) -> float:
-        """Seconds of a job with a model before and after its work."""
-        for jobs in (self.own, self.others):
-            if found := [job.start for job in jobs if job.rule == rule and job.start is not None]:
-                return median(found)
+        """Seconds of a job with a model before and after its work: as others of its rule, or like it."""
         evaluations = self._quick("evaluate")
+        if kind(rule) == "measuring" and evaluations.measured:
+            return evaluations.seconds
+        for rules in ((rule,), TRAINING):
+            for jobs in (self.own, self.others):
+                if found := [job.start for job in jobs if job.rule in rules and job.start is not None]:
+                    return median(found)
         return evaluations.seconds if evaluations.measured else STARTUP
 
     def _rate(self, rule: str, cell: tuple[str, str], token: float) -> Rate:
