@@ -188,6 +188,14 @@ def test_jobs_that_the_journal_answered_and_resumed_ones_say_nothing(tmp_path):
     assert [bool(one.work) for one in trained] == [False, True]
 
 
+def test_training_says_itself_how_long_it_took(tmp_path):
+    """However short it was beside the start."""
+    Earlier(tmp_path / "e", rate=1e12)
+    cost = costs(experiment(), tmp_path / "e").of(job("finetune", seed=4, step=UPDATES))
+    assert cost.source == "3 alike in e"
+    assert cost.seconds == pytest.approx(START, rel=0.01)
+
+
 def test_damaged_and_half_written_files_are_left_out(tmp_path):
     earlier = Earlier(tmp_path / "e")
     benchmark = layout.benchmark("finetune")

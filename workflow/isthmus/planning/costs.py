@@ -14,7 +14,7 @@ from isthmus.experiment.jobs import Job
 from isthmus.planning import known
 from isthmus.planning.known import Ran
 from isthmus.planning.sizes import Sizes
-from isthmus.planning.work import ALIKE, ALPHAS, Work, kind
+from isthmus.planning.work import ALIKE, ALPHAS, TRAINING, Work, kind
 
 # Effective rates of one device in TFLOP/s, where nothing is known: what an A100 may reach in training, and
 # one core of a processor.
@@ -22,7 +22,9 @@ RATES = {"float32": 12.0, "tf32": 45.0, "bfloat16": 90.0}
 CPU_RATE = 0.03
 STARTUP = 20.0  # seconds of a job that runs a model before and after its work, where nothing is known
 OTHER = 5.0  # and of one that runs none
-MOVED = 1.25  # of the time to start: what took less measured next to nothing, or the journal answered it
+# Of the time to start, where a job does not say its own: what took less has measured next to nothing, or was
+# answered by the journal.
+MOVED = 1.25
 ALIKE_IN_SIZE = 2.0  # a model up to so many times as large, or as small, is worth no word
 ON_DEVICE = ("evaluate", "examples")  # of the jobs that only start, those that may compute
 LAST = ("collect", "findings", "tables", "figures", "report")  # which wait for all others
@@ -109,11 +111,14 @@ class Costs:
         return Cost(STARTUP if kind(rule) == "starting" else OTHER, "a guess", False)
 
     def _start(self, rule: str) -> float:
-        """Seconds of a job with a model before and after its work."""
-        for jobs in (self.own, self.others):
-            if found := [job.start for job in jobs if job.rule == rule and job.start is not None]:
-                return median(found)
+        """Seconds of a job with a model before and after its work: as others of its rule, or like it."""
         evaluations = self._quick("evaluate")
+        if kind(rule) == "measuring" and evaluations.measured:
+            return evaluations.seconds
+        for rules in ((rule,), TRAINING):
+            for jobs in (self.own, self.others):
+                if found := [job.start for job in jobs if job.rule in rules and job.start is not None]:
+                    return median(found)
         return evaluations.seconds if evaluations.measured else STARTUP
 
     def _rate(self, rule: str, cell: tuple[str, str], token: float) -> Rate:
@@ -140,9 +145,10 @@ class Costs:
         return Rate(rate * 1e12, f"a guess, {rate:.3g} TFLOP/s", False)
 
     def _of_rules(self, jobs: Iterable[Ran], rules: set[str] | None) -> list[Ran]:
-        """Those of some rules (None: of all) that took clearly longer than to start."""
+        """Those of some rules (None: of all) whose work took time that can be told from that to start."""
         found = [job for job in jobs if job.work and (rules is None or job.rule in rules)]
-        return [job for job in found if job.seconds > MOVED * _start_of(job, self._start)]
+        least = {job: job.start if job.start is not None else MOVED * self._start(job.rule) for job in found}
+        return [job for job in found if job.seconds > least[job]]
 
 
 def _device(experiment: Experiment, results: Path) -> str:
