@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from isthmus.experiment import outputs
-from isthmus.showing import drawing, naming
+from isthmus.showing import drawing, lettering, naming
 from isthmus.showing.drawing import MODEL_COLOURS
 from isthmus.statistics import tidy
 from isthmus.statistics.pair_statistics import over_pairs
@@ -33,7 +33,7 @@ def adapters(experiment, frames: dict, dataset: str):
             axes[2].plot(own["pairs"][column].mean(), place + shift, **look, markerfacecolor=face)
         scores = own["evaluations"]
         accuracy = scores.loc[scores["set"] == "test", "accuracy"].mean()
-        names.append(f"{drawing.wrapped(model, NAMES, 7)}\naccuracy {accuracy:.3f}")
+        names.append(f"{lettering.wrapped(model, NAMES, 7)}\naccuracy {accuracy:.3f}")
     _label(axes, names, naming.loss(experiment, dataset))
     pairs = naming.pairs(experiment, [(model, dataset) for model in models], frames["metrics"])
     drawing.finish(figure, f"{dataset}: last steps, means over {pairs}; mean test accuracy", _entries(stats))

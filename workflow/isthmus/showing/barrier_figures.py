@@ -11,6 +11,7 @@ from isthmus.statistics import tidy
 from isthmus.statistics.barriers import BODIES, DIFFERENT, SAME, UNKNOWN
 
 COLOURS = ("#444444", "#D55E00", "#009E73", "#CC79A7")  # of the line, and of other paths
+MARKERS = (*drawing.MARKERS, "<", ">", "*", "h", "p")  # of pairs, which have one in all panels
 PAIR = ["seed_a", "seed_b"]
 
 
@@ -25,41 +26,59 @@ def barriers(experiment, frame, lines: dict, detours: list, dataset: str):
         lines: the measured points by (model, data set), from `path_figures.read_curves`.
         detours: the files of other paths.
     """
-    panels = [
-        (model, bodies)
-        for model in outputs.models_on(experiment, dataset)
-        for bodies in _bodies(tidy.of_cell(frame, model, dataset))
-    ]
+    panels = _panels(experiment, frame, lines, detours, dataset)
+    named = [list(_names(experiment, cell[0], dataset, paths).values()) for cell, paths in panels.items()]
+    every = list(dict.fromkeys(name for names in named for name in names))
+    few = max(map(len, named)) <= naming.NAMED and len(every) <= len(MARKERS)
     figure, axes = drawing.panels(len(panels), sharey=True)
-    many = False
-    for axis, (model, bodies) in zip(axes, panels, strict=True):
-        last, own = drawing.last_step(experiment, model, dataset), experiment.cell_bodies(model, dataset)
-        paths = _paths(detours, model, dataset, last)
-        line = _beside(lines.get((model, dataset)), paths, last)
-        shown = {name: _between(points, own, bodies) for name, points in {"line": line, **paths}.items()}
-        pairs = pd.concat(shown.values())[PAIR].drop_duplicates().sort_values(PAIR)
-        names = {
-            (a, b): naming.pair(experiment, model, dataset, a, b) for a, b in pairs.itertuples(index=False)
-        }
-        many = many or len(names) > naming.NAMED
-        for place, (name, points) in enumerate(shown.items()):
+    for axis, ((model, bodies), paths) in zip(axes, panels.items(), strict=True):
+        names = _names(experiment, model, dataset, paths)
+        for place, (name, points) in enumerate(paths.items()):
             look = {"color": COLOURS[place % len(COLOURS)], "linestyle": STYLES[place % len(STYLES)]}
-            _draw(axis, points, names, look, name)
-        several = DIFFERENT in _bodies(tidy.of_cell(frame, model, dataset))
+            _draw(
+                axis, points, look, {pair: every.index(own) for pair, own in names.items()} if few else None
+            )
+            axis.plot([], [], **look, label=name)
         wanted = tidy.of_cell(frame, model, dataset)
+        several = DIFFERENT in _bodies(wanted)
+        last = drawing.last_step(experiment, model, dataset)
         wanted = wanted[(wanted["step"] == last) & (wanted["bodies"] == bodies)]
-        said = [model, BODIES[bodies] if several else "", f"step {last:,}, {_counted(names)}"]
+        count = f"{len(names)} pairs" if len(names) != 1 else f"pair {next(iter(names.values()))}"
+        said = [model, BODIES[bodies] if several else "", f"step {last:,}, {count}"]
         drawing.title(axis, *said, *_in_words(wanted))
         axis.set_xlabel("alpha of lines, t of curves")
     axes[0].set_ylabel(naming.loss(experiment, dataset))
-    entries = [drawing.line("bold: mean over pairs; thin: each pair", linewidth=2.2)] if many else []
-    drawing.finish(figure, dataset, entries)
+    drawing.finish(figure, dataset, _entries(every, few))
     return figure
 
 
-def _counted(names: dict) -> str:
-    """How many pairs there are, or which."""
-    return f"{len(names)} pairs" if len(names) != 1 else f"pair {next(iter(names.values()))}"
+def _panels(experiment, frame, lines: dict, detours: list, dataset: str) -> dict:
+    """The points of lines and other paths by name, of each model and kind of pairs."""
+    panels = {}
+    for model in outputs.models_on(experiment, dataset):
+        last, own = drawing.last_step(experiment, model, dataset), experiment.cell_bodies(model, dataset)
+        paths = _paths(detours, model, dataset, last)
+        paths = {"line": _beside(lines.get((model, dataset)), paths, last), **paths}
+        for bodies in _bodies(tidy.of_cell(frame, model, dataset)):
+            panels[model, bodies] = {name: _between(points, own, bodies) for name, points in paths.items()}
+    return panels
+
+
+def _names(experiment, model: str, dataset: str, paths: dict) -> dict[tuple[int, int], str]:
+    """The pairs of a panel with their names, in order."""
+    pairs = pd.concat(paths.values())[PAIR].drop_duplicates().sort_values(PAIR)
+    return {(a, b): naming.pair(experiment, model, dataset, a, b) for a, b in pairs.itertuples(index=False)}
+
+
+def _entries(names: list[str], few: bool) -> list:
+    """What the legend says of pairs: the marker of each, or what the two kinds of lines are."""
+    if not few:
+        return [drawing.line("bold: mean over pairs; thin: each pair", linewidth=2.2)]
+    marked = names if len(names) > 1 else []
+    return [
+        drawing.line(f"pair {name}", marker=MARKERS[place], linestyle="none")
+        for place, name in enumerate(marked)
+    ]
 
 
 def _bodies(frame) -> list[str]:
@@ -83,21 +102,20 @@ def _between(points, bodies: dict[int, str], wanted: str) -> pd.DataFrame:
     return points[same if wanted == SAME else ~same]
 
 
-def _draw(axis, points, names: dict, look: dict, name: str) -> None:
-    """All pairs of one kind of path: a marker a pair where these are few, else thin lines and their mean."""
+def _draw(axis, points, look: dict, marks: dict | None) -> None:
+    """All pairs of one kind of path: with a marker a pair where these are few, else thin and with their mean.
+
+    Args:
+        marks: the place of each pair's marker; None where there are many pairs.
+    """
     paths = {pair: path.sort_values("alpha") for pair, path in points.groupby(PAIR)}
-    few = len(names) <= naming.NAMED
-    for pair, path in paths.items():
-        place = list(names).index(pair)
-        own = drawing.spread_markers(place, len(names)) if few else {"linewidth": 0.4, "alpha": 0.4}
+    for place, (pair, path) in enumerate(paths.items()):
+        own = {"linewidth": 0.4, "alpha": 0.4}
+        if marks is not None:
+            own = drawing.spread_markers(place, len(paths), MARKERS[marks[pair]])
         axis.plot(path["alpha"], path["loss"], **look | own)
-    if few and len(names) > 1:
-        for place, pair in enumerate(names):
-            entry = {"color": drawing.GREY, "marker": drawing.MARKERS[place], "linestyle": "none"}
-            axis.plot([], [], **entry, label=f"pair {names[pair]}")
-    elif paths and not few:
+    if paths and marks is None:
         axis.plot(*path_figures.mean_line(paths.values()), **look, linewidth=2.2)
-    axis.plot([], [], **look, label=name)
 
 
 def _paths(files, model: str, dataset: str, step: int) -> dict[str, pd.DataFrame]:

@@ -1,16 +1,15 @@
 """The look of all figures: colours, panels, axes, headings, legends."""
 
 import math
-import re
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.textpath import text_to_path
 from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator
+
+from isthmus.showing.lettering import FONTS, width, wrapped
 
 WIDTH = 5.4  # inches: text stays legible when a figure is set at a column's width
 PANEL = 2.2  # inches, a panel's height
@@ -22,9 +21,6 @@ DATASET_COLOURS = ("#332288", "#CC6677", "#117733", "#AA4499", "#999933", "#44AA
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 STYLES = ("-", "--", "-.", ":")
 GREY = "#555555"  # of what is no model's and no data set's; as text it contrasts 7.5 : 1 with white
-# The first font comes with Matplotlib, so that text has one size everywhere. An SVG names them all: where it
-# is opened the next ones stand in, Verdana first, which is as wide.
-FONTS = ("DejaVu Sans", "Verdana", "Geneva", "Arial", "Helvetica")
 RC = {
     "font.family": "sans-serif",
     "font.sans-serif": FONTS,
@@ -49,7 +45,6 @@ RC = {
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
 }
-BOX = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}  # behind text on colours
 STEP = "fine-tuning step (updates)"
 
 
@@ -141,11 +136,9 @@ def look(colours, index):
     }
 
 
-def spread_markers(index, count):
+def spread_markers(index, count, marker):
     """The marker of one of several lines that lie close together, set where no other line has its own."""
-    if count < 2:
-        return {}
-    return {"marker": MARKERS[index % len(MARKERS)], "markevery": (0.25 * (index + 0.5) / count, 0.25)}
+    return {"marker": marker, "markevery": (0.25 * (index + 0.5) / count, 0.25)} if count > 1 else {}
 
 
 def interval(stats):
@@ -179,7 +172,7 @@ def from_zero(axis):
     """Start at 0, which the gap cannot go below; an interval over seeds may, and is shown whole."""
     low, high = axis.get_ylim()
     top = max(high, 1e-3)
-    axis.set_ylim(min(low, -0.03 * top) if low < -0.06 * top else -0.03 * top, top)
+    axis.set_ylim(low if axis.dataLim.ymin < 0 else -0.03 * top, top)
     axis.axhline(0, color="#999999", linewidth=0.6, zorder=0.9)
 
 
@@ -210,83 +203,3 @@ def counts(axis, values):
 
 def last_step(experiment, model, dataset):
     return experiment.cell_steps(model, dataset)[-1]
-
-
-# ------------------------------------------------------------------------------------------------------- text
-
-
-def width(text: str, size: float) -> float:
-    """How wide a line of text is at a font size, both in points."""
-    return text_to_path.get_text_width_height_descent(
-        text, FontProperties(family=FONTS[0], size=size), False
-    )[0]
-
-
-def wrapped(text: str, room: float, size: float) -> str:
-    """A text in lines of at most `room` points.
-
-    It is broken between words, and words that are wider after the marks that names are made of, or anywhere.
-    """
-    lines = []
-    for paragraph in text.split("\n"):
-        line = ""
-        for word in paragraph.split():
-            joined = f"{line} {word}".strip()
-            if width(joined, size) <= room:
-                line = joined
-                continue
-            lines += [line] if line else []
-            *full, line = _pieces(word, room, size)
-            lines += full
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def _pieces(word: str, room: float, size: float) -> list[str]:
-    """A word in pieces of at most `room` points."""
-    pieces = [""]
-    for part in re.split(r"(?<=[_/-])|(?<=\.)(?=\D)", word):
-        if width(pieces[-1] + part, size) > room and pieces[-1]:
-            pieces.append("")
-        for letter in part:
-            if width(pieces[-1] + letter, size) > room and pieces[-1]:
-                pieces.append("")
-            pieces[-1] += letter
-    return pieces
-
-
-def beside(axis, points, size=7):
-    """Write names beside points, so that no two overlap; a name that stands far off has a line to its point.
-
-    To be called when the panels have their final place. A name without any room is left out.
-
-    Args:
-        points: (x, y, name) of each.
-    """
-    axis.figure.draw_without_rendering()
-    scale = axis.figure.dpi / 72
-    places = [axis.transData.transform(point[:2]) / scale for point in points]
-    taken = [(x - 2.5, y - 2.5, x + 2.5, y + 2.5) for x, y in places]
-    (left, bottom), (right, top) = axis.get_window_extent().get_points() / scale
-    for (x, y), point in zip(places, points, strict=True):
-        half = np.array([width(point[2], size) / 2 + 0.5, 0.55 * size])
-        for shift in _around(half):
-            middle = np.array([x, y]) + shift
-            (x0, y0), (x1, y1) = middle - half, middle + half
-            inside = left <= x0 and x1 <= right and bottom <= y0 and y1 <= top
-            if inside and all(x1 <= a or x0 >= c or y1 <= b or y0 >= d for a, b, c, d in taken):
-                taken.append((x0, y0, x1, y1))
-                far = np.hypot(*(np.abs(shift) - half).clip(0)) > 5
-                leader = {"arrowstyle": "-", "linewidth": 0.4, "color": GREY, "shrinkA": 0}
-                look = {"ha": "center", "va": "center", "fontsize": size, "bbox": BOX}
-                look |= {"arrowprops": leader} if far else {}
-                axis.annotate(point[2], point[:2], shift, textcoords="offset points", **look)
-                break
-
-
-def _around(half):
-    """Where a name may stand relative to its point: right, left, above, below, then ever further away."""
-    for gap in (3, 6, 10, 15, 21, 28, 36, 45, 55):
-        for angle in np.pi * np.array([0.25, 0.75, 1.75, 1.25, 0, 1, 0.5, 1.5]):
-            direction = np.array([np.cos(angle), np.sin(angle)])
-            yield direction * gap + np.sign(np.round(direction, 6)) * half

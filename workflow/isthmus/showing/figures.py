@@ -17,6 +17,7 @@ from isthmus.showing import (
     fork_figures,
     heatmaps,
     layer_figures,
+    lettering,
     map_figures,
     naming,
     path_figures,
@@ -177,7 +178,7 @@ def _training_entries(experiment, names):
     bars = " or ".join(dict.fromkeys(naming.baseline(experiment, name) for name in names))
     dotted = f"accuracy: {bars}" + "; loss, perplexity: step 0" * language
     return [
-        drawing.line(f"dotted: {dotted}", linestyle=":", linewidth=0.9),
+        drawing.line(dotted, linestyle=":", linewidth=0.9),
         drawing.band("accuracy: 95 % interval over evaluation units", alpha=0.15),
         drawing.line("fine-tuning loss: each update, and running mean", alpha=0.4, linewidth=0.5),
     ]
@@ -284,7 +285,7 @@ def over_gap(experiment, groups, tests, evaluations, dataset: str):
     baseline = naming.baseline(experiment, dataset)
     drawing.finish(figure, f"{dataset}: each run by its seed; baseline: {baseline}", entries)
     for axis, named in points:
-        drawing.beside(axis, named, 6 if len(named) <= 2 * naming.NAMED else 5)
+        lettering.beside(axis, named, 6 if len(named) <= 2 * naming.NAMED else 5)
     return figure
 
 

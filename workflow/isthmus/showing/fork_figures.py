@@ -22,7 +22,7 @@ def over_fork(experiment, gaps):
         _title(axis, experiment, gaps, dataset, models)
         axis.set(xlabel="seeds part at step (updates)", ylabel=naming.gap(experiment, dataset))
         drawing.from_zero(axis)
-        drawing.steps(axis)
+        drawing.steps(axis, forks)
     drawing.finish(figure, entries=_bars(every))
     return figure
 
@@ -52,7 +52,7 @@ def over_perturbation(experiment, gaps, pairs):
             both, (naming.gap(experiment, dataset), "L2 distance between ends"), strict=True
         ):
             _title(axis, experiment, gaps, dataset, models)
-            axis.set(xlabel="norm of the push / norm of the weights", ylabel=label)
+            axis.set(xlabel="norm of the push /\nnorm of the weights", ylabel=label)
             axis.set_xscale("log")
             axis.xaxis.set_major_formatter(FuncFormatter(lambda scale, _: f"{scale:g}"))
             drawing.from_zero(axis)

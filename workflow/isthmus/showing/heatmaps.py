@@ -49,7 +49,8 @@ def _heatmap(axis, matrix, seeds, highest):
     seaborn.heatmap(matrix[1:, :-1], ax=axis, **scale, **ticks, **words)
     _readable(axis)
     axis.set(xlabel="seed", ylabel="seed")
-    axis.tick_params(axis="x", rotation=90 if len(seeds) > 4 else 0, labelsize=size, length=0)
+    upright = len(seeds) > 4 and max(map(len, seeds)) > 2
+    axis.tick_params(axis="x", rotation=90 if upright else 0, labelsize=size, length=0)
     axis.tick_params(axis="y", rotation=0, labelsize=size, length=0)
 
 

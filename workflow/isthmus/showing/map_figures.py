@@ -8,7 +8,7 @@ from matplotlib.colors import ListedColormap, Normalize
 
 from isthmus import stored
 from isthmus.experiment import layout, outputs
-from isthmus.showing import drawing, naming
+from isthmus.showing import drawing, lettering, naming
 from isthmus.statistics import tidy
 
 # From dark, where runs are connected, to a colour that is still seen on white.
@@ -44,7 +44,7 @@ def maps(experiment, files, gaps, dataset: str):
     figure.colorbar(ScalarMappable(scale, COLOURS), ax=list(axes), label=label)
     drawing.finish(figure, f"{dataset}: each run by its seed, from its start (white) to its end (black)")
     for axis, points in named:
-        drawing.beside(axis, points, 7 if len(points) <= FEW else 5)
+        lettering.beside(axis, points, 7 if len(points) <= FEW else 5)
     return figure
 
 
@@ -61,7 +61,8 @@ def draw(axis, frame, gaps, scale) -> None:
         start, end = run.iloc[0], run.iloc[-1]
         axis.plot(start["x"], start["y"], "o", color="white", markeredgecolor="black", markersize=4)
         axis.plot(end["x"], end["y"], "o", color="black", markersize=4 if few else 3)
-    axis.set(xlabel="distance (L2)", ylabel="distance (L2)", aspect="equal")
+    axis.set(xlabel="distance (L2)", ylabel="distance (L2)")
+    axis.set_aspect("equal", adjustable="datalim")  # a long thin map still has a whole panel
     axis.margins(0.1)
 
 

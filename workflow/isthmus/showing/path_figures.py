@@ -100,7 +100,7 @@ def _curves(axis, points, gaps, colour, names: dict):
     for place, pair in enumerate(names if few else ()):
         if pair in paths:
             look = drawing.look(drawing.MODEL_COLOURS, place) if len(names) > 1 else {"color": colour}
-            look |= {"linestyle": "-"} | drawing.spread_markers(place, len(names))
+            look |= {"linestyle": "-"} | drawing.spread_markers(place, len(names), look.get("marker"))
             axis.plot(paths[pair]["alpha"], paths[pair]["loss"], **look, label=names[pair])
     if not few:
         lines = [path[["alpha", "loss"]].to_numpy() for path in paths.values()]

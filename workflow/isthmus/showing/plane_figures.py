@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from isthmus import stored
 from isthmus.experiment import layout
-from isthmus.showing import drawing, naming
+from isthmus.showing import drawing, lettering, naming
 from isthmus.space.geometries import CURVES
 
 LEVELS = 14  # of the contours, at most
@@ -35,8 +35,10 @@ def planes(experiment, files, dataset: str):
         shown = draw(axis, frame, levels, bend_of(name))
         drawing.title(axis, model, corners_in_words(name), scale=True)
     figure.colorbar(shown, ax=list(axes), label=naming.loss(experiment, dataset), shrink=0.8)
-    levels = "dashed: where the loss is that of one of the three checkpoints (runs by their seeds)"
-    drawing.finish(figure, f"{dataset}; {levels}; star: their mean")
+    bends = {bool(bend_of(name)) for _, name in found}
+    said = ["dashed: where the loss is that of one of the three checkpoints (runs by their seeds)"]
+    said += ["star: their mean"] * (False in bends) + ["orange: the curve"] * (True in bends)
+    drawing.finish(figure, "; ".join([dataset, *said]))
     return figure
 
 
@@ -91,7 +93,7 @@ def draw(axis, frame, levels, bend: str = ""):
     axis.plot(corners["x"], corners["y"], "o", color="white", markeredgecolor="black")
     for name, corner in corners.iterrows():
         axis.annotate(
-            name, (corner["x"], corner["y"]), textcoords="offset points", xytext=(5, 5), bbox=drawing.BOX
+            name, (corner["x"], corner["y"]), textcoords="offset points", xytext=(5, 5), bbox=lettering.BOX
         )
     if not bend:
         mean = frame[frame["place"] == "mean"]
