@@ -233,6 +233,8 @@ def test_whole_runs_elsewhere_have_the_numbers_of_a_clone(nano, repository, inst
     for name in ("metrics.csv", "deltas.csv", "means.csv", "averages.csv", "findings.csv"):
         assert (results / name).read_bytes() == (nano.results / name).read_bytes(), name
     assert (results / "report.html").stat().st_size > 100_000
+    done = installed.call("--report", "report.zip")  # captions come from the git address too
+    assert done.returncode == 0, done.stdout
     again = Elsewhere(installed.folder).write(ALONE, NANO, snakefile=repository)
     assert again.planned() == {}
 
