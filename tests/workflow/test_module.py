@@ -60,12 +60,12 @@ def elsewhere(tmp_path) -> Elsewhere:
 
 
 @pytest.fixture
-def installed(hub, elsewhere, tmp_path) -> Elsewhere:
-    """The same where the library is installed, and where `hub` is github.com."""
+def installed(git_host, elsewhere, tmp_path) -> Elsewhere:
+    """The same where the library is installed, and where `git_host` is github.com."""
     shutil.copytree(ROOT / "workflow" / "isthmus", tmp_path / "site" / "isthmus")
     env = {
         "PYTHONPATH": str(tmp_path / "site"),
-        "GIT_CONFIG_GLOBAL": str(hub / "gitconfig"),
+        "GIT_CONFIG_GLOBAL": str(git_host / "gitconfig"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
     return Elsewhere(elsewhere.folder, env)
