@@ -37,7 +37,7 @@ what it does not say has its default. A mistake is said before anything runs, wi
   workflow's `config/config.yaml`. There Snakemake *adds* a `--configfile` to it, unless
   `--replace-workflow-config` is said too. The Python that runs Snakemake needs the library:
   `pip install git+ADDRESS@TAG`, with the address and the tag that the workflow is from. And these lines
-  belong into `profiles/default/config.yaml` there:
+  belong into `profiles/default/config.yaml` there, where `snakedeploy` has put them:
 
   ```yaml
   cores: all

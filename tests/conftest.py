@@ -35,9 +35,9 @@ def repository(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def hub(repository, tmp_path_factory) -> Path:
+def git_host(repository, tmp_path_factory) -> Path:
     """A folder that stands for a host of git repositories, with the workflow as a bare one. Read only."""
-    return made_once(tmp_path_factory, "hub", lambda folder: host(repository, folder))
+    return made_once(tmp_path_factory, "git_host", lambda folder: host(repository, folder))
 
 
 @pytest.fixture(scope="session")

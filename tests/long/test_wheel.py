@@ -117,9 +117,9 @@ def test_doors_read_results_without_snakemake_and_pytorch(fresh, nano, tmp_path)
     assert place.startswith(str(fresh.parent))
 
 
-def test_a_workflow_of_a_git_address_is_read_with_it(fresh, hub, nano, tmp_path):
+def test_a_workflow_of_a_git_address_is_read_with_it(fresh, git_host, nano, tmp_path):
     """Also what is shown: a page made in a clone is up to date for the same code from the wheel."""
-    env = {"GIT_CONFIG_GLOBAL": str(hub / "gitconfig"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    env = {"GIT_CONFIG_GLOBAL": str(git_host / "gitconfig"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
     lab = nano.copied(tmp_path / "copy")
     there = Elsewhere(lab.directory, env, str(fresh / "python"))
     profile = lab.directory / "profiles" / "default"

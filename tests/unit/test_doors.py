@@ -137,6 +137,16 @@ def test_a_path_has_its_points_and_intervals(folder):
     assert train["loss"].tolist() == [6, 6.5, 7]
 
 
+def test_an_error_rate_that_is_not_known_has_no_interval(folder):
+    file = folder / "paths/tiny/toy/step20/seed3.parquet"
+    points = stored.read_frame(file).assign(error=np.nan)
+    points["error_replicates"] = [np.full(101, np.nan)] * len(points)
+    stored.write_frame(file, points)
+    found = results.read(folder).path("tiny", "toy", 20, (2, 3))
+    assert found[["error", "error_low", "error_high"]].isna().all(axis=None)
+    assert found["loss_low"].notna().all()
+
+
 def test_all_paths_together(folder):
     found = results.read(folder).paths()
     assert len(found) == 12

@@ -60,12 +60,12 @@ def elsewhere(tmp_path) -> Elsewhere:
 
 
 @pytest.fixture
-def installed(hub, elsewhere, tmp_path) -> Elsewhere:
-    """The same where the library is installed, and where `hub` is github.com."""
+def installed(git_host, elsewhere, tmp_path) -> Elsewhere:
+    """The same where the library is installed, and where `git_host` is github.com."""
     shutil.copytree(ROOT / "workflow" / "isthmus", tmp_path / "site" / "isthmus")
     env = {
         "PYTHONPATH": str(tmp_path / "site"),
-        "GIT_CONFIG_GLOBAL": str(hub / "gitconfig"),
+        "GIT_CONFIG_GLOBAL": str(git_host / "gitconfig"),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
     return Elsewhere(elsewhere.folder, env)
@@ -233,6 +233,8 @@ def test_whole_runs_elsewhere_have_the_numbers_of_a_clone(nano, repository, inst
     for name in ("metrics.csv", "deltas.csv", "means.csv", "averages.csv", "findings.csv"):
         assert (results / name).read_bytes() == (nano.results / name).read_bytes(), name
     assert (results / "report.html").stat().st_size > 100_000
+    done = installed.call("--report", "report.zip")  # captions come from the git address too
+    assert done.returncode == 0, done.stdout
     again = Elsewhere(installed.folder).write(ALONE, NANO, snakefile=repository)
     assert again.planned() == {}
 

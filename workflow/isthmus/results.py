@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from isthmus import stored
@@ -74,8 +75,10 @@ class Results:
             raise ConfigError(f"set: found {set!r}; allowed: {known}, as in {self.folder / row}")
         kept = chosen[["alpha", "loss", "error", "n"]].copy()
         for name in ("loss", "error"):
-            ends = [percentile_interval(samples) for samples in chosen[f"{name}_replicates"]]
-            kept[f"{name}_low"], kept[f"{name}_high"] = zip(*ends, strict=True)
+            replicates = np.stack(chosen[f"{name}_replicates"].to_list())
+            known = np.isfinite(replicates).all()  # errors may not be: see `tasks.record`
+            ends = percentile_interval(replicates) if known else (np.nan, np.nan)
+            kept[f"{name}_low"], kept[f"{name}_high"] = ends
         return kept
 
     def _rows(self) -> list[Path]:
