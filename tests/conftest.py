@@ -8,9 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.workflow.elsewhere import host
 from tests.workflow.lab import NANO, ROOT, Lab, copy_workflow
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("isthmus", deadline=None)
+settings.load_profile("isthmus")
 
 
 def made_once(tmp_path_factory, name: str, make: Callable[[Path], None]) -> Path:

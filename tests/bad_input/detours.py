@@ -81,7 +81,7 @@ MISTAKES = {
     ),
     "alignment by what there is not": (
         {"alignment": {"method": "gradients"}},
-        "alignment.method: found 'gradients' (str); allowed: 'activations' or 'weights'",
+        "alignment.method: found 'gradients' (str); allowed: 'activations', 'weights' or 'learned'",
     ),
     "a plane of a curve that is not asked for": (
         {"planes": [{"curve": "bezier"}]},

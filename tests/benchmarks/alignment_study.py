@@ -3,9 +3,9 @@
     python tests/benchmarks/alignment_study.py [--widths 64 128 256] [--seeds 4] [--figure FILE.png]
 
 trains the runs of `experiments/toy_basins.yaml` (two bodies, several fine-tunings) at each width, and
-measures CG of the test loss of each pair on the line, and aligned: by activations and by weights after the
-fine-tuning, and by activations of the two bodies before it. Some twenty minutes on two cores. Everything is
-kept in results/bench/alignment/, so that a second call goes on.
+measures CG of the test loss of each pair on the line, and aligned: by activations, by weights and learned
+after the fine-tuning, and by activations of the two bodies before it. Some forty minutes on two cores.
+Everything is kept in results/bench/alignment/, so that a second call goes on.
 """
 
 import argparse
@@ -30,11 +30,12 @@ from isthmus.measuring.rows import Resampling
 from isthmus.space.sampling import Uniform
 
 ROOT = Path(__file__).resolve().parents[2]
-BUDGET, EXAMPLES, ALPHAS = 4096, 1000, 11
+BUDGET, EXAMPLES, ALPHAS, UPDATES = 4096, 1000, 11, 100
 # Which checkpoints' units are matched, and by what.
 WAYS = {
     "activations": ("activations", "last"),
     "weights": ("weights", "last"),
+    "learned": ("learned", "last"),
     "activations, before fine-tuning": ("activations", "first"),
 }
 
@@ -90,7 +91,7 @@ def measured(width: int, seeds: int, folder: Path) -> list[dict]:
         rows.append(own | {"way": "line", "gap": plain, "moved": {}})
         for way, (method, when) in WAYS.items():
             step = last if when == "last" else 0
-            found = align(end(a, step), end(b, step), train, EXAMPLES, method, 0, computing, BUDGET)
+            found = align(end(a, step), end(b, step), train, EXAMPLES, method, 0, computing, BUDGET, UPDATES)
             orders = folder / f"{width}-{a}-{b}-{method}-{step}.safetensors"
             write_orders(found.orders, orders)
             value = gap(end(a, last), end(b, last).aligned(orders), test, computing, journal)

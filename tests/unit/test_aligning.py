@@ -6,6 +6,7 @@ That a shuffle is one of the function's symmetries is seen by Transformers' own 
 import itertools
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from hypothesis import strategies as st
 from isthmus import hashing, stored
 from isthmus.data import blocks, tokens
 from isthmus.errors import AlignmentFailed, ConfigError
-from isthmus.measuring import aligning, permuting
-from isthmus.measuring.aligning import METHODS, align, align_pair
+from isthmus.measuring import aligning, learning, permuting
+from isthmus.measuring.aligning import align, align_pair
 from isthmus.measuring.ends import End, Reader, units_of
 from isthmus.measuring.permuting import HeadOrders, Reordered, match_heads
 from isthmus.models import architectures, classifiers, hf_folders, language_models, tokenizing, weight_files
@@ -27,6 +28,7 @@ from isthmus.tasks.asked import asked
 
 from tests.unit import families, tiny
 
+LIKENESS = ("activations", "weights")  # what orders are found by at once
 CLASSIFIERS = ("bert", "roberta", "electra", "distilbert", "gpt2", "gpt_neox", "llama")
 LANGUAGE = [(family, "causal_lm") for family in families.DECODERS]
 LANGUAGE += [(family, "masked_lm") for family in ("bert", "roberta", "electra", "distilbert")]
@@ -135,7 +137,7 @@ def test_a_shuffle_of_all_units_is_the_same_function(made, family, task):
     assert all(re.search(r"bias$", name) for name in still), still  # of outputs alone
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", LIKENESS)
 @pytest.mark.parametrize(("family", "task"), CASES)
 def test_a_planted_shuffle_is_found_exactly(made, family, task, method):
     where, (undo, _), examples = made(family, task)
@@ -146,7 +148,7 @@ def test_a_planted_shuffle_is_found_exactly(made, family, task, method):
     assert found.difference < 1e-9
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", LIKENESS)
 def test_the_gap_to_a_shuffled_copy_is_nothing_and_to_a_shuffled_sibling_that_of_the_sibling(
     made, tmp_path, method
 ):
@@ -192,7 +194,7 @@ def test_the_weights_find_the_stream_in_whatever_order_groups_are_visited(made, 
     np.testing.assert_array_equal(found.orders["residual"], undo["residual"])
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", LIKENESS)
 def test_heads_on_shared_keys_and_an_output_of_its_own(tmp_path, method, monkeypatch):
     """Four heads on two keys and values; and a decoder whose output is not tied to its words."""
     sizes = {"num_attention_heads": 4, "num_key_value_heads": 2, "tie_word_embeddings": False}
@@ -358,3 +360,45 @@ def test_identity_orders_change_no_bit(made):
     units = units_of(end, weights)
     same = {name: np.arange(size) for name, size in units.sizes.items()}
     assert permuting.Reordered(weights, units, same).orders == {}
+
+
+# ------------------------------------------------------------------------------------------------- learned
+
+
+@pytest.fixture
+def middle(made):
+    """Between a model and its own shuffled copy, on the labels that it gives itself; and the true orders."""
+    where, (undo, _), examples = made("bert", "classification")
+    a, b = (mapped(where / name / hf_folders.WEIGHTS) for name in ("a", "a-shuffled"))
+    end = End.read(1, where / "a-shuffled")
+    task = asked({"train": examples}, where / "a", tiny.cpu())
+    predicted = task.place(examples, 256).measure(task.open(where / "a"))["predictions"]
+    examples = replace(examples, labels=predicted.astype(examples.labels.dtype))
+    return learning.Middle(task, end, a, b, units_of(end, b), examples, 256), undo
+
+
+def test_learned_orders_make_the_middle_s_loss_small_and_are_the_same_again(middle):
+    between, undo = middle
+    nothing = {name: np.arange(len(order)) for name, order in undo.items()}
+    found = learning.by_learning(between, nothing, 30, 0)
+    start, end = (between.loss(orders) for orders in (nothing, found))
+    assert end < 0.9 * start
+    again = learning.by_learning(between, nothing, 30, 0)
+    assert all((found[name] == again[name]).all() for name in found)
+    # What it begins with is kept where nothing better is found.
+    assert between.loss(learning.by_learning(between, undo, 1, 0)) <= between.loss(undo)
+
+
+def test_their_gradients_are_those_of_plain_pytorch(middle):
+    between, undo = middle
+    reordered = Reordered(between.b, between.units, undo)
+    model = between.task.open(between.end.opens)
+    with torch.no_grad():
+        for name, tensor in model.named_parameters():
+            tensor.copy_((between.a[name] + reordered[name]) / 2)
+    index = np.arange(7)
+    (batch,) = between.task.micro_batches(between.examples, index, 10**6, 1)
+    torch.nn.functional.cross_entropy(model(**batch.inputs).logits, batch.targets).backward()
+    found = between.gradients(undo, index, 1)
+    for name, tensor in model.named_parameters():
+        torch.testing.assert_close(found[name], tensor.grad, rtol=1e-3, atol=1e-6)

@@ -4,6 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import isthmus
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -33,7 +34,7 @@ def test_conda_environment_has_the_same_pins():
 def test_what_is_to_be_cited_is_this_version():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert (cited["version"], cited["license"]) == (isthmus.__version__, project["license"])
     assert f"## [{cited['version']}]" in (ROOT / "CHANGELOG.md").read_text()
     authors = " and ".join(author["name"] for author in cited["authors"])
     assert authors in (ROOT / "LICENSE").read_text()

@@ -49,6 +49,7 @@ def test_what_is_measured_beside_paths_and_is_not_there_is_counted(tmp_path):
     assert partial.unmeasured(chosen, tmp_path) == [
         "averages of a cell at a step: 1 of 1",
         "parts of planes: 2 of 2",
+        "cells' examples: 1 of 1",
     ]
 
 

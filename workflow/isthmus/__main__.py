@@ -121,6 +121,7 @@ def _add_curve(add) -> None:
 def _add_alignment(add) -> None:
     """The options of a line to B with its units in the order of A's."""
     methods = get_args(config.Alignment.model_fields["method"].annotation)
+    methods = [method for method in methods if method != "learned"]  # which takes training examples
     count = config.Alignment.model_fields["examples"].default
     add("--align", choices=methods, help="measure the line to B aligned to A too: units matched by these")
     add("--align-examples", type=int, default=count, metavar="N", help="of --align: at most (%(default)s)")

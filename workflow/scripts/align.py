@@ -19,6 +19,7 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
         seed=settings["seed"],
         numerics=numerics.setup(snakemake.params.numerics),
         budget=snakemake.params.token_budget,
+        updates=settings.get("updates", 0),
         out=Path(snakemake.output.orders),
         record=Path(snakemake.output.record),
     )

@@ -105,7 +105,10 @@ def bending(cell: Cell, curve: str) -> dict[str, Any]:
 
 def alignment(experiment: Experiment) -> dict[str, Any]:
     """What orders of units depend on besides the two checkpoints."""
-    return experiment.alignment.model_dump(exclude={"pairs", "at"}) if experiment.alignment else {}
+    if not (chosen := experiment.alignment):
+        return {}
+    # What a method does not use must not make its orders again.
+    return chosen.model_dump(exclude={"pairs", "at"} | ({"updates"} if chosen.method != "learned" else set()))
 
 
 def bodies(cell: Cell) -> dict[int, str]:

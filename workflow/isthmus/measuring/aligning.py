@@ -2,8 +2,8 @@
 
 Their similarity is that of the weights (`permuting.by_weights`), or of the activations: the correlation of
 two units over the tokens of training examples, summed over the places where a group of units is read (Li et
-al. 2016; Ainsworth et al. 2023, section 3.1). Whatever the order, the function is the same, which each job
-checks.
+al. 2016; Ainsworth et al. 2023, section 3.1). From there orders may be learned (`learning`). Whatever the
+order, the function is the same, which each job checks.
 """
 
 from collections import defaultdict
@@ -24,6 +24,7 @@ from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.errors import AlignmentFailed
 from isthmus.machine.numerics import Numerics
+from isthmus.measuring import learning
 from isthmus.measuring.ends import End, Reader, check_same_architecture, units_of
 from isthmus.measuring.engine import LiveModel
 from isthmus.measuring.permuting import Orders, Reordered, by_weights, free, matched
@@ -34,7 +35,7 @@ from isthmus.space.points import at
 from isthmus.tasks.asked import asked
 from isthmus.tasks.task import MeasuredTask
 
-METHODS = ("activations", "weights")
+METHODS = ("activations", "weights", "learned")
 TOLERANCE = 1e-5  # of logits, in float64, against the largest of them
 CHECKED = 8  # examples whose logits are compared
 
@@ -55,17 +56,19 @@ class Found:
 
 
 def align(
-    a: End, b: End, examples: Tokens, count: int, method: str, seed: int, numerics: Numerics, budget: int
-) -> Found:
+    a: End, b: End, examples: Tokens, count: int, method: str, seed: int, numerics: Numerics, budget: int,
+    updates: int = 0,
+) -> Found:  # fmt: skip
     """Find the orders.
 
     Args:
         a, b: the two checkpoints; `b`'s units are put in order.
-        examples: of the train part, from which `count` are drawn for activations.
+        examples: of the train part, from which `count` are drawn for activations and for learning.
         method: of `METHODS`.
         seed: of that draw, and of the order in which weights are matched.
         numerics: how to compute.
         budget: tokens a batch.
+        updates: of learning.
 
     Raises:
         ConfigError: no table says which units of the architecture may be reordered.
@@ -83,6 +86,9 @@ def align(
         orders = by_weights(units, *weights, seed)
     else:
         orders = by_activations(units, *_opened(task, (a, b), weights), _batches(task, some, budget))
+    if method == "learned":
+        middle = learning.Middle(task, b, *weights, units, some, budget)
+        orders = learning.by_learning(middle, orders, updates, seed)
     *_, longest = _batches(task, some, budget)  # they are sorted by length
     difference = check(task, b, weights[1], units, orders, longest)
     reader.check_unchanged()
@@ -311,21 +317,21 @@ def write_orders(orders: Orders, path: Path) -> None:
 
 def align_pair(
     *, ends: Sequence[End], examples: Path, count: int, method: str, seed: int, numerics: Numerics,
-    budget: int, out: Path, record: Path,
+    budget: int, out: Path, record: Path, updates: int = 0,
 ) -> None:  # fmt: skip
     """One job: find the orders of a pair and write them.
 
     Args:
         ends: the two checkpoints.
         examples: the tokens of the train part.
-        count, method, seed, numerics, budget: as of `align`.
+        count, method, seed, numerics, budget, updates: as of `align`.
         out: safetensors, an int32 array a group: unit i is the second's unit `order[i]`.
         record: JSON: the share of units that moved by kind, and the largest difference of logits.
 
     Raises:
         As `align`.
     """
-    found = align(*ends, tokens.read(examples), count, method, seed, numerics, budget)
+    found = align(*ends, tokens.read(examples), count, method, seed, numerics, budget, updates)
     for kind, share in found.moved.items():
         print(f"{kind}: {share:.1%} of the units moved", flush=True)
     print(f"logits differ by {found.difference:.1g} of the largest", flush=True)

@@ -200,12 +200,13 @@ class Curve(Settings):
 class Alignment(Settings):
     """Orders of the units of the second of two runs, in which it is most like the first."""
 
-    method: Literal["activations", "weights"] = Field(
+    method: Literal["activations", "weights", "learned"] = Field(
         "activations",
         description="how alike two units are: how their `activations` correlate on training examples, or "
-        "their `weights`",
+        "their `weights`; or `learned` from the first, so that the loss in the middle of the line is small",
     )
-    examples: Count = Field(1000, description="training examples at most, of `activations`")
+    examples: Count = Field(1000, description="training examples at most, of `activations` and `learned`")
+    updates: Count = Field(100, description="of `learned`")
     seed: Seed = Field(0, description="of that draw, and of the order in which `weights` are matched")
     pairs: Literal["all", "first"] | list[tuple[Run, Run]] = Field(
         "first", description="the pairs of runs, as in `curves`"
