@@ -119,7 +119,7 @@ def draw(frame: pd.DataFrame, path: Path) -> None:
             axis.set_xscale("log", base=2)
             widths = sorted(frame["width"].unique())
             axis.set_xticks(widths, [str(width) for width in widths])
-        drawing.legend(figure, axes[0])
+        drawing.finish(figure)
         figure.savefig(path, dpi=150)
 
 

@@ -302,6 +302,7 @@ def test_names_beside_crowded_points_keep_apart():
     points = [(0.5 + 0.01 * (i % 5), 0.5 + 0.01 * (i // 5), f"run {i}") for i in range(15)]
     figure, (axis,) = drawing.panels(1)
     axis.plot([0, 1], [0, 1])
+    figure.draw_without_rendering()
     lettering.beside(axis, points)
     found = [one for one in drawn.texts(figure) if one.text.startswith("run")]
     assert len(found) == 15

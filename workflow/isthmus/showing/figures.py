@@ -283,7 +283,8 @@ def over_gap(experiment, groups, tests, evaluations, dataset: str):
         axis.locator_params(axis="x", nbins=4)  # gaps lie close together, so their labels are long
     entries = [drawing.line("baseline", linestyle=":", linewidth=0.9)] if dotted else []
     baseline = naming.baseline(experiment, dataset)
-    drawing.finish(figure, f"{dataset}: each run by its seed; baseline: {baseline}", entries)
+    drawing.finish(figure, f"{dataset}: {lettering.by_seed(points)}; baseline: {baseline}", entries)
+    figure.draw_without_rendering()
     for axis, named in points:
         lettering.beside(axis, named, 6 if len(named) <= 2 * naming.NAMED else 5)
     return figure

@@ -13,6 +13,7 @@ LOOKS = {
     "deep": {"color": "#228833", "marker": "s", "linestyle": "--"},
 }
 SHORT = {"embeddings": "emb.", "attention": "att.", "feed-forward": "ff"}
+SHIFTS = {"alone": 0.0, "shallow": -0.15, "deep": 0.15}  # of dots, so that those of one order stand together
 SPREADS = {"each pair and end": {"marker": ".", "markersize": 3}, "least to largest": {}}
 MANY = 12  # groups from which on a panel is wider
 FEW = 6  # values under which each is a dot, and no whisker stands for them
@@ -68,7 +69,8 @@ def draw(axis, rows) -> set[str]:
             axis.plot(at, middle, label=label, **LOOKS[order])
         colour = "black" if order == "alone" else LOOKS[order]["color"]
         if values.size().max() < FEW:
-            axis.plot(own["group"].map(places), own["value"], ".", markersize=3, color=colour, zorder=3)
+            beside = own["group"].map(places) + SHIFTS[order]
+            axis.plot(beside, own["value"], ".", markersize=3, color=colour, zorder=3)
             drawn.add("each pair and end")
         else:
             bars = [middle - low, high - middle]

@@ -10,6 +10,7 @@ from matplotlib.textpath import text_to_path
 # is opened the next ones stand in, Verdana first, which is as wide.
 FONTS = ("DejaVu Sans", "Verdana", "Geneva", "Arial", "Helvetica")
 BOX = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8}  # behind text on colours
+AMPLE = 24  # names that find room beside their points
 LEADER = {"arrowstyle": "-", "linewidth": 0.4, "color": "#555555", "shrinkA": 0}
 
 
@@ -56,12 +57,12 @@ def _pieces(word: str, room: float, size: float) -> list[str]:
 def beside(axis, points, size=7):
     """Write names beside points, so that no two overlap; a name that stands far off has a line to its point.
 
-    To be called when the panels have their final place. A name without any room is left out.
+    To be called when panels have their final place (`draw_without_rendering`). A name without room is left
+    out.
 
     Args:
         points: (x, y, name) of each.
     """
-    axis.figure.draw_without_rendering()
     scale = axis.figure.dpi / 72
     places = [axis.transData.transform(point[:2]) / scale for point in points]  # in points, as font sizes are
     taken = [(x - 2.5, y - 2.5, x + 2.5, y + 2.5) for x, y in places]
@@ -79,6 +80,16 @@ def beside(axis, points, size=7):
                 look |= {"arrowprops": LEADER} if far else {}
                 axis.annotate(point[2], point[:2], shift, textcoords="offset points", **look)
                 break
+
+
+def by_seed(panels) -> str:
+    """What the names beside points are, in words; of very many points some find no room.
+
+    Args:
+        panels: (axis, points) of each, as `beside` is given them.
+    """
+    ample = all(len(points) <= AMPLE for _, points in panels)
+    return "each run by its seed" if ample else "runs by their seeds, where these have room"
 
 
 def _around(half):

@@ -42,7 +42,9 @@ def maps(experiment, files, gaps, dataset: str):
         named.append((axis, list(zip(last["x"], last["y"], last["name"], strict=True))))
     label = f"CG at the end, {naming.loss(experiment, dataset)}"
     figure.colorbar(ScalarMappable(scale, COLOURS), ax=list(axes), label=label)
-    drawing.finish(figure, f"{dataset}: each run by its seed, from its start (white) to its end (black)")
+    ways = "from its start (white) to its end (black)"
+    drawing.finish(figure, f"{dataset}: {lettering.by_seed(named)}, {ways}")
+    figure.draw_without_rendering()
     for axis, points in named:
         lettering.beside(axis, points, 7 if len(points) <= FEW else 5)
     return figure
