@@ -52,6 +52,12 @@ def test_the_facts_are_those_of_the_citation(monkeypatch, tmp_path):
     monkeypatch.setattr(software, "ROOT", tmp_path)  # the library without its repository
     assert set(software.facts()) == {"name", "version"}
 
+    def lacking(name):
+        raise software.PackageNotFoundError(name)
+
+    monkeypatch.setattr(software, "version", lacking)
+    assert software.facts() == {"name": "Isthmus", "version": "not known"}
+
 
 def test_results_and_software_are_linked():
     graph = software.linked("mini", software.facts() | {"repository": "commit 1"}, {"metrics.csv": "ab"})

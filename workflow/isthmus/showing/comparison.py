@@ -227,6 +227,8 @@ def _verdict(difference: seeds.Estimate, failed: bool) -> str:
     low, high, _ = difference.interval
     if failed:
         return "Not judged"
+    if difference.value == low == high:
+        return "The same in both"
     if difference.untested:
         return f"Not tested over seeds ({difference.untested})"
     if low > 0 or high < 0:

@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ def facts() -> dict[str, Any]:
     """What `CITATION.cff` says of the software, and the commit; without its repository its version alone."""
     path = ROOT / CITATION
     if not path.is_file():
-        return {"name": "Isthmus", "version": version("isthmus")}
+        return {"name": "Isthmus", "version": _installed()}
     cited = yaml.safe_load(path.read_text(encoding="utf-8"))
     return {
         "name": cited["title"],
@@ -25,6 +25,14 @@ def facts() -> dict[str, Any]:
         "authors": [author["name"] for author in cited["authors"]],
         "repository": state(ROOT),
     }
+
+
+def _installed() -> str:
+    """The version that is installed; a job's library stands beside its script, and need not be."""
+    try:
+        return version("isthmus")
+    except PackageNotFoundError:
+        return "not known"
 
 
 def state(repository: Path) -> str:

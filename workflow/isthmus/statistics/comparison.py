@@ -33,10 +33,8 @@ from isthmus.statistics.thresholds import learnt
 
 RUNS = "runs"  # the metric that is the runs' own loss or accuracy, a mean over them
 # Which mean over pairs: of which path between which bodies in which space, and then as in a cell's means.
-PLACE = ["path", "bodies", "space"]
-KEYS = [*PLACE, *MEAN_KEYS]
-VALUES = ["value_a", "value_b", *INTERVAL, *OVER_SEEDS]
-COLUMNS = ["model", "dataset", *KEYS, *VALUES, "paired", "untested"]
+KEYS = ["path", "bodies", "space", *MEAN_KEYS]
+COLUMNS = ["model", "dataset", *KEYS, "value_a", "value_b", *INTERVAL, *OVER_SEEDS, "paired", "untested"]
 NEEDED = {
     "means": ["model", "dataset", "space", "value"],
     "barriers": ["model", "dataset", "space", "value"],
@@ -210,7 +208,7 @@ def _runs(results: Results, model: str, dataset: str) -> tuple[dict[Key, seeds.M
         for name, part in stored.read_frame(path).groupby("set", sort=False, observed=True):
             units.setdefault(name, part["id"].to_numpy())
             found = _scored(part, results.bootstrap(len(part)))
-            if not np.isclose(found["loss"][0], listed[name]):
+            if not np.isclose(found["loss"][0], listed.get(name, np.nan)):
                 raise _unfinished(results.folder, f"other losses in {path} than in evaluations.csv")
             for quantity, (value, drawn) in found.items():
                 key = Key(None, None, None, None, int(step), name, quantity, RUNS, None)
