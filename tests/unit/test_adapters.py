@@ -5,14 +5,17 @@ import shutil
 import signal
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from isthmus import stored
 from isthmus.caches.identity import CAUSAL_LM, CLASSIFICATION, FACTORS, MASKED_LM, MERGED
 from isthmus.data import tokens
 from isthmus.errors import ConfigError, Damaged, Interrupted, MismatchedEnds
 from isthmus.experiment import adapter_folders
+from isthmus.measuring import rises
 from isthmus.measuring.distances import distances
 from isthmus.measuring.ends import End, Reader, check_same_architecture
 from isthmus.measuring.engine import Engine
@@ -91,6 +94,21 @@ def test_the_loss_on_the_merged_line_is_that_of_plain_peft_and_transformers(cell
     expected = [lora.mean_loss(lora.between(models, alpha), cell.examples) for alpha in ALPHAS]
     assert cell.losses(MERGED) == pytest.approx(expected, abs=1e-5)
     assert max(expected) - min(expected) > 1e-3
+
+
+def test_rises_of_examples_are_on_the_merged_line(bert, tmp_path):
+    row, out, labels = tmp_path / "row.parquet", tmp_path / "out.parquet", {"model": "m", "dataset": "d"}
+    points = {"seed_a": 1, "seed_b": 2, "set": "test", "alpha": ALPHAS, "loss": bert.losses(MERGED)}
+    stored.write_frame(row, pd.DataFrame(points))
+    ((*_, gap),) = rises.gaps([row])
+    lines = rises.Lines(bert.ends(), bert.examples, tiny.BUDGET, tiny.cpu(), tmp_path / "journal")
+    rises.write(lines=lines, rows=[row], floor=-1.0, labels=labels | {"step": 1}, out=out)
+    found = pd.read_parquet(out)
+    models = [lora.merged(own, bert.base) for own in bert.own]
+    for name, alpha in (("loss", gap.alpha), ("loss_low", gap.chord_low), ("loss_high", gap.chord_high)):
+        expected = lora.mean_loss(lora.between(models, alpha), bert.examples)
+        assert found[name].mean() == pytest.approx(expected, abs=1e-5)
+    assert found["rise"].mean() == pytest.approx(gap.value, abs=1e-6)
 
 
 def test_the_loss_on_the_factor_line_is_that_of_plain_peft(cell, tmp_path):

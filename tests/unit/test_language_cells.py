@@ -10,7 +10,7 @@ from isthmus import hashing, stored
 from isthmus.data import tokens
 from isthmus.data.blocks import Blocks
 from isthmus.data.rows import Rows
-from isthmus.measuring import averaging, layering
+from isthmus.measuring import averaging, layering, rises
 from isthmus.measuring.ends import End
 from isthmus.measuring.evaluation import evaluate
 from isthmus.measuring.planing import MeasuredPlane, measure_plane
@@ -121,6 +121,22 @@ def test_cross_fitted_gaps_are_a_token_and_not_a_block(cell):
     spread = curve.max() - curve.min()
     assert abs(gaps["value"]) <= 2 * spread + 1e-6  # by blocks it would be some twenty times as large
     assert abs(np.mean(gaps["replicates"]) - gaps["value"]) < 4 * np.std(gaps["replicates"]) + 1e-6
+
+
+def test_rises_are_of_whole_blocks_and_add_up_a_token(cell):
+    row = cell.interpolate("rises", Uniform(5), others=cell.ends[:1], end=cell.ends[1])
+    ((*_, gap),) = rises.gaps([row.points_file])
+    lines = rises.Lines(cell.ends[:2], cell.sets["test"], tiny.BUDGET, tiny.cpu(), cell.folder / "journal")
+    out, labels = cell.folder / "examples.parquet", {"model": "m", "dataset": "d", "step": 6}
+    rises.write(lines=lines, rows=[row.points_file], floor=-1.0, labels=labels, out=out)
+    assert lines.engine.measured == 0
+    found = pd.read_parquet(out)
+    at = cell.plain(cell.mixed((1 - gap.alpha, gap.alpha, 0)))
+    np.testing.assert_allclose(found["loss"], at[:, 0], rtol=1e-5)
+    assert found["count"].tolist() == at[:, 2].tolist()
+    assert found["label"].isna().all()
+    assert found["id"].tolist() == cell.sets["test"].rows.tolist()
+    assert found["rise"].sum() / found["count"].sum() == pytest.approx(gap.value, abs=1e-6)
 
 
 def test_where_both_ends_are_equal_there_is_no_gap(cell):
