@@ -39,16 +39,21 @@ SMALL = changed(
 del SMALL["datasets"]["entailment"], SMALL["layers"]
 
 
-def options(commands: dict[str, str], *more: str) -> tuple[str, ...]:
-    """Options of Snakemake: the profile as it is, with another scheduler's programs in the place of PBS's."""
+def options(commands: dict[str, str], *more: str, warned: bool = True) -> tuple[str, ...]:
+    """Options of Snakemake: the profile as it is, with another scheduler's programs in the place of PBS's.
+
+    Where jobs are not `warned`, they are not told how much time they have.
+    """
     profile = yaml.safe_load((PROFILE / "config.yaml").read_text())
     submit = profile["cluster-generic-submit-cmd"].replace(
         "qsub", f"{commands['submit']} {{resources.runtime}}"
     )
+    submit = submit if warned else submit.replace("WARN_AFTER", "NOBODY")
     named = {"submit": submit, "status": commands["status"], "cancel": commands["cancel"]}
     words = [word for key, value in named.items() for word in (f"--cluster-generic-{key}-cmd", value)]
-    fast = ("--latency-wait", "10", "--seconds-between-status-checks", "1", *more)
-    return ("--workflow-profile", str(PROFILE), *words, *fast)
+    # Options that take any number of values do not stand last.
+    fast = ("--latency-wait", "10", "--seconds-between-status-checks", "1")
+    return ("--workflow-profile", str(PROFILE), *words, *more, *fast)
 
 
 def asked(folder: Path) -> list[str]:
@@ -116,12 +121,12 @@ def untrained(uninterrupted, sleepy, tmp_path) -> Iterator[Callable[..., tuple[L
     """Makes the long runs before their training: a lab, its scheduler's folder, what submits its jobs."""
     folders = []
 
-    def make(*more: str, **change: Any) -> tuple[Lab, Path, Any]:
+    def make(*more: str, warned: bool = True, **change: Any) -> tuple[Lab, Path, Any]:
         folder = tmp_path / f"jobs{len(folders)}"
         commands = scheduler.commands(folder)
         folders.append(folder)
         lab = interrupted.untrained(uninterrupted, sleepy, tmp_path / f"lab{len(folders)}", **change)
-        return lab, folder, partial(interrupted.submitting, options=options(commands, *more))
+        return lab, folder, partial(interrupted.submitting, options=options(commands, *more, warned=warned))
 
     yield make
     for folder in folders:
@@ -135,20 +140,20 @@ def limit(minutes: float) -> dict[str, Any]:
 
 
 def test_training_that_is_warned_limited_cancelled_or_killed_goes_on_from_its_state(untrained, uninterrupted):
-    """Seed 1 is warned a minute before its limit and in another folder meets it; seeds 2 and 3 are ended."""
-    warned, _, warned_by = untrained("--set-resources", "finetune:warning=60", **limit(2))
-    limited, _, limited_by = untrained("--set-resources", "finetune:warning=0", **limit(1))
-    ended, jobs, ended_by = untrained("--set-resources", "finetune:warning=60")
+    """Seed 1 is warned a minute before its limit, and meets it in another folder; seeds 2 and 3 are ended."""
+    warned, _, warned_by = untrained("--set-resources", "finetune:warning=60", **limit(3))
+    limited, _, limited_by = untrained(warned=False, **limit(2))
+    ended, jobs, ended_by = untrained()
     with (
-        warned_by(warned, 1, sleeps=0.3) as first,
-        limited_by(limited, 1, sleeps=0.3) as second,
+        warned_by(warned, 1, sleeps=0.6) as first,
+        limited_by(limited, 1, sleeps=0.6) as second,
         ended_by(ended, 2, 3, sleeps=0.15) as third,
     ):
         until(lambda: saved(ended, 2) and saved(ended, 3))
         (jobs / "1.cancelled").touch()
         scheduler.send(int((jobs / "2.session").read_text()), signal.SIGKILL)
         for lab, process in ((warned, first), (limited, second), (ended, third)):
-            assert process.wait(timeout=580) == 0, (lab.directory / "snakemake.txt").read_text()
+            assert process.wait(timeout=1200) == 0, (lab.directory / "snakemake.txt").read_text()
     for lab, seed in ((warned, 1), (limited, 1), (ended, 2), (ended, 3)):
         start = goes_on(lab, uninterrupted, seed)
         assert f"training goes on from step {start} to 250" in log_of(lab, seed)
