@@ -146,7 +146,7 @@ HUB = {
     "an id that cannot be reached": (
         {"b": "nobody/nothing@v1"},
         (
-            "error: the model nobody/nothing (revision v1) could not be fetched: ",
+            "error: the model nobody/nothing (revision v1) could not be fetched from the hub: ",
             "There is no folder nobody/",
         ),
     ),

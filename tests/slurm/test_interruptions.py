@@ -1,38 +1,24 @@
 """Training that SLURM, a user or a crash interrupts goes on where it was, and ends with the same weights."""
 
-import json
-import os
 import re
-import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import pairwise
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.slurm.cluster import PROFILE, command, jobs, until
-from tests.workflow.lab import NANO, Lab, changed, copy_workflow, snakemake
+from tests.workflow import interrupted
+from tests.workflow.interrupted import LONG, goes_on, log_of, same_weights, saved, targets
+from tests.workflow.lab import Lab, snakemake
 
-# Training that can be made to sleep at each update: long enough to be interrupted, on a fast machine too.
-LONG = changed(
-    NANO,
-    {
-        "seeds": [1, 2, 3],
-        "training.steps": 300,
-        "training.checkpoints": [250],
-        "training.save_minutes": 0.02,
-        "resources.finetune": {"gpu": 0, "runtime": 10, "mem_mb": 2300},
-    },
-)
 LIMIT = {"resources.finetune": {"gpu": 0, "runtime": 2, "mem_mb": 2300}}
 # The profile's warning comes five minutes before a time limit; here the limit is two. SLURM may send it up to
 # a minute earlier than it was asked to.
 WARNING = ("--set-resources", "finetune:slurm_extra=--signal=TERM@30", "--show-failed-logs")
+submitting = partial(interrupted.submitting, options=(*PROFILE, *WARNING))
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +32,7 @@ def uninterrupted(repository, tmp_path_factory) -> Lab:
 @pytest.fixture(scope="module")
 def sleepy(repository, tmp_path_factory) -> Path:
     """A copy of the workflow whose training sleeps at each update."""
-    copy = copy_workflow(repository, tmp_path_factory.mktemp("sleepy"))
-    path = copy / "workflow" / "isthmus" / "training" / "step.py"
-    text = path.read_text()
-    start = "    total, count = 0.0, 0\n    with _placed(model, t)"
-    assert text.count(start) == 1
-    path.write_text(
-        text.replace(start, f"    import os, time; time.sleep(float(os.environ['SLEEPS']))\n{start}")
-    )
-    return copy
+    return interrupted.sleepy(repository, tmp_path_factory.mktemp("sleepy"))
 
 
 @pytest.fixture
@@ -63,53 +41,14 @@ def untrained(uninterrupted, sleepy, tmp_path) -> Iterator[Callable[..., Lab]]:
     made = []
 
     def make(**change: Any) -> Lab:
-        directory = uninterrupted.copied(tmp_path / f"lab{len(made)}").directory
-        made.append(Lab(sleepy, directory, changed(LONG, change)))
-        shutil.rmtree(made[-1].results / "state")
-        for folder in made[-1].results.glob("checkpoints/tiny/toy/seed*/step250"):
-            shutil.rmtree(folder)
+        directory = tmp_path / f"lab{len(made)}"
+        made.append(interrupted.untrained(uninterrupted, sleepy, directory, **change))
         return made[-1]
 
     yield make
     for job in (job for lab in made for job in jobs(lab.directory)):
         if job["JobState"] in ("PENDING", "RUNNING"):
             command("scancel", job["JobId"])
-
-
-def targets(*seeds: int) -> list[str]:
-    return [f"checkpoints/tiny/toy/seed{seed}/step250/model.safetensors" for seed in seeds]
-
-
-@contextmanager
-def submitting(lab: Lab, *seeds: int, sleeps: float) -> Iterator[subprocess.Popen]:
-    """A Snakemake that submits the training of some seeds, while the block runs; updates sleep so long."""
-    path = lab.directory / "long.yaml"
-    path.write_text(json.dumps(lab.config))
-    files = [f"{lab.results.relative_to(lab.directory)}/{target}" for target in targets(*seeds)]
-    call = [sys.executable, "-m", "snakemake", "--directory", str(lab.directory), *PROFILE, *WARNING]
-    with open(lab.directory / "snakemake.txt", "a") as output:
-        process = subprocess.Popen(
-            [*call, *files, "--configfile", str(path)],
-            cwd=lab.repository,
-            env={**os.environ, "SLEEPS": str(sleeps)},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def attempts(lab: Lab, seed: int) -> list[dict[str, Any]]:
-    """What the processes that trained a run wrote down, in their order."""
-    folder = lab.results / "state" / "tiny" / "toy" / f"seed{seed}" / "attempts"
-    return [json.loads(path.read_text()) for path in sorted(folder.glob("[0-9]*.json"))]
-
-
-def saved(lab: Lab, seed: int) -> bool:
-    return any(attempt["saved"] > 0 for attempt in attempts(lab, seed))
 
 
 def running(lab: Lab, seed: int) -> str:
@@ -127,28 +66,6 @@ def running(lab: Lab, seed: int) -> str:
 
 def job_state(number: str) -> str:
     return re.search(r"JobState=(\S+)", command("scontrol", "show", "job", number))[1]
-
-
-def same_weights(lab: Lab, other: Lab, seed: int) -> bool:
-    path = targets(seed)[0]
-    return (lab.results / path).read_bytes() == (other.results / path).read_bytes()
-
-
-def log_of(lab: Lab, seed: int) -> str:
-    """The log of a run's training; Snakemake removes it before each attempt."""
-    path = lab.results / "logs" / "finetune" / f"tiny-toy-seed{seed}-step250.log"
-    return path.read_text() if path.exists() else ""
-
-
-def goes_on(lab: Lab, other: Lab, seed: int) -> int:
-    """Check that the attempts at a run followed each other to the same weights; where the last one began."""
-    assert same_weights(lab, other, seed)
-    first, *later = attempts(lab, seed)
-    assert first["start"] == 0
-    # A killed process may have saved more than it had time to note.
-    assert all(after["start"] >= before["saved"] for before, after in pairwise((first, *later)))
-    assert later[-1]["start"] > 0
-    return later[-1]["start"]
 
 
 def test_time_limit_scancel_and_requeue_lose_nothing(untrained, uninterrupted):

@@ -21,6 +21,7 @@ from isthmus.data.rows import inputs, read_rows
 from isthmus.errors import ConfigError
 from isthmus.experiment import data_files
 from isthmus.experiment.config import Columns, Dataset, FurtherSet, HubSource
+from isthmus.machine import failures
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = Path(os.environ.get("ISTHMUS_DATA") or ROOT.parent / "shared" / "data")
@@ -673,30 +674,41 @@ def test_importing_is_cheap():
 HUB = HubSource(kind="hub", id="someone/pairs", config="small", split="train", revision="main")
 
 
+COMMIT, OTHER = "0123456789abcdef0123456789abcdef01234567", "f" * 40
+
+
+class Client:
+    """What the hub's clients answer (tests/hub asks the real ones): one commit's rows, or an error."""
+
+    def __init__(self, monkeypatch, folder, loaded=COMMIT, error=None):
+        rows = class_labelled(folder / "t.parquet", ["no", "yes"], [0, 1] * 10)
+        self.table = datasets.Dataset.from_parquet(str(rows), cache_dir=str(folder / "cache"))
+        self.hash, self.error, self.asked = loaded, error, []
+        monkeypatch.setattr(hub, "hf_hub_download", lambda *_, **__: str(folder / COMMIT / "README.md"))
+        monkeypatch.setattr(hub.datasets, "load_dataset_builder", self.builder)
+
+    def builder(self, *args, **options):
+        self.asked.append((args, options))
+        if self.error:
+            raise self.error
+        return self
+
+    def download_and_prepare(self):
+        pass
+
+    def as_dataset(self, split):
+        assert split == "train"
+        return self.table
+
+
 def test_fetch_keeps_columns_class_names_and_commit(tmp_path, monkeypatch):
-    table = datasets.load_dataset(
-        "parquet",
-        data_files=str(class_labelled(tmp_path / "t.parquet", ["no", "yes"], [0, 1] * 10)),
-        split="train",
-        cache_dir=str(tmp_path / "cache"),
-    )
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    table.info.download_checksums = {
-        f"hf://datasets/someone/pairs@{commit}/small/t.parquet": {"num_bytes": 1}
-    }
-    asked = []
-
-    def load_dataset(*args, **options):
-        asked.append((args, options))
-        return table
-
     with monkeypatch.context() as patched:
-        patched.setattr(datasets, "load_dataset", load_dataset)
+        client = Client(patched, tmp_path)
         hub.fetch(HUB, tmp_path / "fetched" / "pairs.parquet")
-    assert asked == [(("someone/pairs", "small"), {"split": "train", "revision": "main"})]
+    assert client.asked == [(("someone/pairs", "small"), {"revision": COMMIT})]
     dataset = Dataset(source=HUB.model_dump(), text=["text"], label="label")
     train, test, summary = build(tmp_path / "out", dataset, tmp_path / "fetched" / "pairs.parquet")
-    assert summary["revision"] == commit
+    assert summary["revision"] == COMMIT
     assert summary["labels"] == ["no", "yes"]
     assert list(labels_by_id(train, test).values()) == [0, 1] * 10
     missing = Dataset(source=HUB.model_dump(), text=["texts"], label="label")
@@ -707,23 +719,38 @@ def test_fetch_keeps_columns_class_names_and_commit(tmp_path, monkeypatch):
     )
 
 
+ASKED = ["'someone/pairs'", "'small'", "'train'"]
+
+
 @pytest.mark.parametrize(
-    "error",
+    ("error", "passes"),
     [
-        ConnectionError("Couldn't reach the hub"),
-        ValueError('Unknown split "train". Should be one of ["test"].'),
-        datasets.exceptions.DatasetNotFoundError("doesn't exist on the Hub"),
+        (ConnectionError("Couldn't reach the hub"), True),
+        (ValueError('Unknown split "train". Should be one of ["test"].'), False),
+        (datasets.exceptions.DataFilesNotFoundError("No (supported) data files found"), False),
     ],
 )
-def test_a_hub_that_does_not_deliver(tmp_path, monkeypatch, error):
-    def load_dataset(*args, **options):
-        raise error
+def test_a_hub_that_does_not_deliver(tmp_path, monkeypatch, error, passes):
+    Client(monkeypatch, tmp_path, error=error)
+    with pytest.raises(ConfigError) as refusal:
+        hub.fetch(HUB, tmp_path / "no.parquet")
+    assert all(part in str(refusal.value) for part in [*ASKED, str(error)[:20]])
+    assert ("snakemake --until fetch_dataset fetch_model" in str(refusal.value)) == passes
+    assert failures.comes_again(refusal.value) != passes
+    assert not (tmp_path / "no.parquet").exists()
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    fetch = lambda: hub.fetch(HUB, tmp_path / "t.parquet")  # noqa: E731
-    parts = ["'someone/pairs'", "'small'", "'train'", str(error)[:20], "where Snakemake runs"]
-    refused(fetch, *parts, "snakemake --until fetch_dataset fetch_model")
-    assert not list(tmp_path.iterdir())
+
+def test_rows_of_another_commit_are_not_taken(tmp_path, monkeypatch):
+    Client(monkeypatch, tmp_path, loaded=OTHER)
+    refused(lambda: hub.fetch(HUB, tmp_path / "no.parquet"), *ASKED, f"found commit {OTHER}", COMMIT)
+
+
+def test_a_folder_by_the_name_of_a_data_set_is_not_taken_for_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "someone" / "pairs").mkdir(parents=True)
+    refused(
+        lambda: hub.fetch(HUB, tmp_path / "no.parquet"), *ASKED, "found a file or folder", "allowed: another"
+    )
 
 
 # ---------------------------------------------------------------------------------------------- real data

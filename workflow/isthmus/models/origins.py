@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import CONFIG_MAPPING, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig, AutoTokenizer
@@ -16,6 +15,7 @@ from isthmus import hashing, stored
 from isthmus.errors import ConfigError
 from isthmus.experiment import adapter_folders, folders
 from isthmus.experiment.config import Checkpoint, Model
+from isthmus.machine import network
 from isthmus.models import fitting, weight_files
 from isthmus.models.hf_folders import WEIGHTS, write_record
 from isthmus.models.tokenizing import TESTED
@@ -128,20 +128,12 @@ def _settle_padding(folder: Path, origin: str) -> int:
 def _download(model: Model | Checkpoint, files: list[str] | None = None) -> tuple[Path, str]:
     """The hub's copy of a model, or of some files, and its revision."""
     patterns = files or ["*.json", "*.txt", "*.model", "*.safetensors"]
-    try:
+    what = f"the model {model.hub} (revision {model.revision or 'main'})"
+    with network.asking(what, model.hub, model.revision):
         path = Path(snapshot_download(model.hub, revision=model.revision, allow_patterns=patterns))
         if not files and not any(path.glob("model*.safetensors")):
-            path = Path(
-                snapshot_download(
-                    model.hub, revision=model.revision, allow_patterns=[*patterns, "pytorch_model*.bin"]
-                )
-            )
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise ConfigError(
-            f"the model {model.hub} (revision {model.revision or 'main'}) could not be fetched: "
-            f"{fitting.plainly(error)}. Fetching runs where Snakemake runs; on a machine with internet, "
-            "`snakemake --until fetch_model fetch_dataset` does it beforehand"
-        ) from error
+            patterns = [*patterns, "pytorch_model*.bin"]
+            path = Path(snapshot_download(model.hub, revision=path.name, allow_patterns=patterns))
     return path, path.name
 
 
