@@ -14,9 +14,8 @@ QUIET = ("background-networking", "component-update", "sync")
 FLAGS = ["--no-sandbox", "--no-first-run", "--disable-gpu", *(f"--disable-{what}" for what in QUIET)]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHOSEN = ("dataset", "model", "step", "pair", "set", "quantity")
-WAIT = int(
-    os.environ.get("ISTHMUS_WAIT", 300_000)
-)  # milliseconds; generous, since the tests speak of what the page does and not of how fast
+# Milliseconds; generous, since the tests speak of what the page does and not of how fast.
+WAIT = int(os.environ.get("ISTHMUS_WAIT", 300_000))
 
 
 def program():

@@ -260,7 +260,7 @@ def test_a_chart_s_data_and_picture_are_saved(open_page, path, metrics, tmp_path
     expected = value(metrics, **TEST, dataset="entailment", model="tiny_600", step=400, seed_a=43, seed_b=44)
     found = squares[(squares["seed"] == 43) & (squares["seed.1"] == 44)]["value"]
     assert found.item() == pytest.approx(expected, rel=1e-5)
-    page.look_at("answer")
+    page.tab.evaluate("scrollTo(0, 0)")
     lines = pd.read_csv(saved("paths-entailment-csv"))
     own = lines[(lines["model"] == "tiny-0") & (lines["step"] == 400) & (lines["seeds"] == "42 and 43")]
     assert own["loss"].max() - own["loss"].iloc[0] > 0.2
@@ -284,14 +284,29 @@ def test_the_first_screen_answers(open_page, path, metrics):
     numbers = re.findall(r"0\.\d+", page.tab.inner_text("#answer"))
     gaps = [n for n in numbers if len(n) == 5]
     assert len(gaps) == len(set(gaps))  # none of them stands twice
-    # The heights of the bold line are the mean's: from its start to its top as far as the losses say.
-    mean = cards.nth(1).locator(".mean").last.get_attribute("points")
-    heights = [float(point.split(",")[1]) for point in mean.split()]
-    ticks = cards.nth(1).locator("text.small").all_inner_texts()
-    assert max(heights) - min(heights) > 10
-    assert [t for t in ticks if not t.startswith("step")] == sorted(
-        (t for t in ticks if not t.startswith("step")), reverse=True
-    )
+    # On the scale the larger loss stands higher, and the bold line leaves its start.
+    ticks = [t for t in cards.nth(1).locator("text.small").all() if t.get_attribute("text-anchor")]
+    heights = {float(tick.text_content()): float(tick.get_attribute("y")) for tick in ticks}
+    assert heights[max(heights)] < heights[min(heights)]
+    mean = cards.nth(1).locator(".mean").last.get_attribute("points").split()
+    assert len({point.split(",")[1] for point in mean}) > 5
+
+
+def test_the_examples_that_make_the_barrier(open_page, path, results):
+    page = open_page(path, reduced_motion="reduce")
+    page.look_at("examples")
+    rows = results.concentration.query("model == 'tiny-0' and dataset == 'entailment'")
+    page.wait_for_words("examples-chart", "mean over 3 pairs of seeds")
+    assert "the most rising 1 %" in page.words("examples-chart")
+    page.tab.check("#examples-pair")
+    page.choose(pair=1)
+    page.wait_for_words("examples-chart", "seeds 42 and 44")
+    own = rows[(rows["seed_a"] == 42) & (rows["seed_b"] == 44)].set_index("share_of_units")
+    said = f"the most rising 5 % ({own.loc[0.05, 'units']:.0f}) make {100 * own.loc[0.05, 'share_of_gap']:.0f} %"
+    assert said in page.words("examples-chart")
+    dots = page.traces("examples-chart")
+    assert sum(len(trace["x"]) for trace in dots.values()) == 60
+    assert "no & no" in page.tab.inner_text("#examples-chart")  # a class, as text
 
 
 def test_words_are_explained_at_hover_and_by_keyboard(open_page, path):
@@ -440,7 +455,8 @@ def test_every_width_and_scheme(open_page, shown, width, scheme):
 def test_it_prints(open_page, path, tmp_path):
     """All of it is drawn by the time that the browser looks, on white, though nobody has scrolled."""
     page = open_page(path, color_scheme="dark")
-    page.tab.wait_for_function("!(curvesOf(0) instanceof Promise)")  # opened soon after the page is
+    opened = "![curvesOf(0), blockOf('examples-0')].some((block) => block instanceof Promise)"
+    page.tab.wait_for_function(opened)  # soon after the page is there
     undrawn, ink = page.tab.evaluate(
         f"() => {{ dispatchEvent(new Event('beforeprint')); return [({UNDRAWN})(), css('--text')]; }}"
     )
@@ -472,15 +488,16 @@ def test_what_is_missing_is_said_and_the_rest_works(open_page, tmp_path, case):
     if case == "a seed failed":
         assert "This page is not whole" in page.tab.inner_text("body")
         assert "seed 44" in page.tab.inner_text("#missing")
+        page.look_at("explorer")
         page.choose(pair=1)
         page.wait_for_words("path-chart", "No path was measured here")
         page.choose(pair=0)
         page.wait_for_words("path-chart", "at α = 0")
     elif case == "no ladder":
         assert page.tab.is_hidden("#ladder")
-        assert "has no ladder" in page.tab.inner_text("#answer")
+        assert "has no ladder" in page.tab.inner_text("#numbers")
     elif case == "a single step":
-        assert "the only checkpoint after step 0" in page.tab.inner_text("#answer")
+        assert "the only checkpoint after step 0" in page.tab.inner_text("#numbers")
         assert len(page.traces("course-chart")["tiny-0"]["x"]) == 2
     else:
         assert "There are no results yet" in page.tab.inner_text("#answer")
@@ -500,6 +517,7 @@ def test_names_cannot_run(open_page, tmp_path):
     page = open_page(write(results, tmp_path), reduced_motion="reduce")
     for section in ("course", "explorer", "pairs", "training", "distances"):
         page.look_at(section)
+    page.look_at("explorer")
     page.choose(set=bad)
     page.wait_for_words("path-chart", bad)
     assert page.tab.locator("img").count() == 0

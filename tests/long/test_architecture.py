@@ -9,7 +9,7 @@ from safetensors import safe_open
 
 from tests.workflow.lab import NANO, Lab
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.rare
 
 STEPS = (0, 20)
 CELLS = {f"dataset=toy model=own seed={seed} step={step}" for seed in (1, 2) for step in STEPS}

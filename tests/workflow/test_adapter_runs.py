@@ -99,7 +99,7 @@ def plain_loss(lab, model, name):
     return float(np.mean(losses))
 
 
-@pytest.mark.long
+@pytest.mark.rare
 @pytest.mark.parametrize(("name", "step"), [("lora", 12), ("own", 1)])
 def test_paths_in_both_spaces_are_those_of_plain_peft(adapted, tmp_path, monkeypatch, name, step):
     monkeypatch.chdir(adapted.directory)
@@ -116,7 +116,7 @@ def test_paths_in_both_spaces_are_those_of_plain_peft(adapted, tmp_path, monkeyp
             assert point == pytest.approx(plain_loss(adapted, of(alpha), name), abs=1e-5)
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_rises_of_examples_add_up_to_the_gap_of_merged_weights(adapted):
     metrics = pd.read_csv(adapted.results / "metrics.csv").query(
         "set == 'test' and quantity == 'loss' and metric == 'CG' and space == 'merged'"
@@ -132,7 +132,7 @@ def test_rises_of_examples_add_up_to_the_gap_of_merged_weights(adapted):
     assert risen > 0
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_checkpoints_open_as_their_configurations_say(adapted, monkeypatch):
     from peft import AutoPeftModelForCausalLM, AutoPeftModelForSequenceClassification
 
@@ -147,7 +147,7 @@ def test_checkpoints_open_as_their_configurations_say(adapted, monkeypatch):
     AutoPeftModelForCausalLM.from_pretrained(str(results / "checkpoints/decoder/next/seed1/step12"))
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_numbers_say_in_which_space_they_are_measured(adapted):
     metrics, means, pairs = (pd.read_csv(adapted.results / f"{n}.csv") for n in ("metrics", "means", "pairs"))
     for frame in (metrics, means):
@@ -165,7 +165,7 @@ def test_numbers_say_in_which_space_they_are_measured(adapted):
     assert "its adapters have some" in plan
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_what_a_change_makes_run_again(adapted):
     assert adapted.dry_run() == {}
     again = adapted.dry_run({"models.lora.adapter.dropout": 0.2})

@@ -170,7 +170,7 @@ def test_with_the_last_weights_alone_bends_of_the_last_step_stay(nano_copy):
     assert nano_copy.dry_run(kept) == {}
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_runs_of_two_bodies_begin_from_their_own(nano_copy):
     """Each run's body at step 0 is that of its model; pairs of one body and of two stand apart."""
     second = nano_copy.config["pretraining"]["small"] | {"seed": 1}
@@ -181,8 +181,9 @@ def test_runs_of_two_bodies_begin_from_their_own(nano_copy):
         "cells": [["both", "toy"]],
         "seeds": [1, 2, 3],
         "alignment": {"method": "weights", "pairs": "all"},
+        "training.checkpoints": [120],
     }
-    nano_copy.run(bodies)
+    nano_copy.run(bodies, "barriers.csv", "pairs.csv")
     for seed, name in ((1, "tiny"), (2, "other"), (3, "tiny")):
         body = load_file(nano_copy.results / f"models/{name}/model.safetensors")
         start = load_file(nano_copy.results / f"checkpoints/both/toy/seed{seed}/step0/model.safetensors")

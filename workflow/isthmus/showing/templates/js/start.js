@@ -25,19 +25,29 @@ function startTables() {
 }
 
 // A section is drawn when it comes near the window: so a page of many pairs opens as fast as one of few.
+const NEAR = 400; // pixels around the window
 const sight = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     const name = entry.target.id;
     if (entry.isIntersecting && stale.delete(name)) views.get(name)();
   }
-}, { rootMargin: "400px" });
+}, { rootMargin: `${NEAR}px` });
 
-/** Draw every section again, when it is next seen. */
+function inSight(element) {
+  const box = element.getBoundingClientRect();
+  return box.bottom > -NEAR && box.top < innerHeight + NEAR;
+}
+
+/** Draw every section again: now where it is in sight, else when it is next seen. */
 function redraw() {
-  for (const name of views.keys()) {
-    stale.add(name);
-    sight.unobserve($(name)); // to be told again of what is in sight already
+  for (const [name, view] of views) {
     sight.observe($(name));
+    if (inSight($(name))) {
+      stale.delete(name);
+      view();
+    } else {
+      stale.add(name);
+    }
   }
 }
 

@@ -70,15 +70,11 @@ const keepAddress = () => history.replaceState(null, "", address());
 
 /** Follow an address, at the start and where a link or the reader changes it. */
 function follow() {
-  const found = addressed(location.hash);
-  if (found) {
-    choose(found);
-    show();
-    if (state.at !== "answer") $(state.at).scrollIntoView();
-  } else if (location.hash.length > 1 && $(location.hash.slice(1))) {
-    state.at = location.hash.slice(1); // the browser goes there by itself
-  }
-  keepAddress();
+  const found = addressed(location.hash), section = location.hash.slice(1);
+  if (found) choose(found);
+  else if (section && $(section)) state.at = section; // where the browser goes by itself
+  show();
+  if (found && state.at !== "answer") $(state.at).scrollIntoView();
 }
 
 // ------------------------------------------------------------------------------------------- the switches
@@ -135,8 +131,9 @@ function startState() {
   let waiting = null; // browsers refuse addresses that change too often
   addEventListener("scroll", () => { waiting ??= setTimeout(() => { waiting = null; markSection(); }, 150); }, { passive: true });
   addEventListener("hashchange", follow);
-  show();
   follow();
   markSection();
-  curvesOf(data.cells.indexOf(chosenCell())); // so that they are at hand when the page is printed
+  // So that they are at hand when the page is printed.
+  curvesOf(data.cells.indexOf(chosenCell()));
+  blockOf(`examples-${data.cells.indexOf(chosenCell())}`);
 }
