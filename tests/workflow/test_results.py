@@ -194,7 +194,7 @@ def test_convexity_gaps_agree_with_brute_force(metrics, points):
 
 
 def test_where_there_is_no_gap_no_example_rises(nano, metrics):
-    """So it is here: both runs are too sure of themselves, and a model between them is better than they are."""
+    """So it is here: both runs are too sure of themselves, and models between them are better."""
     assert one(metrics, step=120, set="test", quantity="loss", metric="CG")["value"] == 0
     assert pq.read_table(nano.results / "examples/tiny/toy.parquet").num_rows == 0
     log = (nano.results / "logs/examples/tiny-toy.log").read_text()
