@@ -149,6 +149,59 @@ def test_a_changed_start_of_one_run_measures_the_rows_again(bodies):
     assert planned["interpolate"] == {"dataset=toy model=given seed=1 step=9"}
 
 
+@pytest.fixture(scope="module")
+def apart(repository, nano, tmp_path_factory):
+    """Two runs with a gap between them: one that has learnt nothing yet, and one that has."""
+    folder = tmp_path_factory.mktemp("apart")
+    for seed, step in ((1, 0), (2, 60)):
+        source = nano.results / f"checkpoints/tiny/toy/seed{seed}/step{step}"
+        ignored = shutil.ignore_patterns("checkpoint.json", "history.parquet")
+        shutil.copytree(source, folder / f"run{seed}", ignore=ignored)
+        for path in (nano.results / "models" / "tiny").glob("tokenizer*"):
+            shutil.copy(path, folder / f"run{seed}")
+    lab = Lab(
+        repository,
+        tmp_path_factory.mktemp("apart_lab"),
+        listed(*({"folder": str(folder / f"run{n}"), "seed": n} for n in (1, 2))),
+    )
+    lab.run(None, "concentration.csv")
+    return lab
+
+
+EXAMPLES, EXAMPLES_LOG = "examples/given/toy.parquet", "logs/examples/given-toy.log"
+
+
+@pytest.mark.long
+def test_rises_of_examples_add_up_to_the_gap(apart):
+    found, metrics = pd.read_parquet(apart.results / EXAMPLES), pd.read_csv(apart.results / "metrics.csv")
+    (gap,) = metrics.query("set == 'test' and quantity == 'loss' and metric == 'CG'").to_dict("records")
+    assert gap["value"] > 0.005
+    assert found["rise"].sum() / found["count"].sum() == pytest.approx(gap["value"], abs=1e-6)
+    place = ["alpha", "chord_low", "chord_high"]
+    assert (found[place] == [gap[name] for name in place]).all(axis=None)
+    rows = pd.read_parquet(apart.results / "data/toy/test.parquet")
+    assert found[["id", "label"]].values.tolist() == rows[["id", "label"]].values.tolist()
+    ends = [pd.read_parquet(apart.results / f"evaluations/given/toy/seed{n}/step1.parquet") for n in (1, 2)]
+    losses = np.mean([end[end["set"] == "test"]["loss"] for end in ends], axis=0)
+    assert np.allclose(found["end_loss"], losses, atol=1e-5)
+    shares, falling = pd.read_csv(apart.results / "concentration.csv"), np.sort(found["rise"])[::-1]
+    assert shares["share_of_units"].tolist() == [0.01, 0.05, 0.1]
+    for row in shares.itertuples():
+        assert row.units == max(1, round(row.share_of_units * len(found)))
+        assert row.share_of_gap == pytest.approx(falling[: row.units].sum() / falling.sum(), rel=1e-4)
+
+
+@pytest.mark.long
+def test_examples_come_from_the_journal_or_are_measured_again_to_the_same_bytes(apart):
+    before, log = (apart.results / EXAMPLES).read_bytes(), apart.results / EXAMPLES_LOG
+    assert "\n0 measurements made" in log.read_text()
+    (apart.results / EXAMPLES).unlink()
+    shutil.rmtree(apart.results / "journal")
+    apart.run(None, EXAMPLES)
+    assert "\n0 measurements made" not in log.read_text()
+    assert (apart.results / EXAMPLES).read_bytes() == before
+
+
 @pytest.mark.long
 def test_tables_figures_and_report_are_there(own):
     report = (own.results / "report.html").read_text()

@@ -382,17 +382,6 @@ def test_changed_alphas_measure_the_new_ones_and_changed_back_give_the_same_byte
 
 
 @pytest.mark.long
-def test_examples_come_from_the_journal_or_are_measured_again_to_the_same_bytes(nano, nano_copy):
-    name, log = "examples/tiny/toy.parquet", "logs/examples/tiny-toy.log"
-    assert "\n0 measurements made" in (nano.results / log).read_text()
-    (nano_copy.results / name).unlink()
-    shutil.rmtree(nano_copy.results / "journal")
-    nano_copy.run(None, name)
-    assert "\n0 measurements made" not in (nano_copy.results / log).read_text()
-    assert (nano_copy.results / name).read_bytes() == (nano.results / name).read_bytes()
-
-
-@pytest.mark.long
 def test_a_further_set_is_all_that_is_measured(nano, nano_copy):
     before, row = known(nano_copy), "paths/tiny/toy/step120/seed2.parquet"
     evaluation = "evaluations/tiny/toy/seed2/step120.parquet"
