@@ -302,7 +302,9 @@ def test_the_examples_that_make_the_barrier(open_page, path, results):
     page.choose(pair=1)
     page.wait_for_words("examples-chart", "seeds 42 and 44")
     own = rows[(rows["seed_a"] == 42) & (rows["seed_b"] == 44)].set_index("share_of_units")
-    said = f"the most rising 5 % ({own.loc[0.05, 'units']:.0f}) make {100 * own.loc[0.05, 'share_of_gap']:.0f} %"
+    said = (
+        f"the most rising 5 % ({own.loc[0.05, 'units']:.0f}) make {100 * own.loc[0.05, 'share_of_gap']:.0f} %"
+    )
     assert said in page.words("examples-chart")
     dots = page.traces("examples-chart")
     assert sum(len(trace["x"]) for trace in dots.values()) == 60

@@ -1,4 +1,4 @@
-from job import gpus, logged
+from isthmus.machine.job import gpus, logged
 
 with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from pathlib import Path
