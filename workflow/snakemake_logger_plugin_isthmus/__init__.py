@@ -9,20 +9,25 @@ import time
 from logging import WARNING
 from pathlib import Path
 
-from isthmus.errors import ConfigError
-from isthmus.experiment import experiment_files
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 LAST_LINES = 3  # of a failed job's log: that is where the reason stands
 
 # Snakemake imports its plugins, wanted or not, before it reads the files of `--configfile`, and says of a
-# target that this option has swallowed nothing but FileNotFoundError. So it is said here, in words.
-if Path(sys.argv[0]).name == "snakemake" or Path(sys.argv[0]).parent.name == "snakemake":
+# target that this option has swallowed nothing but FileNotFoundError. So it is said here, in words. The workflow
+# brings the library that it is read with, which may be another copy: this look into ours leaves no trace.
+CALLED = "snakemake" in (Path(sys.argv[0]).name, Path(sys.argv[0]).parent.name)
+if CALLED and any(word.startswith("--configfile") for word in sys.argv):
+    from isthmus.errors import ConfigError
+    from isthmus.experiment import experiment_files
+
     try:
         experiment_files.check_call(sys.argv)
     except ConfigError as error:
         sys.exit(f"Error: {error}")
+    for module in [name for name in sys.modules if name.partition(".")[0] == "isthmus"]:
+        del sys.modules[module]
 
 
 class LogHandler(LogHandlerBase):
