@@ -15,8 +15,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 LAST_LINES = 3  # of a failed job's log: that is where the reason stands
 
 # Snakemake imports its plugins, wanted or not, before it reads the files of `--configfile`, and says of a
-# target that this option has swallowed nothing but FileNotFoundError. So it is said here, in words. The workflow
-# brings the library that it is read with, which may be another copy: this look into ours leaves no trace.
+# target that this option has swallowed nothing but FileNotFoundError. So it is said here, in words. The
+# workflow brings the library that it is read with, maybe another copy: this look into ours leaves no trace.
 CALLED = "snakemake" in (Path(sys.argv[0]).name, Path(sys.argv[0]).parent.name)
 if CALLED and any(word.startswith("--configfile") for word in sys.argv):
     from isthmus.errors import ConfigError
