@@ -199,7 +199,7 @@ def test_what_runs_again(language):
     assert planned["subset"] == {"dataset=hidden"}
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_others_checkpoints_and_a_text_file(language, repository, tmp_path):
     folders = []
     for seed in (1, 2):
