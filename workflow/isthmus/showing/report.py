@@ -250,8 +250,9 @@ def _chip(name: str, cells: list[Cell], verdict: str, size: float) -> Chip:
     if values:
         parts.append(f"{holds} of {len(values)} {'pair' if len(values) == 1 else 'pairs'}{said}")
         parts.append(f"{seeds} seeds")
+    when = "the last step so far" if any(cell.so_far for cell in cells) else "the end of fine-tuning"
     meaning = (
-        f"Of {len(values)} pairs of seeds at the end of fine-tuning {holds} have a convexity gap {side} "
+        f"Of {len(values)} pairs of seeds at {when} {holds} have a convexity gap {side} "
         f"{size:g} nats, the size that matters here (setting negligible). The verdict is of their mean, by "
         "its interval over seeds and evaluation units."
     )
