@@ -95,9 +95,9 @@ def test_every_job_goes_to_the_scheduler_with_what_its_rule_declares(there):
     trained = [line for line in asked(folder) if "ngpus=1" in line]
     assert len(trained) == 2
     assert all("-q gpu -l walltime=1380 -l select=1:ncpus=1:mem=2300mb:ngpus=1" in line for line in trained)
-    # data, start, end as groups; pre-training, evaluations, rows, averages one by one
+    # data, start, end as groups; pre-training, evaluations, rows, averages, examples one by one
     queues = Counter(re.search(r"-q (\w+)", line)[1] for line in asked(folder))
-    assert queues == {"cpu": 3, "gpu": 1 + 2 + 4 + 2 + 1}
+    assert queues == {"cpu": 3, "gpu": 1 + 2 + 4 + 2 + 1 + 1}
 
 
 # ------------------------------------------------------------------------------------------- interruptions
@@ -139,6 +139,7 @@ def limit(minutes: float) -> dict[str, Any]:
     return {"resources.finetune": {"gpu": 0, "runtime": minutes, "mem_mb": 2300}}
 
 
+@pytest.mark.rare  # SLURM is tested in the same ways
 def test_training_that_is_warned_limited_cancelled_or_killed_goes_on_from_its_state(untrained, uninterrupted):
     """Seed 1 is warned a minute before its limit, and meets it in another folder; seeds 2 and 3 are ended."""
     warned, _, warned_by = untrained("--set-resources", "finetune:warning=60", **limit(3))
@@ -162,6 +163,7 @@ def test_training_that_is_warned_limited_cancelled_or_killed_goes_on_from_its_st
         assert re.search(r"SIGTERM: .* step \d+.*; the next attempt goes on from there", said)
 
 
+@pytest.mark.rare  # SLURM is tested in the same ways
 def test_ctrl_c_cancels_the_jobs_which_save(untrained, uninterrupted):
     lab, jobs, submitting = untrained()
     with submitting(lab, 1, sleeps=0.15) as process:
