@@ -111,6 +111,7 @@ def place(nano, clone):
     return clone
 
 
+@pytest.mark.rare
 def test_what_make_offers_in_a_folder_with_spaces_and_umlauts(place):
     (place.folder / "mein Versuch.yaml").write_text(yaml.safe_dump(NANO, sort_keys=False))
     code, said = place.make("status", "EXPERIMENT=mein Versuch.yaml")

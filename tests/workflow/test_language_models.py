@@ -125,7 +125,7 @@ def plain(lab, model, weights):
     return total / count
 
 
-@pytest.mark.long
+@pytest.mark.rare
 @pytest.mark.parametrize("model", CELLS)
 def test_paths_are_those_of_plain_transformers(language, model):
     dataset = CELLS[model]
@@ -138,7 +138,7 @@ def test_paths_are_those_of_plain_transformers(language, model):
         assert point == pytest.approx(plain(language, model, mixed), abs=1e-5)
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_step_0_is_one_model_and_has_no_gap(language):
     for model, dataset in CELLS.items():
         runs = language.results / "checkpoints" / model / dataset
@@ -149,7 +149,7 @@ def test_step_0_is_one_model_and_has_no_gap(language):
     assert (start["value"] == 0).all()
 
 
-@pytest.mark.long
+@pytest.mark.rare
 @pytest.mark.parametrize("model", CELLS)
 def test_rises_of_blocks_add_up_to_the_gap(language, model):
     """A mean a token, of sums a block; where there is no gap, there is no block."""
@@ -166,7 +166,7 @@ def test_rises_of_blocks_add_up_to_the_gap(language, model):
         assert found["rise"].sum() / found["count"].sum() == pytest.approx(gap, abs=1e-6)
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_scores_and_words(language):
     scores = pd.read_csv(language.results / "evaluations.csv")
     assert np.allclose(scores["perplexity"], np.exp(scores["loss"]))
@@ -181,7 +181,7 @@ def test_scores_and_words(language):
     assert "Language modelling" in page
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_what_runs_again(language):
     assert language.dry_run() == {}
     changes = {

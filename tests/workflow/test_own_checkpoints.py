@@ -72,7 +72,7 @@ def test_hub_checkpoints_are_planned_without_the_hub(repository, tmp_path):
     assert "dataset=toy model=given seed=9 step=200" in planned["adopt"]
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_they_are_measured_as_those_that_were_trained_here(own, nano):
     keys = ["set", "quantity", "metric", "alpha", "alphas"]
     values = ["value", "low", "high", "error", "chord_low", "chord_high"]
@@ -87,7 +87,7 @@ def test_they_are_measured_as_those_that_were_trained_here(own, nano):
     )
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_distances_from_an_unknown_start_are_empty(own, nano):
     found, expected = (pd.read_csv(lab.results / "pairs.csv") for lab in (own, nano))
     assert found[["distance_a", "distance_b", "cosine"]].isna().all(axis=None)
@@ -119,7 +119,7 @@ def bodies(repository, nano, tmp_path_factory):
     return lab, folder
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_each_run_s_distance_is_from_its_own_start(bodies):
     lab, folder = bodies
 
@@ -138,7 +138,7 @@ def test_each_run_s_distance_is_from_its_own_start(bodies):
         assert np.isnan(pair["cosine"])
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_a_changed_start_of_one_run_measures_the_rows_again(bodies):
     lab, folder = bodies
     path = folder / "run2/step0/config.json"
@@ -171,7 +171,7 @@ def apart(repository, nano, tmp_path_factory):
 EXAMPLES, EXAMPLES_LOG = "examples/given/toy.parquet", "logs/examples/given-toy.log"
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_rises_of_examples_add_up_to_the_gap(apart):
     found, metrics = pd.read_parquet(apart.results / EXAMPLES), pd.read_csv(apart.results / "metrics.csv")
     (gap,) = metrics.query("set == 'test' and quantity == 'loss' and metric == 'CG'").to_dict("records")
@@ -191,7 +191,7 @@ def test_rises_of_examples_add_up_to_the_gap(apart):
         assert row.share_of_gap == pytest.approx(falling[: row.units].sum() / falling.sum(), rel=1e-4)
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_examples_come_from_the_journal_or_are_measured_again_to_the_same_bytes(apart):
     before, log = (apart.results / EXAMPLES).read_bytes(), apart.results / EXAMPLES_LOG
     assert "\n0 measurements made" in log.read_text()
@@ -202,7 +202,7 @@ def test_examples_come_from_the_journal_or_are_measured_again_to_the_same_bytes(
     assert (apart.results / EXAMPLES).read_bytes() == before
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_tables_figures_and_report_are_there(own):
     report = (own.results / "report.html").read_text()
     assert "the only checkpoint" in report
@@ -217,7 +217,7 @@ def test_tables_figures_and_report_are_there(own):
     assert not list(own.results.glob("state"))
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_evaluations_are_broken_down_by_a_column(own):
     found = pd.read_csv(own.results / "evaluations.csv").set_index(["seed", "set"])
     labels = ("not_paraphrase", "paraphrase")
@@ -229,13 +229,13 @@ def test_evaluations_are_broken_down_by_a_column(own):
     assert "test/paraphrase" in (own.results / "tables" / "evaluations.md").read_text()
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_another_breakdown_measures_nothing_again(own):
     planned = own.dry_run({"datasets.toy.by": "text_a"})
     assert set(planned) == {"breakdown", "collect", "findings", "tables", "figures", "report"}
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_a_change_of_one_folder_measures_that_run_again_only(own, given):
     path = given / "run2" / "config.json"
     path.write_text(path.read_text() + "\n")
@@ -245,7 +245,7 @@ def test_a_change_of_one_folder_measures_that_run_again_only(own, given):
     assert "fetch_model" not in planned
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_so_does_a_change_of_a_tokenizer_s_lesser_file(own, given):
     (given / "run1" / "special_tokens_map.json").write_text("{ }")
     planned = own.dry_run()

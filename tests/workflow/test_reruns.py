@@ -359,7 +359,7 @@ def test_a_fresh_run_measures_each_thing_once(nano):
     assert len(known(nano)) == points + pairs + checkpoints
 
 
-@pytest.mark.long
+@pytest.mark.rare
 def test_changed_alphas_measure_the_new_ones_and_changed_back_give_the_same_bytes(nano, nano_copy):
     before = {step: alphas(nano, step) for step in STEPS}
     rows = [f"paths/tiny/toy/step{step}/seed2.parquet" for step in STEPS]
