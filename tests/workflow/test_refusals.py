@@ -117,5 +117,5 @@ def test_a_hub_out_of_reach_names_the_command_that_fetches_beforehand(lab):
     )
     assert done.returncode != 0
     assert "the model nobody/nothing (revision 0123) could not be fetched" in done.stdout
-    assert "`snakemake --until fetch_model fetch_dataset`" in done.stdout
+    assert "`snakemake --until fetch_dataset fetch_model`" in done.stdout
     assert "Traceback" not in done.stdout
