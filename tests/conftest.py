@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.workflow import interrupted
 from tests.workflow.elsewhere import host
 from tests.workflow.lab import NANO, ROOT, Lab, copy_workflow
 
@@ -67,6 +68,28 @@ def nano_by_hand(nano) -> tuple[set[str], set[str]]:
         )
 
     return ran("by-hand"), ran("rest")
+
+
+@pytest.fixture(scope="module")
+def here(request, repository, tmp_path_factory) -> Lab:
+    """The `SMALL` experiment of a module of tests, run on this machine without a scheduler."""
+    lab = Lab(repository, tmp_path_factory.mktemp("here"), request.module.SMALL)
+    lab.run(None)
+    return lab
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(repository, tmp_path_factory) -> Lab:
+    """The runs of `interrupted.LONG`, trained on this machine without an interruption."""
+    lab = Lab(repository, tmp_path_factory.mktemp("uninterrupted"), interrupted.LONG)
+    lab.run(None, *interrupted.targets(1, 2, 3))
+    return lab
+
+
+@pytest.fixture(scope="module")
+def sleepy(repository, tmp_path_factory) -> Path:
+    """A copy of the workflow whose training sleeps at each update."""
+    return interrupted.sleepy(repository, tmp_path_factory.mktemp("sleepy"))
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import yaml
 from tests.cluster import scheduler
 from tests.slurm.cluster import until
 from tests.workflow import interrupted
-from tests.workflow.interrupted import LONG, goes_on, log_of, saved, targets
-from tests.workflow.lab import ROOT, Lab, changed
+from tests.workflow.interrupted import goes_on, log_of, saved
+from tests.workflow.lab import ROOT, Lab, assert_same_tables, changed
 
 PROFILE = ROOT / "profiles" / "cluster-generic"
 # The embedded experiment, cut small: one cell, two seeds, one step, few updates and rows.
@@ -65,14 +65,6 @@ def asked(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def here(repository, tmp_path_factory) -> Lab:
-    """The small experiment, run on this machine without a scheduler."""
-    lab = Lab(repository, tmp_path_factory.mktemp("here"), SMALL)
-    lab.run(None)
-    return lab
-
-
-@pytest.fixture(scope="module")
 def there(repository, tmp_path_factory) -> tuple[Lab, Path]:
     """The same, run through the scheduler; and its folder."""
     folder = tmp_path_factory.mktemp("there")
@@ -84,10 +76,7 @@ def there(repository, tmp_path_factory) -> tuple[Lab, Path]:
 
 
 def test_results_are_those_of_a_local_run(here, there):
-    names = [path.stem for path in here.results.glob("*.csv")]
-    assert {"metrics", "deltas", "pairs", "evaluations", "findings"} < set(names)
-    for name in names:
-        assert (there[0].results / f"{name}.csv").read_bytes() == (here.results / f"{name}.csv").read_bytes()
+    assert_same_tables(here, there[0])
 
 
 def test_every_job_goes_to_the_scheduler_with_what_its_rule_declares(there):
@@ -101,19 +90,6 @@ def test_every_job_goes_to_the_scheduler_with_what_its_rule_declares(there):
 
 
 # ------------------------------------------------------------------------------------------- interruptions
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(repository, tmp_path_factory) -> Lab:
-    """The long runs, trained on this machine without an interruption."""
-    lab = Lab(repository, tmp_path_factory.mktemp("uninterrupted"), LONG)
-    lab.run(None, *targets(1, 2, 3))
-    return lab
-
-
-@pytest.fixture(scope="module")
-def sleepy(repository, tmp_path_factory) -> Path:
-    return interrupted.sleepy(repository, tmp_path_factory.mktemp("sleepy"))
 
 
 @pytest.fixture

@@ -4,14 +4,13 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.slurm.cluster import PROFILE, command, jobs, until
 from tests.workflow import interrupted
-from tests.workflow.interrupted import LONG, goes_on, log_of, same_weights, saved, targets
+from tests.workflow.interrupted import goes_on, log_of, same_weights, saved
 from tests.workflow.lab import Lab, snakemake
 
 LIMIT = {"resources.finetune": {"gpu": 0, "runtime": 2, "mem_mb": 2300}}
@@ -19,20 +18,6 @@ LIMIT = {"resources.finetune": {"gpu": 0, "runtime": 2, "mem_mb": 2300}}
 # a minute earlier than it was asked to.
 WARNING = ("--set-resources", "finetune:slurm_extra=--signal=TERM@30", "--show-failed-logs")
 submitting = partial(interrupted.submitting, options=(*PROFILE, *WARNING))
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(repository, tmp_path_factory) -> Lab:
-    """The long runs, trained on this machine without an interruption."""
-    lab = Lab(repository, tmp_path_factory.mktemp("uninterrupted"), LONG)
-    lab.run(None, *targets(1, 2, 3))
-    return lab
-
-
-@pytest.fixture(scope="module")
-def sleepy(repository, tmp_path_factory) -> Path:
-    """A copy of the workflow whose training sleeps at each update."""
-    return interrupted.sleepy(repository, tmp_path_factory.mktemp("sleepy"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.slurm.cluster import PROFILE, jobs, most_at_once, of_rule
-from tests.workflow.lab import NANO, Lab, changed
+from tests.workflow.lab import NANO, Lab, assert_same_tables, changed
 
 # Each rule asks for something else, so that what SLURM was told can be told apart.
 RESOURCES = {
@@ -25,14 +25,6 @@ SMALL = changed(NANO, {"training.checkpoints": [60], "resources": RESOURCES, **D
 
 
 @pytest.fixture(scope="module")
-def here(repository, tmp_path_factory) -> Lab:
-    """The small experiment, run on this machine without SLURM."""
-    lab = Lab(repository, tmp_path_factory.mktemp("here"), SMALL)
-    lab.run(None)
-    return lab
-
-
-@pytest.fixture(scope="module")
 def there(repository, tmp_path_factory) -> Lab:
     """The small experiment, run through SLURM."""
     lab = Lab(repository, tmp_path_factory.mktemp("there"), SMALL)
@@ -42,10 +34,7 @@ def there(repository, tmp_path_factory) -> Lab:
 
 
 def test_results_are_those_of_a_local_run(here, there):
-    names = [path.stem for path in here.results.glob("*.csv")]
-    assert {"metrics", "deltas", "pairs", "evaluations", "findings"} < set(names)
-    for name in names:
-        assert (there.results / f"{name}.csv").read_bytes() == (here.results / f"{name}.csv").read_bytes()
+    assert_same_tables(here, there)
 
 
 def test_every_job_went_through_slurm_with_what_its_rule_declares(there):

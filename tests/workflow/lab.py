@@ -144,3 +144,12 @@ class Lab:
     def elsewhere(self, repository: Path) -> "Lab":
         """The same directory, seen by another copy of the workflow."""
         return Lab(copy_workflow(self.repository, repository), self.directory, self.config)
+
+
+def assert_same_tables(one: Lab, other: Lab) -> None:
+    """Both have the same tidy files, byte for byte."""
+    names = {path.name for path in one.results.glob("*.csv")}
+    assert {"metrics.csv", "deltas.csv", "pairs.csv", "evaluations.csv", "findings.csv"} < names
+    assert names == {path.name for path in other.results.glob("*.csv")}
+    for name in sorted(names):
+        assert (one.results / name).read_bytes() == (other.results / name).read_bytes(), name
