@@ -201,11 +201,11 @@ def open_report() -> int:
 def clean_caches() -> int:
     """Delete the two caches of an experiment, once that is agreed to."""
     results = results_of(asked_for())
+    check_unused(results)
     caches = cleaning.held(results)
     if not caches:
         print(f"{results} has no caches: nothing to free.")
         return 0
-    check_unused(results, caches)
     if links := [str(cache.folder) for cache in caches if cache.folder.is_symlink()]:
         raise Stop(
             f"Error: found {links[0]}, which is a link; allowed: a folder. Delete by hand what it leads to"
@@ -217,7 +217,7 @@ def clean_caches() -> int:
     if not agreed():
         print("Nothing was deleted.")
         return 0
-    check_unused(results, caches)  # the answer may have taken its time
+    check_unused(results)  # the answer may have taken its time
     try:
         cleaning.remove(caches)
     except OSError as error:
@@ -226,13 +226,13 @@ def clean_caches() -> int:
     return 0
 
 
-def check_unused(results: Path, caches: list[cleaning.Held]) -> None:
+def check_unused(results: Path) -> None:
     """End where somebody makes these results now."""
     try:
         running.check(Path.cwd(), results.name)
     except BlockingIOError as error:
         raise Stop(f"Error: {error}") from None
-    if lock := cleaning.trained(caches):
+    if lock := cleaning.trained(results):
         raise Stop(f"Error: {lock} was held within the last two minutes: a job of {results} may still train")
 
 
@@ -251,7 +251,7 @@ def agreed() -> bool:
 
 def size(count: int) -> str:
     """Bytes for people."""
-    for unit, power in (("GB", 3), ("MB", 2)):
+    for unit, power in (("TB", 4), ("GB", 3), ("MB", 2)):
         if count >= 1000**power:
             return f"{count / 1000**power:.1f} {unit}"
     return f"{count / 1000:.0f} kB"

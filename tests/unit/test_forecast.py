@@ -72,13 +72,16 @@ def test_guesses_are_said_only_once_most_of_what_is_left_is_known():
         assert left == pytest.approx(truth, rel=0.6)
 
 
-def test_a_failed_job_says_nothing_of_others():
+def test_a_failed_job_is_still_left_and_says_nothing_of_others():
     every = jobs(2)
     forecast = Forecast([(job, Cost(10.0, "", True)) for job in every], 1, dict.fromkeys(TRUE, 2))
     before = forecast.seconds(0.0)
     forecast.start("finetune", every[2].wildcards, 0.0)
     forecast.end("finetune", every[2].wildcards, 500.0, well=False)
-    assert forecast.seconds(500.0) == before - 10
+    assert forecast.seconds(500.0) == before
+    forecast.start("finetune", every[2].wildcards, 500.0)
+    forecast.end("finetune", every[2].wildcards, 510.0)
+    assert forecast.seconds(510.0) == before - 10
 
 
 def test_only_wanted_jobs_count_and_those_that_are_there_stand_for_them():

@@ -18,7 +18,7 @@ from isthmus.planning.sizes import Sizes
 START, RATE = 3.0, 2e9  # seconds, and operations a second
 UPDATES, TOKENS, LENGTH = 100, 500, 10  # tokens an update, and an example
 N = {"train": 40, "test": 60}
-ALPHAS = np.linspace(0, 1, 12)
+ALPHAS = np.linspace(0, 1, 12) ** 2  # of an adaptive path: not equally spaced
 
 
 class Earlier:

@@ -143,12 +143,12 @@ def begin(stats: dict[str, int], cores: int, gpus: int):
         stats: how many jobs of each rule are to run.
         cores, gpus: what they may use at the same time.
     """
-    # Snakemake imports this module in each of its processes; those of single jobs need none of it.
-    from isthmus.experiment import inputs
-    from isthmus.planning import forecast
-
-    files = experiment_files.in_call(sys.argv) or ["config.yaml"]
     try:
+        # Snakemake imports this module in each of its processes; those of single jobs need none of it.
+        from isthmus.experiment import experiment_files, inputs
+        from isthmus.planning import forecast
+
+        files = experiment_files.in_call(sys.argv) or ["config.yaml"]
         experiment = inputs.checked(experiment_files.read(files), ", ".join(files))
         return forecast.forecast(experiment, stats, cores, gpus)
     except Exception:  # a line of progress is no reason to end a run

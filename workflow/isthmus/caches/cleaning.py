@@ -3,12 +3,12 @@
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from isthmus.caches import locks
 from isthmus.experiment import layout
-
-BEATING = 120.0  # seconds: a lock that was touched since then may belong to a process that trains
 
 
 class Held(NamedTuple):
@@ -28,16 +28,35 @@ def held(results: Path) -> list[Held]:
     found = []
     for name in (layout.STATE, layout.JOURNALS):
         if (results / name).is_dir():
-            sizes = [path.lstat().st_size for path in (results / name).rglob("*") if not path.is_dir()]
+            sizes = []
+            for path in (results / name).rglob("*"):
+                with suppress(FileNotFoundError):  # renamed while we look
+                    if not path.is_dir():
+                        sizes.append(path.lstat().st_size)
             found.append(Held(results / name, len(sizes), sum(sizes)))
     return found
 
 
-def trained(caches: Iterable[Held]) -> Path | None:
-    """A lock that somebody holds, also on another machine, or None."""
-    for cache in caches:
-        for path in cache.folder.rglob("lock-*"):
-            if path.name.removeprefix("lock-").isdigit() and time.time() - path.stat().st_mtime < BEATING:
+def trained(results: Path) -> Path | None:
+    """A lock that somebody holds, also on another machine, or None.
+
+    A process of this machine is looked at. Of another one the lock's time is its sign of life; where clocks
+    differ, a lock in the future counts as held, too.
+
+    Args:
+        results: the folder of the experiment's results.
+    """
+    for path in (results / layout.STATE).rglob("lock-*"):
+        match = locks.LOCK.fullmatch(path.name)
+        if not match or match[2]:
+            continue
+        with suppress(FileNotFoundError):  # freed while we look
+            owner = locks.read_owner(path)
+            if owner is not None and owner.is_here():
+                held_still = not owner.is_dead()
+            else:
+                held_still = time.time() - path.stat().st_mtime < locks.DEAD_AFTER
+            if held_still:
                 return path
     return None
 

@@ -58,15 +58,17 @@ def in_call(words: Sequence[str]) -> list[str]:
     """The files that a call of Snakemake names as its experiment.
 
     Args:
-        words: the call; all that follows on `--configfile`, up to the next option, is a file.
+        words: the call; all that follows on `--configfile`, up to the next option, is a file; after
+            `--configfile=x.yaml` nothing is.
     """
     files: list[str] = []
     named = False
     for word in words:
         option, _, value = word.partition("=")
         if word.startswith("-"):
-            named = option in ("--configfile", "--configfiles")
-            files = ([value] if value else []) if named else files
+            given = option in ("--configfile", "--configfiles")
+            files = ([value] if value else []) if given else files
+            named = given and not value
         elif named:
             files.append(word)
     return files

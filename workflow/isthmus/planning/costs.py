@@ -89,9 +89,9 @@ class Costs:
         if paths.grid == "uniform":
             return paths.points, "as configured"
         for jobs in (self.own, self.others):
-            found = [job.alphas for job in jobs if job.alphas and job.rule == "interpolate"]
-            if found:
-                return min(round(mean(found)), paths.max_alphas), f"as in {_folders(jobs)} so far"
+            if found := [job for job in jobs if job.alphas and job.rule == "interpolate"]:
+                points = round(mean(job.alphas for job in found))
+                return min(points, paths.max_alphas), f"as in {_folders(found)} so far"
         return min(ALPHAS, paths.max_alphas), "a guess: 15 to 40 are usual of an adaptive path"
 
     def of(self, job: Job) -> Cost:
@@ -168,7 +168,9 @@ def _pooled(jobs: list[Ran], start: Callable[[str], float]) -> float:
 
 
 def _nearest(jobs: list[Ran], token: float) -> list[Ran]:
-    """Those of the experiment and cell whose model is nearest in size."""
+    """Those of the experiment and cell whose model is nearest in size; all, where no size is known."""
+    if not token:
+        return jobs
     groups = defaultdict(list)
     for job in jobs:
         groups[job.experiment, job.cell].append(job)

@@ -47,7 +47,7 @@ def count(where: str, columns: Columns) -> Text:
 
 
 def _rows(where: str, path: Path, columns: Columns, texts: list[str]) -> Iterator[Row | None]:
-    """The texts of each row of a file; None for one without a label."""
+    """The texts of each row of a file; None for one without a label, or without a text."""
     kind = data_files.file_format(path, columns.source)
     wanted = [*texts, *filter(None, [columns.label])]
     if kind in PLAIN:
@@ -59,12 +59,15 @@ def _rows(where: str, path: Path, columns: Columns, texts: list[str]) -> Iterato
         rows = (tuple(record.get(name) for name in wanted) for _, record in json_records.read(where, path))
     else:
         rows = _of_lines(where, path, columns, wanted)
+    # As `labelled.read` drops rows: -1 is no label where classes are named, and none of them so.
+    nothing = {"", "-1"} if columns.labels and "-1" not in columns.labels else {""}
     for row in rows:
-        labelled = columns.label is None or str(row[-1] if row[-1] is not None else "").strip() not in (
-            "",
-            "-1",
-        )
-        yield row[: len(texts)] if labelled else None
+        labelled = columns.label is None or _text(row[-1]) not in nothing
+        yield row[: len(texts)] if labelled and all(map(_text, row[: len(texts)])) else None
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).strip()
 
 
 def _of_parquet(path: Path, wanted: list[str]) -> Iterator[Row]:

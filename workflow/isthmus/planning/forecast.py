@@ -35,7 +35,9 @@ def forecast(experiment: Experiment, wanted: Mapping[str, int], cores: int, gpus
     experiment = experiment.model_copy(update={"plan": plan})
     results = Path(layout.results(experiment.experiment))
     costs = Costs(experiment, results, Sizes(experiment, results))
-    every = sorted(jobs(experiment), key=lambda job: job.file.exists())
+    # On a GPU the others run beside those that take it, many at a time.
+    counted = [job for job in jobs(experiment) if costs.on_device(job)]
+    every = sorted(counted, key=lambda job: job.file.exists())
     return Forecast([(job, costs.of(job)) for job in every], costs.at_once, wanted)
 
 
@@ -64,13 +66,15 @@ class Forecast:
         self.running[key(rule, wildcards)] = now
 
     def end(self, rule: str, wildcards: Mapping[str, Any], now: float, well: bool = True) -> None:
-        """A job has ended; one that failed says nothing of the time that others take."""
+        """A job has ended; one that failed is tried again, and says nothing of the time that others take."""
         job = key(rule, wildcards)
         since = self.running.pop(job, None)
+        if not well:
+            return
         # A job that only a change of settings makes run stands for another of its rule.
         other = next((one for one in self.left if one[0] == rule), None)
         found = self.left.pop(job if job in self.left else other, None)
-        if found and well and since is not None:
+        if found and since is not None:
             for name in (rule, ALL if found[1].measured else kind(rule)):
                 self.taken[name] = RECENT * self.taken[name] + now - since
                 self.expected[name] = RECENT * self.expected[name] + found[1].seconds

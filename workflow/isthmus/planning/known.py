@@ -35,7 +35,7 @@ class Ran(NamedTuple):
         work: its operations; 0 where it runs no model, or where that is not known.
         token: operations of its model per token; 0 likewise.
         start: of the seconds, those before and after its work; None where that is not known.
-        alphas: points of a path, its ends included; None of other jobs.
+        alphas: points of an adaptive path, its ends included; None of other jobs.
     """
 
     experiment: str
@@ -71,7 +71,7 @@ def ran(results: Path) -> list[Ran]:
 def device(results: Path) -> str | None:
     """What an experiment's runs were trained on, `cpu` or `cuda`; None where nothing says it."""
     for _, record in layout.found(results, layout.RECORD):
-        with suppress(UserError):
+        with suppress(UserError, OSError):
             if said := stored.read_json(record).get("identity_of", {}).get("numerics", {}).get("device"):
                 return said
     return None
@@ -135,13 +135,20 @@ def measured(rule: str, points: dict[str, list]) -> tuple[float, float | None]:
         return sum(n for n, place in zip(counts, points["place"], strict=True) if place == "grid"), None
     if rule == "average":
         rows = zip(counts, points["kind"], points["size"], strict=True)
-        return sum(n for n, name, size in rows if name == "uniform" and size > 2), None
+        soups = {"uniform": lambda size: int(size > 2), "greedy": lambda size: 2 * (size - 1)}
+        return sum(n * soups[name](size) for n, name, size in rows if name in soups), None
     inner = sum(n for n, alpha in zip(counts, points["alpha"], strict=True) if 0 < alpha < 1)
     if rule == "layers":
         return inner, None
     paths = sum(alpha == 0 for alpha in points["alpha"])
     own_end = sum(dict(zip(points["set"], counts, strict=True)).values()) if rule == "interpolate" else 0
-    return inner + own_end, len(counts) / paths if paths else None
+    return inner + own_end, len(counts) / paths if paths and not _uniform(points["alpha"]) else None
+
+
+def _uniform(alphas: list[float]) -> bool:
+    """Whether these are equally spaced, as they were asked for: that says nothing of an adaptive path."""
+    places = sorted(set(alphas))
+    return all(abs(place - i / (len(places) - 1)) < 1e-9 for i, place in enumerate(places))
 
 
 def _columns(file: Path) -> dict[str, list]:

@@ -55,11 +55,14 @@ def _job_table(jobs: list[Job], left: dict[int, Cost]) -> list[str]:
             line += f" {_short(seconds[rule]):>9}   {'; '.join(sources[rule])}"
         lines.append(line)
     done = len(jobs) - len(left)
-    return [*lines, f"{'total':<19} {len(jobs):>7} {done:>7} {len(left):>7} {_short(seconds.total()):>9}"]
+    time = _short(seconds.total()) if left else ""
+    return [*lines, f"{'total':<19} {len(jobs):>7} {done:>7} {len(left):>7} {time:>9}".rstrip()]
 
 
 def _hours(costs: Costs, jobs: list[Job], left: dict[int, Cost]) -> list[str]:
     """Hours of devices, wall time, and how much of them is a guess."""
+    if not left:
+        return ["nothing is left to do"]
     counted = [(jobs[place], cost) for place, cost in left.items() if costs.on_device(jobs[place])]
     total = sum(cost.seconds for _, cost in counted)
     guessed = sum(cost.seconds for _, cost in counted if not cost.measured) / max(total, 1e-9)

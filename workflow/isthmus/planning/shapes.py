@@ -87,7 +87,8 @@ def read_shape(folder: Path) -> Shape:
     def first(*names: str) -> int:
         return next((settings[name] for name in names if settings.get(name)), 0)
 
-    layers, width = first("num_hidden_layers", "n_layer", "n_layers"), first("hidden_size", "n_embd", "dim")
+    layers = first("num_hidden_layers", "n_layer", "n_layers")
+    width = first("hidden_size", "n_embd", "dim", "d_model", "emb_dim", "n_embed")
     inner = first("intermediate_size", "n_inner", "hidden_dim", "ffn_dim") or 4 * width
     weights = folder / "model.safetensors"
     if weights.is_file():

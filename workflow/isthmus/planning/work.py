@@ -16,6 +16,7 @@ STARTING = ("initialize", "initialize_adapter", "base", "evaluate", "examples")
 MEASURING = ("interpolate", "average", "layers", "plane", "along", "curve", "align", "aligned")
 BACKWARD = 3  # a training step over its forward pass: backward takes twice that
 LAYERS_SHARE = 0.6  # of a whole evaluation: what comes before the first tensor that moves is computed once
+LEARNING_BATCH, LEARNING_LOOKS = 64, 10  # as in `measuring.learning`, which a plan does without
 ALPHAS = 25  # of an adaptive path, where none is known: 15 to 40 are usual
 
 
@@ -95,9 +96,15 @@ class Work:
         return shape.flops(length, self.sizes.asked(dataset))
 
     def _aligning(self, model: str, dataset: str) -> float:
-        """Two forward passes of some training examples."""
-        share = self.experiment.alignment.examples / max(1, self.sizes.rows(dataset, "test"))
-        return 2 * share * self.point(model, dataset, ["test"])
+        """Forward passes of some training examples through both models; learning looks at them again."""
+        chosen = self.experiment.alignment
+        if chosen.method == "weights":
+            return 0.0
+        passes = 2 * chosen.examples
+        if chosen.method == "learned":
+            passes += BACKWARD * chosen.updates * LEARNING_BATCH
+            passes += (chosen.updates // LEARNING_LOOKS + 2) * chosen.examples
+        return passes / max(1, self.sizes.rows(dataset, "test")) * self.point(model, dataset, ["test"])
 
     def _plane(self, model: str, dataset: str, name: str) -> float:
         """Some rows of a plane's grid."""

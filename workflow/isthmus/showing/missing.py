@@ -45,7 +45,7 @@ def lines(experiment: Experiment, metrics: pd.DataFrame, evaluations: pd.DataFra
         f"{one.model} on {one.dataset}, step {one.step}, set {one.part}: {one.count} of {one.of} {one.kind}"
         for one in lacks(experiment, metrics, evaluations)
     ]
-    return said + [NO_INTERVALS] * bool(metrics["low"].isna().all())
+    return said + [NO_INTERVALS] * bool(len(metrics) and metrics["low"].isna().all())
 
 
 def in_brief(experiment: Experiment, metrics: pd.DataFrame, evaluations: pd.DataFrame) -> list[str]:

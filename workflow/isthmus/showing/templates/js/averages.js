@@ -8,6 +8,8 @@ function averagesTraces(kinds, colour) {
   });
   const line = (kind, name, look) => ({
     x: kinds[kind]?.map((row) => row.size), y: kinds[kind]?.map((row) => row.value), name, mode: "lines+markers",
+    // A larger gain is a lower value.
+    meta: { low: kinds[kind]?.map((row) => known(row.high) ? row.value - (row.high - row.gain) : null), high: kinds[kind]?.map((row) => known(row.low) ? row.value + (row.gain - row.low) : null) },
     customdata: kinds[kind]?.map((row) => `${number(row.value)}, gain ${number(row.gain)}${interval(row.low, row.high)}${row.seeds ? `<br>seeds ${row.seeds}` : ""}`),
     hovertemplate: `<b>${name}</b> of %{x}<br>%{customdata}<extra></extra>`, ...look,
   });
@@ -21,7 +23,7 @@ function averagesTraces(kinds, colour) {
     ...(soups.some((row) => known(row.low_both)) ? [thick] : []),
     line("uniform", "uniform soup", { ...(known(soups[0].low) ? { error_y: bars("low", "high", { thickness: 1.2, color: shade(colour) }) } : {}), line: { color: shade(colour), width: 2.5 }, marker: { size: 9, color: shade(colour) } }),
     { x: predicted.map((row) => row.size), y: predicted.map((row) => row.predicted), mode: "markers", name: "if quadratic", marker: { symbol: "x-thin-open", size: 10, color: shade(colour), line: { width: 2 } }, hovertemplate: "%{y}<extra>if quadratic</extra>" },
-    line("ensemble", "ensemble", { line: { color: shade(colour), dash: "dot", width: 2 }, marker: { size: 6, color: shade(colour) } }),
+    ...(kinds.ensemble ? [line("ensemble", "ensemble", { line: { color: shade(colour), dash: "dot", width: 2 }, marker: { size: 6, color: shade(colour) } })] : []),
     ...(kinds.greedy ?? []).map((row) => ({
       x: [1, ...sizes], y: [1, ...sizes].map(() => row.value), mode: "lines", name: "greedy soup", line: { color: css("--text"), dash: "dashdot", width: 1.5 },
       hovertemplate: `<b>greedy soup</b> of ${row.seeds}<br>${number(row.value)}, gain ${number(row.gain)}${interval(row.low, row.high)}<extra></extra>`,

@@ -14,7 +14,7 @@ function curveTraces(end, points) {
     fill: "toself", fillcolor: shade(colour, 0.2), line: { width: 0 }, mode: "lines", hoverinfo: "skip", showlegend: false,
   };
   const line = {
-    x: steps, y: points.map((p) => p.mean), name: plain(END[end]), mode: "lines+markers", showlegend: true,
+    x: steps, y: points.map((p) => p.mean), name: plain(END[end]), mode: "lines+markers", showlegend: true, meta: reach(points),
     line: { color: shade(colour), dash: end === "b" ? "dash" : "solid", width: 2.5 },
     marker: { size: 8, symbol: end === "b" ? "square" : "circle", color: shade(colour) },
     customdata: points.map((p) => `${number(p.mean)}${interval(p.low, p.high)}`),
@@ -49,6 +49,7 @@ function startCells() {
   fill($("compared-set"), same(sets), "test");
   data.cells.forEach((_, place) => views.set(`cell-${place}`, () => drawCell(place)));
   onChange(["compared-metric", "compared-quantity", "compared-set"], redraw);
+  redraw();
 }
 
 openPage([startCells]);

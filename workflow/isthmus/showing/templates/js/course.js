@@ -12,7 +12,6 @@ function coursePoints(cell, metric) {
 }
 
 const pointWords = (p) => `${number(p.mean)}${interval(p.low, p.high)}`;
-const reach = (points) => ({ low: points.map((p) => p.low), high: points.map((p) => p.high) });
 
 function courseTraces(cell, metric) {
   const look = data.models[cell.model];

@@ -189,10 +189,11 @@ function animate(frame, done) {
 /** Draw the path that is chosen; from that of a step before it in a short movement, where one is given. */
 function drawPath(previousStep) {
   const curves = curvesOf(data.cells.indexOf(chosenCell()));
-  return curves instanceof Promise ? curves.then((found) => drawCurves(found, previousStep)) : drawCurves(curves, previousStep);
+  return curves instanceof Promise ? curves.then(() => drawPath(previousStep)) : drawCurves(curves, previousStep);
 }
 
 function drawCurves(curves, previousStep) {
+  animation++; // whatever moves shows what is no longer chosen
   const view = pathView();
   const path = curves[view.step]?.[view.pair];
   const there = Boolean(path?.sets[view.set]);
@@ -203,10 +204,7 @@ function drawCurves(curves, previousStep) {
   if (!there) return nothing("path-chart", words);
   const range = pathRange(curves, view), finish = () => draw("path-chart", pathTraces(path, view), pathLayout(range, view, path), words);
   const before = curves[previousStep]?.[view.pair];
-  if (!before?.sets[view.set] || calm()) {
-    animation++;
-    return finish();
-  }
+  if (!before?.sets[view.set] || calm()) return finish();
   const [from, to] = [before, path].map((p) => pointsOf(p, view.set, view.quantity));
   const grid = [...new Set([...from, ...to].map((p) => p.alpha))].sort((a, b) => a - b);
   animate((t) => {
@@ -254,9 +252,9 @@ function stopPlaying() {
 function play() {
   if (playing) return stopPlaying();
   $("path-play").textContent = "Pause";
-  const { steps } = chosenCell(), last = steps.length - 1, now = () => stepIn(steps);
+  const cell = chosenCell(), last = cell.steps.length - 1, now = () => stepIn(cell.steps);
   toStep(now() >= last ? 0 : now() + 1);
-  playing = setInterval(() => (now() < last ? toStep(now() + 1) : stopPlaying()), 900);
+  playing = setInterval(() => (chosenCell() === cell && now() < last ? toStep(now() + 1) : stopPlaying()), 900);
 }
 
 function startExplorer() {

@@ -14,7 +14,7 @@ function drawLayers() {
     const [groups, means, lowest, highest] = orders[order];
     words.push(`${name}: ${groups.map((group, i) => `${group} ${number(means[i])}`).join(", ")}.`);
     return {
-      x: groups.map(plain), y: means, name, type: order === "alone" ? "bar" : "scatter", mode: "lines+markers",
+      x: groups.map(plain), y: means, name, meta: { low: lowest, high: highest }, type: order === "alone" ? "bar" : "scatter", mode: "lines+markers",
       marker: { color: shade(colours[order], order === "alone" ? 0.6 : 1), size: 8 }, line: { color: shade(colours[order]), width: 2 },
       error_y: { type: "data", symmetric: false, array: highest.map((v, i) => v - means[i]), arrayminus: means.map((v, i) => v - lowest[i]), thickness: 1, width: 3 },
       customdata: means.map((v, i) => `${number(v)}, ${number(lowest[i])} to ${number(highest[i])}`),

@@ -27,7 +27,7 @@ function drawMapOfRuns() {
     text: edges.map(({ value, pair }) => `seeds ${pairName(pair, cell)}<br>CG ${number(value)}`), hoverinfo: "text",
   };
   const runs = map.runs.map((run) => ({
-    x: run.x, y: run.y, mode: "lines+markers+text", text: run.x.map((_, i) => (i === run.x.length - 1 ? `${run.seed}` : "")), textposition: "top right", textfont: { size: few ? 13 : 10 },
+    x: run.x, y: run.y, name: `seed ${run.seed}`, mode: "lines+markers+text", text: run.x.map((_, i) => (i === run.x.length - 1 ? `${run.seed}` : "")), textposition: "top right", textfont: { size: few ? 13 : 10 },
     line: { width: 1, color: css("--text") }, marker: { size: run.x.map((_, i) => (i === 0 || i === run.x.length - 1 ? 7 : 3)), color: run.x.map((_, i) => (i ? css("--text") : css("--card"))), line: { width: 1, color: css("--text") } },
     hovertext: run.steps.map((step) => `seed ${run.seed}, step ${thousands(step)}`), hoverinfo: "text", showlegend: false,
   }));

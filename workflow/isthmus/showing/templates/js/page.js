@@ -147,11 +147,15 @@ function draw(id, traces, layout, words) {
   for (const button of document.querySelectorAll(`[id^="${id}-"].saves`)) button.disabled = !traces.length;
   if (traces.length) return Plotly.react(place, traces, layoutOf(layout), CONFIG);
   Plotly.purge(place);
+  delete place.listening;
   const empty = document.createElement("p");
   empty.className = "empty";
   empty.textContent = words;
   place.replaceChildren(empty);
 }
+
+/** The ends of intervals of points, as a trace keeps them for its CSV file. */
+const reach = (points) => ({ low: points.map((p) => p.low), high: points.map((p) => p.high) });
 
 /** Say in place of a chart that there is nothing to be drawn, and why. */
 const nothing = (id, words) => draw(id, [], {}, words);

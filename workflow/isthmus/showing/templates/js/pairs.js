@@ -80,7 +80,8 @@ function byKeyboard(id) {
   place.setAttribute("role", "application");
   place.setAttribute("aria-roledescription", "map of pairs: arrow keys move, Enter opens the path");
   place.addEventListener("keydown", (event) => {
-    const { cell, at } = place.map;
+    const { cell, at, values } = place.map;
+    if (!values.some(known)) return;
     if (event.key === "Enter" && known(at)) return openPair(id, at);
     if (!(event.key in MOVES)) return;
     event.preventDefault();
@@ -130,7 +131,7 @@ function drawSpread() {
     const look = data.models[cell.model], x = [], y = [], text = [];
     cell.steps.forEach((step, place) => (gapsAt(cell, place) ?? []).forEach((value, pair) => {
       if (!known(value)) return;
-      x.push(thousands(step));
+      x.push(`${step}`);
       y.push(value);
       text.push(pairName(pair, cell));
     }));
@@ -143,7 +144,7 @@ function drawSpread() {
     };
   }).filter((trace) => trace.y.length);
   draw("pairs-spread", traces, {
-    boxmode: "group", xaxis: axis("fine-tuning step (updates)", { type: "category", categoryorder: "array", categoryarray: steps.map(thousands) }),
+    boxmode: "group", xaxis: axis("fine-tuning step (updates)", { type: "category", categoryorder: "array", categoryarray: steps.map(String) }),
     yaxis: axis(title, { rangemode: "tozero" }), showlegend: true,
   }, words.length ? `CG over pairs of seeds on ${state.dataset}, ${state.set} ${QUANTITY[state.quantity]}, all steps. ${words.join(" ")}` : "No pair was measured here.");
 }

@@ -10,12 +10,13 @@ const bare = (text) => String(text ?? "").replaceAll(/<br>/g, "; ").replaceAll(/
 
 /** The rows of a trace: [series, x, y, z, low, high, label]. */
 function traceRows(trace, labels) {
-  const name = bare(trace.name);
+  const name = [trace.meta?.panel, trace.name].filter(Boolean).map(bare).join(", ");
   if (trace.z) {
     return trace.z.flatMap((row, i) => row.flatMap((z, j) => (known(z) ? [[name, labels.x(trace.x?.[j] ?? j), labels.y(trace.y?.[i] ?? i), z, null, null, null]] : [])));
   }
   const { low, high } = trace.meta ?? {};
-  return [...trace.x].map((x, i) => [name, x, trace.y[i], null, low?.[i], high?.[i], bare(trace.text?.[i] ?? trace.hovertext?.[i])]);
+  const named = [trace.hovertext, trace.text].find(Array.isArray) ?? [];
+  return [...trace.x].map((x, i) => [name, x, trace.y[i], null, low?.[i], high?.[i], bare(named[i])]);
 }
 
 /** What a chart shows as CSV, a row a mark; columns that it does not have are left out. */
@@ -50,7 +51,9 @@ function svgOf(place) {
     for (const name of ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-weight", "font-family", "text-anchor"]) copies[i].setAttribute(name, style.getPropertyValue(name));
     copies[i].removeAttribute("class");
   });
-  const { width, height } = own.viewBox.baseVal;
+  const { width, height } = own.viewBox.baseVal, ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  for (const [name, value] of [["width", width], ["height", height], ["fill", css("--card")]]) ground.setAttribute(name, value);
+  copied.prepend(ground);
   for (const [name, value] of [["xmlns", "http://www.w3.org/2000/svg"], ["width", width], ["height", height]]) copied.setAttribute(name, value);
   return `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(copied))}`;
 }
@@ -72,8 +75,9 @@ async function dotted(svg) {
 /** A chart as an address that holds it whole. */
 function pictured(place, format) {
   if (!place.data) return format === "svg" ? svgOf(place) : dotted(svgOf(place));
-  const size = { width: place.clientWidth, height: place.clientHeight };
-  return Plotly.toImage(place, { format, ...size, ...(format === "png" ? { scale: SCALE } : {}) });
+  const size = { width: place.clientWidth, height: place.clientHeight }, ground = css("--ground");
+  const figure = { data: place.data, layout: { ...place.layout, paper_bgcolor: ground, plot_bgcolor: ground } };
+  return Plotly.toImage(figure, { format, ...size, ...(format === "png" ? { scale: SCALE } : {}) });
 }
 
 async function save(id, format) {

@@ -77,7 +77,6 @@ async function start(begins) {
   if (!data.cells.length) return;
   for (const begin of begins) begin();
   startPaper();
-  redraw();
 }
 
 function openPage(begins) {

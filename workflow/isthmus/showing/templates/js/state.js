@@ -35,8 +35,8 @@ function choose(changes) {
   state.step = steps[stepIn(steps)];
   if (!PAIRS[state.pair]) state.pair = 0;
   const sets = setsOf(cellsOn(state.dataset));
-  if (!sets.includes(state.set)) state.set = sets.includes("test") ? "test" : sets[0];
-  if (!(state.quantity in QUANTITY)) state.quantity = "loss";
+  if (!sets.includes(state.set)) state.set = sets.includes("test") ? "test" : sets[0] ?? "test";
+  if (!Object.hasOwn(QUANTITY, state.quantity)) state.quantity = "loss";
 }
 
 /** Where the page opens: the first cell that was measured, its last step, the first pair there. */

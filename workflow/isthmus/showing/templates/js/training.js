@@ -22,18 +22,18 @@ function runTrace(points, title, place, cell, panel) {
   const colour = few ? shade(RUN_COLOURS[place]) : shade(data.models[cell.model].colour, 0.35);
   const shown = few && panel === "" ? true : false; // once in the legend
   return {
-    ...points, name: `seed ${run.seed}`, legendgroup: `${run.seed}`, showlegend: shown, xaxis: `x${panel}`, yaxis: `y${panel}`,
+    ...points, name: `seed ${run.seed}`, meta: { panel: title }, legendgroup: `${run.seed}`, showlegend: shown, xaxis: `x${panel}`, yaxis: `y${panel}`,
     line: { color: colour, width: few ? 2 : 1, dash: few ? ["solid", "dash", "dot"][place % 3] : "solid" }, marker: { color: colour, size: few ? 7 : 4 },
     hovertemplate: `seed ${run.seed}: ${title} %{y:.5~g}<br>step %{x:,.0f}<extra></extra>`,
   };
 }
 
 /** What an accuracy has to beat: the same for all runs of a data set, or each one's own (language models). */
-function barTraces(cell, panel) {
+function barTraces(cell, panel, title) {
   const bars = new Map(cell.runs.filter((run) => run.scores.test?.majority?.some(known)).map((run) => [run.scores.test.majority.join(), run.scores.test.majority]));
   const language = cell.runs.some((run) => run.scores.test?.perplexity?.some(known));
   return [...bars.values()].map((majority, i) => ({
-    x: cell.steps, y: majority, mode: "lines", name: language ? "to be beaten" : "majority class", showlegend: i === 0, legendgroup: "bar",
+    x: cell.steps, y: majority, mode: "lines", meta: { panel: title }, name: language ? "to be beaten" : "majority class", showlegend: i === 0, legendgroup: "bar",
     line: { dash: "dot", color: css("--text"), width: 1.5 }, xaxis: `x${panel}`, yaxis: `y${panel}`, hovertemplate: "to be beaten: %{y:.4f}<extra></extra>",
   }));
 }
@@ -60,7 +60,7 @@ function drawTraining() {
     layout[`yaxis${n}`] = axis("", { nticks: 6, rangemode: title === "learning rate" ? "tozero" : "normal" });
     layout.annotations.push({ text: title, xref: `x${n} domain`, yref: `y${n} domain`, x: 0, y: 1.04, xanchor: "left", yanchor: "bottom", showarrow: false });
     cell.runs.forEach((run, place) => { const points = of(run); if (points) traces.push(runTrace(points, title, place, cell, n)); });
-    if (title.includes("accuracy")) traces.push(...barTraces(cell, n));
+    if (title.includes("accuracy")) traces.push(...barTraces(cell, n, title));
   });
   const without = cell.runs.filter((run) => !run.history).map((run) => run.seed);
   const lacking = without.length && without.length < cell.runs.length ? ` No history is there of seeds ${without.join(", ")}.` : without.length ? " No history of their training is there." : "";

@@ -2,8 +2,13 @@
 
 const NAMED = 10; // up to which each pair has a name of its own
 
-/** Whether both ends of a pair have clearly learnt their task at a step's place. */
-const bothLearnt = (cell, pair, place) => PAIRS[pair].every((seed) => cell.runs[seed]?.learnt?.[place]);
+/** Whether both ends of a pair have clearly learnt their task at a step's place; null where that is not known. */
+function bothLearnt(cell, pair, place) {
+  const learnt = PAIRS[pair].map((seed) => cell.runs[seed]?.learnt?.[place] ?? null);
+  return learnt.includes(false) ? false : learnt.includes(null) ? null : true;
+}
+
+const LEARNT = { true: "", false: "an end has not clearly learnt", null: "not known whether its ends have learnt" };
 
 /** The pairs of a cell that have a gap at any step, and of each [{step, value, place}]. */
 function slopesOf(cell) {
@@ -19,7 +24,7 @@ function slopeTrace(cell, pair, points, few) {
   return {
     x: points.map((p) => p.step), y: points.map((p) => p.value), name: `seeds ${pairName(pair, cell)}`, mode: "lines+markers", showlegend: few,
     line: { color: colour, width: few ? 2 : 1, dash: ["solid", "dash", "dot"][few ? Math.floor(pair / RUN_COLOURS.length) % 3 : 0] }, marker: { symbol, size: few ? 9 : 5, color: colour, line: { width: 1.5, color: colour } },
-    text: points.map((p) => (bothLearnt(cell, pair, p.place) ? "" : "an end has not clearly learnt")),
+    text: points.map((p) => LEARNT[bothLearnt(cell, pair, p.place)]),
     hovertemplate: `seeds ${pairName(pair, cell)}: %{y:.4f}<br>step %{x:,} %{text}<extra></extra>`,
   };
 }
@@ -34,12 +39,14 @@ function drawSlopes() {
     const there = cell.steps.map((step, i) => [step, mean[i]]).filter(([, value]) => known(value));
     traces.push({ x: there.map((p) => p[0]), y: there.map((p) => p[1]), name: `mean of ${slopes.length} pairs`, mode: "lines", line: { color: css("--ink"), width: 3 } });
   }
-  const [first, last] = [slopes[0][1][0].step, cell.steps.at(-1)];
+  const measured = slopes.flatMap(([, points]) => points.map((p) => p.step)), [first, last] = [Math.min(...measured), Math.max(...measured)];
   const course = slopes.filter(([, points]) => points.length > 1).map(([pair, points]) => [pair, points.at(-1).value - points[0].value]);
   const rose = course.filter(([, change]) => change > data.floor).length, fell = course.filter(([, change]) => change < -data.floor).length;
-  const unlearnt = slopes.filter(([pair, points]) => points.some((p) => !bothLearnt(cell, pair, p.place))).length;
+  const count = (learnt) => slopes.filter(([pair, points]) => points.some((p) => bothLearnt(cell, pair, p.place) === learnt)).length;
+  const hollow = [[count(false), "an end is not clearly above what it has to beat"], [count(null), "it is not known whether it is"]].filter(([pairs]) => pairs);
+  const said = hollow.map(([pairs, why]) => `${why} (in ${pairs} pairs at some step)`).join("; ");
   draw("slope-chart", traces, { xaxis: axis("fine-tuning step (updates)"), yaxis: axis(title, { rangemode: "tozero" }), hovermode: "closest", showlegend: true },
-    `${title} of each pair of ${cell.model} on ${cell.dataset}: from step ${thousands(first)} to ${thousands(last)} it rises in ${rose} and falls in ${fell} of ${course.length} pairs. ${unlearnt ? `Hollow: an end is not clearly above what it has to beat (in ${unlearnt} pairs at some step).` : "All ends have clearly learnt their task."}`);
+    `${title} of each pair of ${cell.model} on ${cell.dataset}: from step ${thousands(first)} to ${thousands(last)} it rises in ${rose} and falls in ${fell} of ${course.length} pairs. ${said ? `Hollow: ${said}.` : "All ends have clearly learnt their task."}`);
 }
 
 /** The mean loss of a pair's ends on the chosen set. */
