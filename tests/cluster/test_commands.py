@@ -69,7 +69,22 @@ def test_a_submitted_job_says_its_number_and_gets_its_warning(scheduler, gpus, p
     assert ("-W 23" if scheduler == "lsf" else "=1380") in said
     assert "2300" in said
     assert any(word in said for word in ("-n 2", "-pe smp 2", "ncpus=2"))
-    assert (f"-gpu num={gpus}" in said) == bool(gpus) if scheduler == "lsf" else f"={gpus}" in said
+    if scheduler == "lsf" and not gpus:
+        assert "gpu" not in said
+    else:
+        asked_for = {"pbs": "ngpus={}", "lsf": "-gpu num={}", "sge": "-l gpu={}"}
+        assert re.search(rf"{asked_for[scheduler].format(gpus)}\b", said)
+
+
+@pytest.mark.parametrize("scheduler", SUBMITTED)
+def test_a_refused_submission_is_seen(scheduler, program, tmp_path):
+    read = profile(scheduler, tmp_path)
+    program("bsub" if scheduler == "lsf" else "qsub", "echo no such queue >&2; exit 3")
+    resources = SimpleNamespace(mem_mb=2300, runtime=23, gpu=1, queue="short", warning=300)
+    command = read["cluster-generic-submit-cmd"].format(threads=2, resources=resources)
+    done = subprocess.run(f"{command} script.sh", shell=True, text=True, capture_output=True)
+    assert done.returncode != 0
+    assert (done.stdout, done.stderr) == ("", "no such queue\n")
 
 
 PBS = "Job Id: 123.server\n    Job_Name = finetune\n    job_state = {}\n    Exit_status = {}\n"
@@ -97,6 +112,7 @@ STATES = [
     ("lsf", "failed", {"bjobs": UNKNOWN}),
     ("sge", "running", {"qstat": "echo job_number: 123"}),
     ("sge", "running", {"qstat": UNKNOWN, "qacct": UNKNOWN}),
+    ("sge", "failed", {"qstat": UNKNOWN}),
     ("sge", "success", {"qstat": UNKNOWN, "qacct": printing(SGE.format("0", "0"))}),
     ("sge", "failed", {"qstat": UNKNOWN, "qacct": printing(SGE.format("0", "1"))}),
     ("sge", "failed", {"qstat": UNKNOWN, "qacct": printing(SGE.format("100 : assumedly after job", "137"))}),

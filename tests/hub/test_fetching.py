@@ -118,6 +118,7 @@ SETS = {
     "unsplit": "Unknown split \"dev\". Should be one of ['train']",
     "unknown": "BuilderConfig 'other' not found. Available: ['c']",
     "empty": "The directory at hf://datasets/o/empty@" + COMMIT + " doesn't contain any data files",
+    "damaged": "could not be fetched from the hub: ",
 }
 
 
@@ -129,6 +130,8 @@ def refused(repository, model, tmp_path_factory):
     gated = {"gated": 401, "closed": 403}
     repositories = {f"models/o/{name}": Repository(files, gated=gated.get(name)) for name in MODELS}
     repositories |= {f"datasets/o/{name}": Repository(rows, gated=gated.get(name)) for name in SETS}
+    broken = {name: bytes(len(own)) for name, own in rows[COMMIT].items() if name.endswith("parquet")}
+    repositories["datasets/o/damaged"].commits = {COMMIT: rows[COMMIT] | broken}
     repositories["datasets/o/empty"].commits = {COMMIT: {"README.md": b"# Nothing\n"}}
     for kind in ("models", "datasets"):
         del repositories[f"{kind}/o/missing"]

@@ -453,6 +453,17 @@ def test_the_files_hold_the_same_numbers_and_the_settings(tmp_path):
     assert set(outputs.TIDY) >= set(comparison.NEEDED)
 
 
+def test_steps_that_were_measured_in_different_spaces_are_in_no_contradiction(tmp_path):
+    two = (("m", "d"), ("n", "d"))
+    whole = Planted(tmp_path / "a", cells=two)
+    adapters = Planted(tmp_path / "b", cells=two, adapted=("m",))
+    html, _ = pages.compare((whole.folder, adapters.folder), tmp_path / "both")
+    text = html.read_text(encoding="utf-8")
+    assert "m on d: step 0, 100 in the space whole only in a" in text
+    assert "m on d: step 0, 100 in the space merged only in b" in text
+    assert "m on d: step 0, 100 only in" not in text
+
+
 def test_a_place_that_cannot_be_written_is_refused(two, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"^--out: found .*file/x, where nothing can be written"):

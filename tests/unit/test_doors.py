@@ -102,9 +102,11 @@ def test_a_loss_that_is_none_ends_it():
 @pytest.fixture
 def folder(tmp_path):
     """Results with two tidy files and a row of two paths."""
-    for name in ("metrics", "findings"):
-        frame = pd.DataFrame({"experiment": ["mini"], "model": ["001"], "value": [0.1]})
-        stored.write_csv(tmp_path / f"{name}.csv", frame)
+    frame = pd.DataFrame({"experiment": ["mini"], "model": ["001"], "value": [0.1]})
+    stored.write_csv(tmp_path / "findings.csv", frame)
+    pairs = [{"model": "tiny", "dataset": "toy", "step": 20, "seed_a": a, "seed_b": 3} for a in (1, 2)]
+    named = [{"model": "001", "dataset": "toy", "step": 20, "seed_a": 1, "seed_b": 3}]  # its row is not there
+    stored.write_csv(tmp_path / "metrics.csv", pd.DataFrame(pairs + named))
     points = pd.DataFrame(
         [
             {"model": "tiny", "dataset": "toy", "step": 20, "seed_a": a, "seed_b": 3, "set": name}
@@ -123,7 +125,7 @@ def folder(tmp_path):
 def test_tidy_files_are_frames_by_name(folder):
     found = results.read(str(folder))
     assert list(found.frames) == ["metrics", "findings"]
-    assert found["metrics"]["model"].tolist() == ["001"]  # a name stays one
+    assert found["metrics"]["model"].tolist() == ["tiny", "tiny", "001"]  # a name stays one
     with pytest.raises(KeyError, match=r"found no means\.csv; allowed: metrics, findings"):
         found["means"]
 
@@ -152,6 +154,19 @@ def test_all_paths_together(folder):
     assert len(found) == 12
     assert found["alpha"].tolist() == [0, 0.5, 1] * 4
     assert "loss_replicates" not in found
+
+
+def test_what_an_earlier_experiment_left_is_none_of_the_paths(folder):
+    """A step, or a seed, that the settings had before."""
+    row = folder / "paths/tiny/toy/step20/seed3.parquet"
+    for name in ("step20/seed4", "step10/seed3"):
+        stored.write_frame(folder / f"paths/tiny/toy/{name}.parquet", stored.read_frame(row))
+    found = results.read(folder)
+    assert len(found.paths()) == 12
+    with pytest.raises(
+        ConfigError, match=r"found no .*step10/seed3\.parquet; allowed: paths/tiny/toy/step20/"
+    ):
+        found.path("tiny", "toy", 10, (2, 3))
 
 
 @pytest.mark.parametrize(
@@ -201,7 +216,7 @@ def code(page: str) -> str:
 def test_the_readmes_lines_for_a_notebook(tmp_path, monkeypatch, capsys):
     """On results with the names of the embedded experiment: the means are right, and the path is drawn."""
     folder, cell = tmp_path / "results" / "mini", {"model": "tiny-800", "dataset": "entailment", "step": 500}
-    keys = {"metric": "CG", "quantity": "loss", "set": "test", "path": "line"}
+    keys = {"seed_b": 43, "metric": "CG", "quantity": "loss", "set": "test", "path": "line"}
     rows = [cell | keys | {"value": value} for value in (0.25, 0.75)]
     folder.mkdir(parents=True)
     stored.write_csv(

@@ -9,6 +9,7 @@ import venv
 
 import pytest
 import yaml
+from isthmus import __version__
 
 from tests.workflow.elsewhere import ALONE, GITHUB, Elsewhere
 from tests.workflow.lab import NANO, ROOT, changed, copy_workflow, planned
@@ -155,7 +156,7 @@ def test_a_module_without_a_config(repository, elsewhere):
     assert "Error: module: found nothing for `config:`; allowed: the settings of an experiment" in said
 
 
-@pytest.mark.parametrize("line", ['prefix: "sub"', 'replace_prefix: {{"results": "sub"}}'])
+@pytest.mark.parametrize("line", ['prefix: "sub"', 'replace_prefix: {{"results/": "sub/"}}'])
 def test_a_prefix(repository, elsewhere, line):
     text = ALONE.replace("    config: config\n", f"    config: config\n    {line}\n")
     said = elsewhere.write(text, NANO, snakefile=repository).refused()
@@ -197,7 +198,10 @@ def test_two_copies_of_isthmus(repository, elsewhere, tmp_path):
     both = {"first": NANO, "second": changed(NANO, {"experiment": "other"})}
     said = elsewhere.write(TWO, both, snakefile=repository, other=other).refused()
     assert "Error: isthmus: found " in said
-    assert "which another module of this workflow uses; allowed: one copy of Isthmus" in said
+    assert (
+        "which was imported before (by another module, or by your Snakefile); allowed: one copy of Isthmus"
+        in said
+    )
 
 
 def test_a_git_address_without_the_library(installed, tmp_path):
@@ -207,15 +211,15 @@ def test_a_git_address_without_the_library(installed, tmp_path):
     lean = Elsewhere(installed.folder, env, str(tmp_path / "lean" / "bin" / "python"))
     said = lean.write(ALONE, NANO, snakefile=GITHUB).refused()
     assert "Error: isthmus: found no such package in " in said
-    assert "allowed: `pip install` of version 0.1.0" in said
+    assert f"allowed: `pip install` of version {__version__}" in said
 
 
 def test_a_git_address_with_a_library_of_another_version(installed, tmp_path):
     package = tmp_path / "site" / "isthmus" / "__init__.py"
-    package.write_text(package.read_text().replace('"0.1.0"', '"0.0.9"'))
+    package.write_text(package.read_text().replace(f'"{__version__}"', '"0.0.9"'))
     said = installed.write(ALONE, NANO, snakefile=GITHUB).refused()
     assert "Error: isthmus: found version 0.0.9 in " in said
-    assert "allowed: 0.1.0" in said
+    assert f"allowed: {__version__}" in said
 
 
 # ----------------------------------------------------------------------------------------------- whole runs

@@ -189,7 +189,7 @@ def connect(
         curve: a curve between the two that is trained and measured too; with it:
         training: how its bends are trained.
         train: the files and columns of the examples to train on.
-        alignment: a method of `aligning.METHODS`, and how many examples: the line to B aligned to A too.
+        alignment: `activations` or `weights`, and how many examples: the line to B aligned to A too.
         progress: told what is being done, and each alpha once it is measured.
 
     Raises:

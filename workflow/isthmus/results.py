@@ -14,7 +14,6 @@ from isthmus.experiment import layout, outputs
 from isthmus.statistics import tidy
 
 _POINTS = ["model", "dataset", "step", "seed_a", "seed_b", "set", "alpha", "loss", "error", "n"]
-_ROW_WILDCARDS = ("model", "dataset", "step", "seed")
 _FOLDER = "the folder of an experiment that was run, such as results/mini"
 
 
@@ -64,7 +63,7 @@ class Results:
         """
         first, second = seeds
         row = layout.filled(layout.ROW, model=model, dataset=dataset, step=step, seed=second)
-        if not (self.folder / row).is_file():
+        if self.folder / row not in self._rows():
             raise ConfigError(self._no_path(row))
         points = _plain(stored.read_frame(self.folder / row, filters=[("seed_a", "==", first)]))
         if points.empty:
@@ -82,9 +81,11 @@ class Results:
         return kept
 
     def _rows(self) -> list[Path]:
-        """The files that hold the points of rows, without what stands beside them (`.pairs`, `.gaps`)."""
-        files = self.folder.glob(layout.filled(layout.ROW, **dict.fromkeys(_ROW_WILDCARDS, "*")))
-        return sorted(file for file in files if "." not in file.stem)
+        """The files of the rows that `metrics.csv` is of; those of earlier settings may lie beside them."""
+        of = self["metrics"][["model", "dataset", "step", "seed_b"]].drop_duplicates()
+        names = of.rename(columns={"seed_b": "seed"}).to_dict("records")
+        files = {self.folder / layout.filled(layout.ROW, **row) for row in names}
+        return sorted(file for file in files if file.is_file())
 
     def _no_path(self, row: str) -> str:
         """What is said where the file of a row is not there: those that are."""

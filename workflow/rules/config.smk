@@ -21,11 +21,14 @@ def check_module():
             f"module: found {found} for `config:`; allowed: the settings of an experiment, as in config.yaml"
         )
     # The user's own files, states and journals would not get the prefix.
-    if workflow.modifier.path_modifier.replace_prefix("results") != "results":
-        raise ConfigError(
-            "module: found a `prefix:` or `replace_prefix:`; allowed: none. Results stand in "
-            "results/<experiment>/: another `experiment` has others"
-        )
+    modifier = workflow.modifier.path_modifier
+    while modifier:
+        if modifier.prefix or modifier.modifies_prefixes:
+            raise ConfigError(
+                "module: found a `prefix:` or `replace_prefix:`; allowed: none. Results stand in "
+                "results/<experiment>/: another `experiment` has others"
+            )
+        modifier = modifier.inner_modifier
 
 
 def read_settings():

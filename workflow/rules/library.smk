@@ -26,8 +26,8 @@ LIBRARY = hashing.LIBRARY.resolve()
 os.environ.update(ISTHMUS_LIBRARY=str(LIBRARY))
 if (BESIDE / "isthmus").is_dir() and LIBRARY != (BESIDE / "isthmus").resolve():
     raise SystemExit(
-        f"Error: isthmus: found {LIBRARY}, which another module of this workflow uses; allowed: one copy of "
-        f"Isthmus in a workflow, such as {(BESIDE / 'isthmus').resolve()}"
+        f"Error: isthmus: found {LIBRARY}, which was imported before (by another module, or by your Snakefile); "
+        f"allowed: one copy of Isthmus in a workflow, such as {(BESIDE / 'isthmus').resolve()}"
     )
 if __version__ != VERSION:
     raise SystemExit(

@@ -42,8 +42,14 @@ def fetch(source: HubSource, path: Path) -> None:
                 f"{what}: found commit {builder.hash} of it, kept here from before, and no answer of the "
                 f"hub; allowed: commit {commit}. {network.ELSEWHERE}"
             )
-        builder.download_and_prepare()
-        split = builder.as_dataset(split=source.split)
+        try:
+            builder.download_and_prepare()
+            split = builder.as_dataset(split=source.split)
+        except datasets.exceptions.DatasetsError as error:
+            # Its cause says what happened: to the network, to the disk, or which of the data cannot be read.
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise RuntimeError(network.in_a_line(error.__cause__ or error)) from error
     table = split.with_format("arrow")[:]
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"revision": commit.encode()})
     stored.write_table(path, table)

@@ -48,11 +48,12 @@ class Waiting:
             Silence: the ones before it have had no answer for `PATIENCE` seconds.
         """
         now = time.monotonic()
+        since = self._since  # read once: another thread may have its answer meanwhile
         # One that failed long ago is none that somebody still waits for.
-        if self._since is None or now - self._last > PATIENCE + PAUSE:
-            self._since = now
-        self._last = now
-        left = self._since + PATIENCE - now
+        if since is None or now - self._last > PATIENCE + PAUSE:
+            since = now
+        self._since, self._last = since, now
+        left = since + PATIENCE - now
         if left <= 0:
             raise Silence(self.in_words())
         limits = request.extensions["timeout"]
@@ -64,9 +65,10 @@ class Waiting:
 
     def in_words(self) -> str:
         """What the hub has failed to do where a request's time is over."""
-        if self._since is None:
+        since = self._since
+        if since is None:
             return f"{constants.ENDPOINT} has stopped in the middle of an answer"
-        return f"{constants.ENDPOINT} has not answered for {time.monotonic() - self._since:.0f} s"
+        return f"{constants.ENDPOINT} has not answered for {time.monotonic() - since:.0f} s"
 
 
 _waiting = Waiting()

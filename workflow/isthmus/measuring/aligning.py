@@ -22,7 +22,7 @@ from isthmus import stored
 from isthmus.caches.identity import Anchor
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
-from isthmus.errors import AlignmentFailed
+from isthmus.errors import AlignmentFailed, ConfigError
 from isthmus.machine.numerics import Numerics
 from isthmus.measuring import learning
 from isthmus.measuring.ends import End, Reader, check_same_architecture, units_of
@@ -35,7 +35,6 @@ from isthmus.space.points import at
 from isthmus.tasks.asked import asked
 from isthmus.tasks.task import MeasuredTask
 
-METHODS = ("activations", "weights", "learned")
 TOLERANCE = 1e-5  # of logits, in float64, against the largest of them
 CHECKED = 8  # examples whose logits are compared
 
@@ -64,18 +63,21 @@ def align(
     Args:
         a, b: the two checkpoints; `b`'s units are put in order.
         examples: of the train part, from which `count` are drawn for activations and for learning.
-        method: of `METHODS`.
+        method: `activations`, `weights` or `learned`, as in `settings.measuring.Alignment`.
         seed: of that draw, and of the order in which weights are matched.
         numerics: how to compute.
         budget: tokens a batch.
         updates: of learning.
 
     Raises:
-        ConfigError: no table says which units of the architecture may be reordered.
+        ConfigError: no table says which units of the architecture may be reordered, or nothing is to be
+            learnt by.
         MismatchedEnds: the two are no points of one space.
         AlignmentFailed: the reordered model is another function.
     """
     check_same_architecture(a, b)
+    if method == "learned" and updates < 1:
+        raise ConfigError(f"method: found learned with {updates} updates; allowed: 1 or more")
     reader = Reader(None)
     weights = reader.weights(a), reader.weights(b)
     check_same_space(*weights, (str(a.folder), str(b.folder)))

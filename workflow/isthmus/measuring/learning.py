@@ -3,8 +3,9 @@
 By straight-through estimation (Ainsworth et al. 2023, section 3.3, "learned matching"). Free weights begin at
 the second model's in a first order. Each update puts the second model's units in the order in which they are
 nearest to the free weights, takes the gradient of the training loss in the middle between the first model and
-the reordered second, and moves the free weights by it, as if they were the reordered ones. Of all orders on
-the way those are kept whose middle has the least loss on the examples, the first ones among them.
+the reordered second, and moves the free weights by it, as if they were the reordered ones. The first orders,
+those after every tenth update and the last ones are tried on all examples; those whose middle has the least
+loss are kept.
 """
 
 import numpy as np

@@ -1,6 +1,7 @@
 """Two experiments on one page, and as a CSV file: which settings differ, and what became of the gaps."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -123,16 +124,29 @@ def _apart(a: Results, b: Results, shared: list[Shared]) -> list[str]:
         found += [f"{model} on {dataset}: only in {end}" for model, dataset in alone]
     for cell in shared:
         name = f"{cell.model} on {cell.dataset}"
-        for end in "ab":
-            steps = {key.step for key in getattr(cell, end).means} - set(cell.steps)
-            if steps:
-                found.append(f"{name}: step {_listed(steps)} only in {end}")
+        found += [f"{name}: {alone}" for alone in _steps_apart(cell)]
         if unpaired := sorted(part for part, same in cell.paired.items() if not same):
             found.append(
                 f"{name}, set {', '.join(unpaired)}: the two measured other examples, or drew other "
                 "replicates of them, so that differences are not paired by examples"
             )
     return found
+
+
+def _steps_apart(cell: Shared) -> Iterator[str]:
+    """The steps at which only one measured pairs, or both did, but in different spaces of adapters."""
+    pairs = {end: [key for key in getattr(cell, end).means if key.metric != RUNS] for end in "ab"}
+    measured = {end: {(key.space, key.step) for key in keys} for end, keys in pairs.items()}
+    for end, other in ("ab", "ba"):
+        both = {step for _, step in measured[other]}
+        if alone := {step for _, step in measured[end]} - both:
+            yield f"step {_listed(alone)} only in {end}"
+        by_space = defaultdict(set)
+        for space, step in measured[end] - measured[other]:
+            if step in both:
+                by_space[space].add(step)
+        for space, steps in sorted(by_space.items()):
+            yield f"step {_listed(steps)} in the space {space} only in {end}"
 
 
 def _listed(steps: Iterable[int]) -> str:

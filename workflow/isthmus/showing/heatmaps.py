@@ -3,8 +3,10 @@
 import numpy as np
 import seaborn
 
-from isthmus.showing import drawing, naming
+from isthmus.showing import colours, drawing, naming
 from isthmus.statistics import tidy
+
+INK = {"black": (0, 0, 0), "white": (255, 255, 255)}
 
 
 def pair_heatmaps(experiment, gaps, groups, dataset: str):
@@ -60,9 +62,8 @@ def _readable(axis):
     for text in axis.texts:
         column, row = (int(place) for place in text.get_position())
         channels = cells.cmap(cells.norm(cells.get_array()[row, column]))[:3]
-        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-        luminance = sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-        text.set_color("black" if luminance > 0.179 else "white")  # where both contrast alike
+        ground = [round(255 * c) for c in channels]
+        text.set_color(max("black", "white", key=lambda own: colours.contrast(INK[own], ground)))
 
 
 def in_basin_order(experiment, groups, model, dataset):

@@ -15,7 +15,7 @@ from isthmus.showing.formatting import number
 from isthmus.showing.views import ALPHA_UNIT, LOSS_UNIT
 from isthmus.statistics.thresholds import FLOOR
 
-STEPS = 4  # columns at most: the first, the last, and some between
+STEPS = 4  # columns: the first, the last of each model, and some between
 PAIRS = 30  # lines of single pairs at most; of more than these the range is drawn
 WIDTH, HEIGHT = 156, 100  # a panel's, with what is left free around its curves
 LABEL = 16  # of its height: room for the gap above the curves
@@ -81,7 +81,8 @@ def multiples(experiment, dataset: str, cells: Sequence[Mapping[str, Any]], curv
     }
     if not found:
         return None
-    steps = _some(sorted({step for _, step in found}))
+    last = {model: step for model, step in sorted(found)}
+    steps = _some(sorted({step for _, step in found}), set(last.values()))
     models = [cell["model"] for _, cell in mine if any((cell["model"], step) in found for step in steps)]
     shown = np.concatenate([found[key] for key in found if key[1] in steps])
     scale = _scale(float(shown.min()), float(shown.max()))
@@ -121,11 +122,14 @@ class _scale:
         return np.round(LABEL + (self.high - loss) / (self.high - self.low) * (HEIGHT - LABEL), 1)
 
 
-def _some(steps: list[int]) -> list[int]:
-    """At most `STEPS` of them, the first and the last among these."""
+def _some(steps: list[int], needed: set[int]) -> list[int]:
+    """Some `STEPS` of them: the first, all that are needed, and of the others those that fill the gaps."""
     if len(steps) <= STEPS:
         return steps
-    return [steps[round(place)] for place in np.linspace(0, len(steps) - 1, STEPS)]
+    spread = [steps[round(place)] for place in np.linspace(0, len(steps) - 1, STEPS)]
+    kept = {steps[0], *needed}
+    kept |= set([step for step in spread if step not in kept][: max(0, STEPS - len(kept))])
+    return sorted(kept)
 
 
 def _on_grid(path: Mapping[str, Any]) -> np.ndarray:

@@ -231,10 +231,19 @@ def chips(found: list[Cell], negligible) -> list[Chip]:
 def _judged(cell: Cell, negligible) -> str:
     """The verdict on the loss at the end, or why there is none."""
     if cell.end.mean != cell.end.mean:
-        return "not measured"
+        return UNMEASURED
     if cell.accuracy != cell.accuracy or not cell.skilled:
         return UNJUDGED
     return _verdict(cell.end, negligible.loss)
+
+
+UNMEASURED = "not measured"
+MEAN = "The verdict is of their mean, by its interval over seeds and evaluation units."
+REASONS = {
+    UNJUDGED: "There is no verdict: not all of the runs have clearly learnt the task, or it is not known.",
+    UNMEASURED: "There is no verdict: no gap is measured there.",
+    verdicts.UNTESTED: "There is no verdict: of these runs nothing can be said of seeds in general.",
+}
 
 
 def _chip(name: str, cells: list[Cell], verdict: str, size: float) -> Chip:
@@ -251,10 +260,10 @@ def _chip(name: str, cells: list[Cell], verdict: str, size: float) -> Chip:
         parts.append(f"{holds} of {len(values)} {'pair' if len(values) == 1 else 'pairs'}{said}")
         parts.append(f"{seeds} seeds")
     when = "the last step so far" if any(cell.so_far for cell in cells) else "the end of fine-tuning"
+    pairs = "1 pair" if len(values) == 1 else f"{len(values)} pairs"
     meaning = (
-        f"Of {len(values)} pairs of seeds at {when} {holds} have a convexity gap {side} "
-        f"{size:g} nats, the size that matters here (setting negligible). The verdict is of their mean, by "
-        "its interval over seeds and evaluation units."
+        f"Of {pairs} of seeds at {when} {holds} {'has' if holds == 1 else 'have'} a convexity gap {side} "
+        f"{size:g} nats, the size that matters here (setting negligible). {REASONS.get(verdict, MEAN)}"
     )
     kind = {verdicts.CONNECTED: "connected", verdicts.APART: "apart"}.get(verdict, "open")
     return Chip(" · ".join(parts), kind, meaning)

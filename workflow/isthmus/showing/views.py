@@ -35,7 +35,6 @@ METRICS = {
 PATH = ["model", "dataset", "step", "seed_a", "seed_b", "set"]
 DRAWN = ("BH", "CG")  # the metrics whose chord the path explorer draws
 GAP = ["value", "low", "high", "alpha", "chord_low", "chord_high", "error", "alphas"]
-SCORES = ("loss", "accuracy", "f1", "mcc", "perplexity", "majority")
 HISTORY_POINTS = 200  # of a run's training curve: more than a figure's width can show
 # Curves are whole numbers in these units, far under what an eye can see; gaps keep six digits.
 ALPHA_UNIT, LOSS_UNIT, BAND_UNIT = 1e-6, 1e-5, 1e-4
@@ -87,7 +86,6 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
                 "turned": _turned(experiment, model, dataset),
             }
         )
-    shown = outputs.training_run(experiment)
     return {
         "experiment": experiment.experiment,
         "floor": thresholds.FLOOR,
@@ -95,7 +93,6 @@ def overview(experiment, frames: dict, histories: Iterable[Path], basins=None) -
         "metrics": METRICS,
         "models": _models(experiment),
         "ladders": [list(panel) for panel in outputs.ladder_panels(experiment)],
-        "training": {"model": shown[0], "seed": shown[1]},
         "cells": cells,
     }
 
