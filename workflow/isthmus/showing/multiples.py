@@ -81,7 +81,7 @@ def multiples(experiment, dataset: str, cells: Sequence[Mapping[str, Any]], curv
     }
     if not found:
         return None
-    last = {model: step for model, step in sorted(found)}
+    last = dict(sorted(found))
     steps = _some(sorted({step for _, step in found}), set(last.values()))
     models = [cell["model"] for _, cell in mine if any((cell["model"], step) in found for step in steps)]
     shown = np.concatenate([found[key] for key in found if key[1] in steps])
