@@ -4,6 +4,7 @@ import base64
 import gzip
 import itertools
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from math import nan
@@ -16,6 +17,7 @@ from isthmus.experiment import outputs
 from isthmus.experiment.config import Negligible
 from isthmus.showing import heatmaps, missing, paper_tables, provenance, report, views
 from isthmus.showing import page as pages
+from isthmus.showing.glossary import MEANINGS
 from isthmus.statistics import findings, tidy
 from isthmus.statistics.findings import COLUMNS as FINDINGS
 from scipy import stats
@@ -53,6 +55,28 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
+class Unexplained(HTMLParser):
+    """Collects words of the glossary in running text, captions and heads of tables that nothing explains."""
+
+    RUNNING, QUIET = {"p", "th", "figcaption"}, {"span", "svg", "button", "select", "a"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.found = [], []
+        self.feed(text[text.index("<main>") : text.index("</main>")])
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in Page.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        self.open.pop()
+
+    def handle_data(self, data):
+        if self.RUNNING & set(self.open) and not self.QUIET & set(self.open):
+            self.found += [word for word in MEANINGS if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", data)]
+
+
 def _write(results, folder):
     histories, rows = results.save(folder)
     frames = {name: getattr(results, name) for name in pages.FILES}
@@ -83,6 +107,12 @@ def test_one_file_in_order(page):
     assert not {"link", "img", "iframe", "object"} & set(page.tags)
     assert "every path and evaluation" in page.text
     assert len(page.ids) == len(set(page.ids))
+
+
+def test_no_word_of_the_glossary_stands_unexplained(results, tmp_path):
+    _write(results, tmp_path)
+    assert Unexplained((tmp_path / "report.html").read_text()).found == []
+    assert Unexplained("<main><p>a chord <span>chord</span></p><td>chord</td></main>").found == ["chord"]
 
 
 def test_the_page_holds_the_numbers_that_its_views_draw(results, page):

@@ -170,7 +170,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     found.filters["number"] = number
-    found.globals["explained"] = Glossary()
+    found.globals["explained"] = found.filters["explained"] = Glossary()
     return found
 
 
