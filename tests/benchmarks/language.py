@@ -34,8 +34,9 @@ from isthmus.models import hf_folders, language_models, weight_files
 from isthmus.space.geometries import Line
 from isthmus.tasks.language_modelling import LanguageModelling
 from isthmus.training.embeddings import prepare
+from isthmus.training.optimizer import AdamW
 from isthmus.training.schedule import Recipe
-from isthmus.training.step import Objective, make_optimizer
+from isthmus.training.step import Objective
 
 LONGEST, BATCH, BUDGET = 64, training.BATCH, 2048
 VOCABULARY = 8000
@@ -105,7 +106,7 @@ class Ours(training.Ours):
         recipe, seeds = Recipe(**settings.recipe()), {"order": training.SEED, "dropout": training.SEED}
         task = LanguageModelling(examples.task, hf_folders.pad_token(start), how)
         self.model = prepare(task.open(start, training.DROPOUT, training.DROPOUT))
-        self.optimizer = make_optimizer(self.model, recipe)
+        self.optimizer = AdamW(self.model, recipe)
         self.objective = Objective(task, examples, recipe, seeds)
 
 

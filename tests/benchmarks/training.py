@@ -45,8 +45,9 @@ from isthmus.tasks.classification import Classification
 from isthmus.training import pretraining
 from isthmus.training.bends import Bends
 from isthmus.training.embeddings import prepare
+from isthmus.training.optimizer import AdamW
 from isthmus.training.schedule import Recipe, batch_at
-from isthmus.training.step import Objective, make_optimizer, update
+from isthmus.training.step import Objective, update
 
 ROOT = Path(__file__).parents[2]
 BATCH, DROPOUT, SEED = 32, 0.1, 7
@@ -123,7 +124,7 @@ class Ours:
         recipe = Recipe(**settings.recipe())
         task, seeds = Classification(0, self.numerics), {"order": SEED, "dropout": SEED}
         self.model = prepare(task.open(subject.folder, DROPOUT, DROPOUT))
-        self.optimizer = make_optimizer(self.model, recipe)
+        self.optimizer = AdamW(self.model, recipe)
         self.objective = Objective(task, subject.examples, recipe, seeds)
 
     def seconds(self, first: int, updates: int) -> float:
@@ -147,7 +148,7 @@ class Bend(Ours):
         weight_files.save(other, folder / "other.safetensors")
         ends = anchors.mapped(file), anchors.mapped(folder / "other.safetensors")
         self.model = Bends(live, ends, 1, lambda t: geometries.bezier(t, 1), SEED)
-        self.optimizer = make_optimizer(self.model, self.objective.recipe)
+        self.optimizer = AdamW(self.model, self.objective.recipe)
 
 
 class Theirs:

@@ -85,9 +85,9 @@ def job(
     if "save" in slow:
         save_in_halves()
     if "open" in slow:
-        from isthmus.models import classifiers
+        from isthmus.tasks.classification import Classification
 
-        pause_before(classifiers, "open_classifier", 60)
+        pause_before(Classification, "open", 60)
     if "update" in slow:
         pause_before(run, "update", pause)
     if file_size is not None:

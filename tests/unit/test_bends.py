@@ -17,8 +17,9 @@ from isthmus.space.geometries import CURVES
 from isthmus.training import bending
 from isthmus.training.bending import Between, bend
 from isthmus.training.bends import Bends, position
+from isthmus.training.optimizer import AdamW
 from isthmus.training.saving import Cache
-from isthmus.training.step import Objective, make_optimizer, update
+from isthmus.training.step import Objective, update
 from safetensors.torch import load_file
 from torch import nn
 from torch.func import functional_call
@@ -72,7 +73,7 @@ def test_a_curve_leads_round_a_hill_that_the_line_climbs(kind, count):
     wanted = replace(recipe(learning_rate=0.02, warmup_steps=1, weight_decay=0.0), steps=600)
     objective = Objective(ToOne(), tokens.Tokens, wanted, {"order": 0, "dropout": 0})
     object.__setattr__(objective, "micro_batches", lambda t: ToOne().micro_batches(None, None, 0, t))
-    optimizer = make_optimizer(bends, wanted)
+    optimizer = AdamW(bends, wanted)
     for t in range(wanted.steps):
         update(bends, optimizer, objective, t, numeric())
     found = [own["w"].detach() for own in bends.weights()]

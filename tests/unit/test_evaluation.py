@@ -8,7 +8,7 @@ from isthmus.data import tokens
 from isthmus.errors import Damaged
 from isthmus.measuring import evaluation
 from isthmus.models import classifiers, hf_folders
-from isthmus.tasks.classification import Placed
+from isthmus.tasks.classification import Classification, Placed
 
 from tests.unit import tiny
 
@@ -123,7 +123,7 @@ def test_rows_say_each_example_of_each_set(checkpoints, sets, tmp_path):
 
 def test_what_the_journal_knows_needs_no_model(checkpoints, sets, tmp_path, monkeypatch):
     evaluate(checkpoints["bert"], sets, tmp_path, "first.parquet")
-    monkeypatch.setattr(classifiers, "open_classifier", lambda *_, **__: pytest.fail("a model was opened"))
+    monkeypatch.setattr(Classification, "open", lambda *_, **__: pytest.fail("a model was opened"))
     evaluate(checkpoints["bert"], sets, tmp_path, "again.parquet")
     assert (tmp_path / "first.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
 

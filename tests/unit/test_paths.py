@@ -20,7 +20,7 @@ from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.space import anchors
 from isthmus.space.geometries import Line
 from isthmus.space.sampling import Uniform
-from isthmus.tasks.classification import Placed
+from isthmus.tasks.classification import Classification, Placed
 
 from tests.unit import tiny
 
@@ -219,7 +219,7 @@ def test_other_precisions_measure_whole_paths_in_them(shared, precision):
 
 def test_what_the_journal_knows_needs_no_weights(shared, monkeypatch):
     cell, measured = shared
-    monkeypatch.setattr(classifiers, "open_classifier", lambda *_, **__: pytest.fail("a model was opened"))
+    monkeypatch.setattr(Classification, "open", lambda *_, **__: pytest.fail("a model was opened"))
     monkeypatch.setattr(anchors, "mapped", lambda *_: pytest.fail("weights were read"))
     monkeypatch.setattr(hf_folders, "check_weights", lambda *_: pytest.fail("weights were read"))
     again = cell.interpolate(out="again")

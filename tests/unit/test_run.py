@@ -148,7 +148,7 @@ def test_a_signal_says_the_step_and_how_long_the_save_took(run, capsys, monkeypa
 
 def test_a_signal_while_the_model_opens_ends_the_process_at_once(run, capsys, monkeypatch):
     one = run()
-    monkeypatch.setattr(classifiers, "open_classifier", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(Classification, "open", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
     with pytest.raises(errors.Interrupted):
         one.to(STEPS)
     assert "SIGTERM: nothing new was there to save" in capsys.readouterr().out
@@ -295,7 +295,7 @@ def test_publishing_opens_no_model(run, monkeypatch, capsys):
     expected = one.to(6)
     shutil.rmtree(one.folder / "step6")
     one.at = 0
-    monkeypatch.setattr(classifiers, "open_classifier", None)
+    monkeypatch.setattr(Classification, "open", None)
     assert one.to(6) == expected
     assert "step 6 is in the cache" in capsys.readouterr().out
     assert one.history(6)["step"] == [1, 2, 3, 4, 5, 6]
@@ -367,14 +367,14 @@ def test_a_log_has_a_line_each_half_minute_and_a_terminal_a_bar(run, monkeypatch
 
 
 def test_a_parameter_without_gradient_has_no_moments_and_resumes(made, run, monkeypatch):
-    original = classifiers.open_classifier
+    original = Classification.open
 
     def with_idle_parameter(*args, **settings):
         model = original(*args, **settings)
         model.idle = torch.nn.Parameter(torch.ones(3))
         return model
 
-    monkeypatch.setattr(classifiers, "open_classifier", with_idle_parameter)
+    monkeypatch.setattr(Classification, "open", with_idle_parameter)
     whole, cut = run(), run()
     cut.to(3)
     assert whole.to(6) == cut.to(6)
@@ -396,7 +396,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_its_retries(run, monkeypatc
     assert float(said[3]) == pytest.approx(one.recipe.rate_at(t), rel=1e-2)
     order = run_seeds(42, one.recipe.vary)["order"]
     assert rows == (1000 + batch_at(t, 8, 50, order)).tolist()
-    monkeypatch.setattr(classifiers, "open_classifier", None)  # the retry must not come so far
+    monkeypatch.setattr(Classification, "open", None)  # the retry must not come so far
     with pytest.raises(errors.GivenUp, match="not a finite number"):
         one.to(STEPS)
     monkeypatch.setenv("ISTHMUS_CALL", "two")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from isthmus.caches import states
 from isthmus.training import snapshot
-from isthmus.training.step import make_optimizer
+from isthmus.training.optimizer import AdamW
 
 from tests.unit.runs import recipe
 
@@ -32,7 +32,7 @@ def trained():
     """A model and an optimizer after three updates."""
     torch.manual_seed(0)
     model = Model()
-    optimizer = make_optimizer(model, recipe())
+    optimizer = AdamW(model, recipe())
     advance(model, optimizer, 3)
     return model, optimizer
 
@@ -40,8 +40,7 @@ def trained():
 def advance(model, optimizer, updates):
     for number in range(updates):
         model(torch.full((1, 3), number + 1.0)).backward()
-        optimizer.param_groups[0]["lr"] = 0.01
-        optimizer.step()
+        optimizer.step(0.01)
         optimizer.zero_grad()
 
 
@@ -55,7 +54,7 @@ def test_a_restored_run_goes_on_as_the_one_that_was_captured(trained, tmp_path):
     path = saved(tmp_path, model, optimizer)
     torch.manual_seed(1)
     other = Model()
-    restored = make_optimizer(other, recipe())
+    restored = AdamW(other, recipe())
     past = snapshot.restore(other, restored, path, 3)
     assert {name: column.tolist() for name, column in past.items()} == {
         name: column.tolist() for name, column in PAST.items()
@@ -71,7 +70,7 @@ def test_values_are_put_into_the_model_s_own_memory(trained, tmp_path):
     path = saved(tmp_path, model, optimizer)
     other = Model()
     places = [parameter.data_ptr() for parameter in other.parameters()]
-    snapshot.restore(other, make_optimizer(other, recipe()), path, 3)
+    snapshot.restore(other, AdamW(other, recipe()), path, 3)
     assert [parameter.data_ptr() for parameter in other.parameters()] == places
 
 

@@ -6,8 +6,10 @@ from isthmus.data import tokens
 from isthmus.models import classifiers
 from isthmus.tasks.classification import Classification
 from isthmus.tasks.task import MicroBatch
+from isthmus.training.optimizer import AdamW
 from isthmus.training.schedule import batch_at
-from isthmus.training.step import Objective, make_optimizer, update
+from isthmus.training.step import Objective, update
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from tests.unit import runs
@@ -49,7 +51,7 @@ def padded(made, index):
 def test_each_update_is_that_of_plain_adamw_on_the_whole_batch(made, power):
     wanted = recipe(dropout=0, attention_dropout=0, power=power)
     ours, theirs = opened(made), opened(made)
-    objective, optimizer = make_objective(made, wanted), make_optimizer(ours, wanted)
+    objective, optimizer = make_objective(made, wanted), AdamW(ours, wanted)
     reference = torch.optim.AdamW(
         theirs.parameters(), lr=0.0, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.1, fused=False
     )
@@ -67,6 +69,28 @@ def test_each_update_is_that_of_plain_adamw_on_the_whole_batch(made, power):
         for (name, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
             # Adam divides by the gradient's own size, so where that is rounding only, so is the direction
             torch.testing.assert_close(mine, other, rtol=1e-4, atol=2e-2 * rate, msg=f"{name} at step {t}")
+
+
+@pytest.mark.parametrize("missing", [(), (1,)])
+def test_updates_have_the_bits_of_pytorch_s_adamw(missing):
+    """Also where a parameter takes no part at first."""
+    torch.manual_seed(0)
+    ours = nn.ParameterList([torch.randn(7, 5), torch.randn(3), torch.randn(())])
+    theirs = nn.ParameterList([own.detach().clone() for own in ours])
+    mine = AdamW(ours, recipe())
+    reference = torch.optim.AdamW(theirs, lr=0.0, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.1, fused=True)
+    for t in range(5):
+        for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            gradient = torch.randn_like(one)
+            if t or place not in missing:
+                one.grad, other.grad = gradient, gradient.clone()
+        reference.param_groups[0]["lr"] = 0.01 * (t + 1)
+        reference.step()
+        reference.zero_grad()
+        mine.step(0.01 * (t + 1))
+        mine.zero_grad()
+        assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+        assert all(own.grad is None for own in ours)
 
 
 def test_micro_batches_add_up_to_the_gradient_of_the_batch(made):
@@ -146,7 +170,7 @@ def test_weight_decay_is_decoupled_and_reaches_every_parameter(made):
     for decay in (0.0, 0.1):
         wanted = recipe(weight_decay=decay, warmup_steps=0)
         model = opened(made)
-        update(model, make_optimizer(model, wanted), make_objective(made, wanted), 0, numeric())
+        update(model, AdamW(model, wanted), make_objective(made, wanted), 0, numeric())
         after[decay] = dict(model.named_parameters())
     for name, start in opened(made).named_parameters():
         assert start.abs().max() > 0
@@ -159,7 +183,7 @@ def test_dropout_is_on_in_training_and_off_in_evaluation(made):
 
     def loss(model, dropout_seed):
         objective = make_objective(made, wanted, dropout_seed)
-        return update(model, make_optimizer(model, wanted), objective, 0, numeric())[0].item()
+        return update(model, AdamW(model, wanted), objective, 0, numeric())[0].item()
 
     assert loss(opened(made, 0.5), 1) == loss(opened(made, 0.5), 1) != loss(opened(made, 0.5), 2)
     still = loss(opened(made), 1)
@@ -185,7 +209,7 @@ def test_each_micro_batch_has_a_dropout_mask_of_its_own():
         model, task = torch.nn.Linear(2, 2), Task()
         task.masks = []
         objective = Objective(task, pairs(8), recipe(), {"order": 0, "dropout": dropout_seed})
-        update(model, make_optimizer(model, recipe()), objective, t, numeric())
+        update(model, AdamW(model, recipe()), objective, t, numeric())
         return task.masks
 
     drawn = [mask for seed in (1, 2) for t in (0, 1, 2) for mask in masks(seed, t)]

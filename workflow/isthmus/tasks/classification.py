@@ -14,6 +14,7 @@ from isthmus.caches import identity
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics, autocast
+from isthmus.models import bert
 from isthmus.tasks.record import Record
 from isthmus.tasks.task import OUTPUTS, MicroBatch, on_device
 
@@ -34,16 +35,13 @@ class Classification:
 
     def open(self, folder: Path, dropout: float = 0.0, attention_dropout: float = 0.0) -> nn.Module:
         """A checkpoint on the device, in evaluation mode; errors as of `classifiers.open_classifier`."""
-        # Transformers takes seconds to import, and what the journal knows needs no model.
-        from isthmus.models import classifiers
+        how = {"dropout": dropout, "attention_dropout": attention_dropout, "weights": self.numerics.weights}
+        model = bert.opened(folder, self.numerics.attention, **how)
+        if model is None:
+            # Transformers takes seconds to import, and what the journal knows needs no model.
+            from isthmus.models import classifiers
 
-        model = classifiers.open_classifier(
-            folder,
-            attention=self.numerics.attention,
-            dropout=dropout,
-            attention_dropout=attention_dropout,
-            weights=self.numerics.weights,
-        )
+            model = classifiers.open_classifier(folder, attention=self.numerics.attention, **how)
         return model.to(self.numerics.device)
 
     def micro_batches(self, examples: Tokens, index: np.ndarray, budget: int, step: int) -> list[MicroBatch]:

@@ -25,11 +25,12 @@ from isthmus.machine.numerics import Numerics
 from isthmus.training import history, snapshot
 from isthmus.training.embeddings import prepare
 from isthmus.training.history import History
+from isthmus.training.optimizer import AdamW
 from isthmus.training.perturbation import perturb
 from isthmus.training.progress import Progress
 from isthmus.training.saving import Cache, Saver
 from isthmus.training.signals import Signals
-from isthmus.training.step import Objective, make_optimizer, update
+from isthmus.training.step import Objective, update
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _train(
     """The loop: from `state` (None: from the start) to the attempt's end; returns the state saved there."""
     objective, recipe = run.objective, run.objective.recipe
     model = prepare(run.open_model())
-    optimizer = make_optimizer(model, recipe)
+    optimizer = AdamW(model, recipe)
     past, platforms = history.empty(), Platforms()
     if state is not None:
         past = snapshot.restore(model, optimizer, state, attempt.start)

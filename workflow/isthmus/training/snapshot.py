@@ -7,16 +7,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from isthmus.models import weight_files
 from isthmus.training.history import COLUMNS
+from isthmus.training.optimizer import MOMENTS, AdamW
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
 WEIGHTS = "weights/"
 
 
-def capture(model: nn.Module, optimizer: Optimizer, history: dict[str, np.ndarray]) -> dict[str, Tensor]:
+def capture(model: nn.Module, optimizer: AdamW, history: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """What is trained of the weights, moments and history by name, on the CPU."""
     tensors = {f"{WEIGHTS}{name}": tensor for name, tensor in weight_files.trained(model).items()}
     for name, parameter in model.named_parameters():
@@ -28,7 +27,7 @@ def capture(model: nn.Module, optimizer: Optimizer, history: dict[str, np.ndarra
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def restore(model: nn.Module, optimizer: Optimizer, path: Path, step: int) -> dict[str, np.ndarray]:
+def restore(model: nn.Module, optimizer: AdamW, path: Path, step: int) -> dict[str, np.ndarray]:
     """Put a state's file into model and optimizer; returns its history.
 
     Values are copied into the model's own memory: mapped tensors stand at any address, and alignment can

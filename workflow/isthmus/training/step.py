@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
 
 from isthmus import hashing
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics, autocast
 from isthmus.tasks.task import MicroBatch, Task
 from isthmus.training.dropout import cheap
+from isthmus.training.optimizer import AdamW
 from isthmus.training.schedule import Recipe, batch_at
 
 
@@ -44,25 +44,13 @@ class Objective:
         return batch_at(t, self.recipe.batch_size, len(self.examples), self.seeds["order"])
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> AdamW:
-    """PyTorch's fused AdamW over all that is trained: weight decay is decoupled and reaches all of it."""
-    return AdamW(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        lr=0.0,
-        betas=tuple(recipe.betas),
-        eps=recipe.eps,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
-
-
 def _placed(model: nn.Module, t: int) -> AbstractContextManager[nn.Module]:
     """What computes an update: the model that is trained, or what it puts elsewhere for each (`bends`)."""
     return model.at_step(t) if hasattr(model, "at_step") else nullcontext(model)
 
 
 def update(
-    model: nn.Module, optimizer: Optimizer, objective: Objective, t: int, numerics: Numerics,
+    model: nn.Module, optimizer: AdamW, objective: Objective, t: int, numerics: Numerics,
     stopped: Callable[[], bool] = lambda: False,
 ) -> tuple[Tensor, int] | None:  # fmt: skip
     """One update, from step t to t + 1.
@@ -88,8 +76,6 @@ def update(
             loss.backward()
             total = total + loss.detach()
             count += micro_batch.tokens
-    for group in optimizer.param_groups:
-        group["lr"] = objective.recipe.rate_at(t)
-    optimizer.step()
+    optimizer.step(objective.recipe.rate_at(t))
     optimizer.zero_grad()
     return total, count
