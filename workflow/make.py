@@ -73,6 +73,12 @@ def summary(experiment: str | None) -> str:
     return path.read_text(encoding="utf-8").strip() if path.exists() else ""
 
 
+def written(experiment: str | None) -> int:
+    """When the summary was written, in nanoseconds; 0 where there is none."""
+    path = Path(layout.results(experiment or ""), layout.SUMMARY)
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def snakemake(*arguments: str, **environment: str) -> list:
     """A call of Snakemake: its words and its environment."""
     # A terminal gets one line of progress, anything else (a file, another program) Snakemake's own output.
@@ -119,11 +125,14 @@ def run() -> int:
     experiment = name(files)
     call = snakemake("--configfile", *files)
     check_lock(experiment)
+    before = written(experiment)
     code, came = watched(*call)
     if came:
         raise Stop(f"Stopped by {came.name}. {GOES_ON}", 128 + came)
     if code == 0:
-        print(summary(experiment))
+        # The line of progress has said it when it was new, before the figures were made.
+        if not (sys.stderr.isatty() and written(experiment) != before):
+            print(summary(experiment))
         return 0
     check_lock(experiment)  # another one may have been faster
     page = snakemake(

@@ -33,7 +33,8 @@ rule tables:
         "../scripts/tables.py"
 
 
-# Figures and report show the config's choice and order of things, which is why it is a parameter of theirs.
+# Figures and report show the config's choice and order of things, which is why it is a parameter of theirs. The report
+# goes first: it has the answer.
 rule figures:
     input:
         **TIDY,
@@ -49,6 +50,7 @@ rule figures:
         results(layout.log("figures")),
     benchmark:
         results(layout.benchmark("figures"))
+    priority: -2
     conda:
         CONDA
     resources:

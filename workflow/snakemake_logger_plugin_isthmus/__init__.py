@@ -12,6 +12,7 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+SUMMARY = "summary.txt"
 LAST_LINES = 3  # of a failed job's log: that is where the reason stands
 
 # Snakemake imports its plugins, wanted or not, before it reads the files of `--configfile`, and says of a
@@ -37,6 +38,7 @@ class LogHandler(LogHandlerBase):
         self.done, self.total, self.failed = 0, 0, 0
         self.jobs: dict[int, str] = {}  # what each job is, by its number
         self.asked: dict[int, tuple[str, dict]] = {}  # their rules and wildcards
+        self.summaries: dict[int, str] = {}  # the file of the job that writes it
         self.running: dict[int, None] = {}
         self.cores, self.gpus = 1, 1
         self.forecast = None
@@ -54,6 +56,9 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_INFO:
             self.jobs[record.jobid] = name(record.rule_name, record.wildcards)
             self.asked[record.jobid] = record.rule_name, dict(record.wildcards or {})
+            for path in getattr(record, "output", None) or ():
+                if Path(path).name == SUMMARY:
+                    self.summaries[record.jobid] = path
         elif event == LogEvent.JOB_STARTED:
             self.running |= dict.fromkeys(record.jobs)
             for job in record.jobs:
@@ -61,6 +66,7 @@ class LogHandler(LogHandlerBase):
                     self.forecast.start(*self.asked[job], record.created)
         elif event == LogEvent.JOB_FINISHED:
             self.end(record.job_id, record.created)
+            self.say_summary(record.job_id)
         elif event == LogEvent.PROGRESS:
             self.done, self.total = record.done, record.total
         elif event is None and "Terminating processes on user request" in str(record.msg):
@@ -93,6 +99,12 @@ class LogHandler(LogHandlerBase):
         self.running.pop(job, None)
         if self.forecast and job in self.asked:
             self.forecast.end(*self.asked[job], now, well)
+
+    def say_summary(self, job: int) -> None:
+        """What a reader asks for first, as soon as it is there: figures take longer."""
+        if job in self.summaries:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+            print(Path(self.summaries[job]).read_text(encoding="utf-8"), flush=True)
 
     def say(self, text: str) -> None:
         """Print above the line of progress."""
