@@ -74,7 +74,8 @@ class Unexplained(HTMLParser):
 
     def handle_data(self, data):
         if self.RUNNING & set(self.open) and not self.QUIET & set(self.open):
-            self.found += [word for word in MEANINGS if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", data)]
+            plain = " ".join(data.split())  # also of spaces that do not break
+            self.found += [word for word in MEANINGS if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", plain)]
 
 
 def _write(results, folder):

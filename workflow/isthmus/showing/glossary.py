@@ -36,7 +36,8 @@ _MEANINGS = {
     ("α",): "The place on the path: 0 is the first model, 1 the second.",
 }
 MEANINGS = {word: meaning for words, meaning in _MEANINGS.items() for word in words}
-_TERM = re.compile("|".join(rf"(?<!\w){re.escape(term)}(?!\w)" for term in sorted(MEANINGS, key=len)[::-1]))
+_WORDS = (re.escape(word).replace(r"\ ", r"\s") for word in sorted(MEANINGS, key=len)[::-1])
+_TERM = re.compile("|".join(rf"(?<!\w){word}(?!\w)" for word in _WORDS))
 
 
 class Glossary:
@@ -51,7 +52,7 @@ class Glossary:
         return Markup("".join(p if p.startswith("<") else _TERM.sub(self._mark, p) for p in parts))
 
     def _mark(self, match: re.Match) -> str:
-        meaning = MEANINGS[match[0]]
+        meaning = MEANINGS[" ".join(match[0].split())]  # a space may be one that does not break
         focus = "" if meaning in self.reached else ' tabindex="0"'
         self.reached.add(meaning)
         return f'<span class="term"{focus} data-means="{escape(meaning)}">{match[0]}</span>'
