@@ -10,7 +10,8 @@ from torch.optim import AdamW, Optimizer
 
 from isthmus import hashing
 from isthmus.data.tokens import Tokens
-from isthmus.machine.numerics import Numerics, autocast
+from isthmus.machine.computing import autocast
+from isthmus.machine.numerics import Numerics
 from isthmus.tasks.task import MicroBatch, Task
 from isthmus.training.dropout import cheap
 from isthmus.training.schedule import Recipe, batch_at
