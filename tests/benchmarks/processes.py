@@ -28,7 +28,7 @@ BEFORE = "4b34cea"  # before jobs began to import only what they need
 OURS = ("SNAKEMAKE", "ISTHMUS", "PYTHONPATH")  # variables of the caller, which are none of the runs'
 NOTES = "PROCESS_NOTES"  # the folder to which processes write what they took
 SNAKEMAKE = "Snakemake itself, and shells"
-# A job's Python goes on in a child of its own; what it took to the very end, its parent is told by the system.
+# A job's Python goes on in a child of its own; what it took to the very end, the system tells its parent.
 HOOK = f"""
 import os, re, sys, uuid
 
