@@ -7,7 +7,7 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from isthmus.machine import numerics
     from isthmus.measuring import rises
     from isthmus.measuring.ends import End
-    from isthmus.statistics.thresholds import FLOOR
+    from isthmus.metrics import FLOOR
 
     weights = zip(snakemake.params.seeds, snakemake.input.weights, strict=True)
     rises.write(

@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 from scipy import special  # `stats`, which calls the same functions, takes most of a second to import
 
-FLOOR = 1e-6  # nats; what rounding alone makes of the gap of a convex float32 path
+from isthmus.metrics import FLOOR
 
 
 def floored(value: float) -> float:
