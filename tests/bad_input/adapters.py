@@ -7,7 +7,8 @@ from typing import Any
 
 from isthmus import hashing, stored
 from isthmus.experiment import adapter_folders, folders, inputs
-from isthmus.measuring.ends import End, Reader
+from isthmus.measuring.ends import End
+from isthmus.measuring.reading import Reader
 from isthmus.models import hf_folders, weight_files
 
 from tests.bad_input import good_folders as good

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from isthmus.experiment import folders
+from isthmus.experiment import folders, inputs
 from isthmus.experiment.config import Checkpoint, Model, load
 from isthmus.models import classifiers, origins, tokenizing
 
@@ -96,7 +96,7 @@ def lengths(given: tuple[int, dict[str, Any]], folder: Path) -> str:
     if settings:
         (folder / "config.json").write_text(json.dumps(settings))
         change["models.tiny"] = {"folder": str(folder)}
-    return refusal(lambda: folders.check_lengths(load(changed(NANO, change), "nano.yaml")))
+    return refusal(lambda: inputs.check_lengths(load(changed(NANO, change), "nano.yaml")))
 
 
 # --------------------------------------------------------------------------------------------------- damages

@@ -21,8 +21,8 @@ import pandas as pd
 import torch
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
-from isthmus.machine import numerics
-from isthmus.measuring.engine import LiveModel
+from isthmus.machine import computing, numerics
+from isthmus.measuring.live import LiveModel
 from isthmus.models import hf_folders, weight_files
 from isthmus.space.anchors import hold
 from isthmus.space.geometries import Line
@@ -147,7 +147,7 @@ def alphas(ends: list[Path], made: Tokens, pad: int, precision: str, asked: argp
 
     def plain(model, batches, alpha) -> float:
         model.load_state_dict({key: (1 - alpha) * a[key] + alpha * b[key] for key in a}, strict=False)
-        with torch.no_grad(), numerics.autocast(how):
+        with torch.no_grad(), computing.autocast(how):
             logits = torch.cat([model(**batch).logits for batch in batches])
         return functional.cross_entropy(logits.float(), labels).item()
 

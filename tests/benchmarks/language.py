@@ -29,7 +29,7 @@ from isthmus.data.blocks import Blocks
 from isthmus.data.rows import Rows
 from isthmus.data.tokens import Tokens
 from isthmus.machine import numerics
-from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.live import LiveModel
 from isthmus.models import hf_folders, language_models, weight_files
 from isthmus.space.geometries import Line
 from isthmus.tasks.language_modelling import LanguageModelling

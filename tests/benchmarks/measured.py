@@ -26,7 +26,7 @@ from isthmus import metrics
 from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.machine import numerics
-from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.live import LiveModel
 from isthmus.models import classifiers, hf_folders, tokenizing
 from isthmus.space import sampling
 from isthmus.space.anchors import mapped

@@ -32,7 +32,7 @@ from isthmus.bootstrap import Bootstrap
 from isthmus.data import tokens, toy
 from isthmus.data.rows import Rows
 from isthmus.machine import numerics
-from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.live import LiveModel
 from isthmus.models import classifiers, hf_folders, tokenizing, weight_files
 from isthmus.space.geometries import Line
 from isthmus.tasks.classification import Placed

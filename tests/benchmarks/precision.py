@@ -18,7 +18,7 @@ import torch
 from isthmus import metrics
 from isthmus.data import tokens
 from isthmus.machine import numerics
-from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.live import LiveModel
 from isthmus.models import classifiers, hf_folders
 from isthmus.space.anchors import hold
 from isthmus.space.geometries import Line

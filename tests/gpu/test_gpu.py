@@ -6,7 +6,7 @@ Skipped where there is no GPU; `tests/benchmarks/gpu.sh` calls them.
 import numpy as np
 import pytest
 import torch
-from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.live import LiveModel
 from isthmus.models import hf_folders
 from isthmus.space.anchors import hold
 from isthmus.space.geometries import Line

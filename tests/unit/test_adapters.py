@@ -17,8 +17,9 @@ from isthmus.errors import ConfigError, Damaged, Interrupted, MismatchedEnds
 from isthmus.experiment import adapter_folders
 from isthmus.measuring import rises
 from isthmus.measuring.distances import distances
-from isthmus.measuring.ends import End, Reader, check_same_architecture
+from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.engine import Engine
+from isthmus.measuring.reading import Reader
 from isthmus.measuring.rows import Row
 from isthmus.models import adapters, architectures, classifiers, hf_folders, weight_files
 from isthmus.space.geometries import Line

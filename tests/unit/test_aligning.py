@@ -18,8 +18,9 @@ from isthmus.data import blocks, tokens
 from isthmus.errors import AlignmentFailed, ConfigError
 from isthmus.measuring import aligning, learning, permuting
 from isthmus.measuring.aligning import align, align_pair
-from isthmus.measuring.ends import End, Reader, units_of
+from isthmus.measuring.ends import End
 from isthmus.measuring.permuting import HeadOrders, Reordered, match_heads
+from isthmus.measuring.reading import Reader, units_of
 from isthmus.models import architectures, classifiers, hf_folders, language_models, tokenizing, weight_files
 from isthmus.models.first_token import compute_all
 from isthmus.models.units import ATTENTION, TABLE, Heads

@@ -380,7 +380,7 @@ def test_results_of_another_version_lack_columns_by_name(two, lacking):
 
 def test_a_csv_file_of_another_version_is_refused(two):
     path = two[1].folder / "evaluations.csv"
-    stored.write_csv(path, stored.read_csv(path).drop(columns=["majority", "accuracy_low"]))
+    stored.write_csv(path, pd.read_csv(path).drop(columns=["majority", "accuracy_low"]))
     two[1].write(**two[1].record | {"files": stored.listed(two[1].folder)})
     assert "evaluations.csv: found no column accuracy_low, majority; allowed" in refused(*two)
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from isthmus.caches.identity import Anchor
-from isthmus.measuring.engine import Engine, LiveModel
+from isthmus.measuring.engine import Engine
+from isthmus.measuring.live import LiveModel
 from isthmus.models import classifiers, fitting, hf_folders, weight_files
 from isthmus.space import anchors
 from isthmus.space.anchors import mapped
@@ -213,7 +214,7 @@ def test_a_model_opens_straight_in_the_type_that_it_is_measured_in(cell, monkeyp
 def test_a_model_that_is_there_already_is_not_moved(cell, monkeypatch):
     end, combined = cell.ends[0], []
     engine = Engine(end, cell.sets, tiny.BUDGET, Classification(0, tiny.cpu()))
-    from isthmus.measuring import engine as module
+    from isthmus.measuring import live as module
 
     combine = module.combine
     monkeypatch.setattr(module, "combine", lambda *a: combined.append(1) or combine(*a))

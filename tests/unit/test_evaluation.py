@@ -1,16 +1,23 @@
 """Losses and predictions are those of a plain evaluation."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from isthmus.data import tokens
 from isthmus.errors import Damaged
+from isthmus.machine import numerics
 from isthmus.measuring import evaluation
-from isthmus.models import classifiers, hf_folders
+from isthmus.models import architectures, classifiers, hf_folders
 from isthmus.tasks.classification import Classification, Placed
 
 from tests.unit import tiny
+
+ENVIRONMENT = {"PYTHONPATH": str(Path(__file__).parents[2] / "workflow"), "PATH": ""}
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +133,43 @@ def test_what_the_journal_knows_needs_no_model(checkpoints, sets, tmp_path, monk
     monkeypatch.setattr(Classification, "open", lambda *_, **__: pytest.fail("a model was opened"))
     evaluate(checkpoints["bert"], sets, tmp_path, "again.parquet")
     assert (tmp_path / "first.parquet").read_bytes() == (tmp_path / "again.parquet").read_bytes()
+
+
+ANSWERED = """
+import sys
+from pathlib import Path
+from isthmus.machine import numerics
+from isthmus.measuring import evaluation
+settings, checkpoint, files, folder = {given}
+evaluation.evaluate(
+    checkpoint=Path(checkpoint),
+    sets=evaluation.read_sets({{name: Path(file) for name, file in files.items()}}, None, 1),
+    budget={budget},
+    numerics=numerics.resolved(settings),
+    journal=Path(folder, "journal"),
+    out=Path(folder, "answered.parquet"),
+)
+print(*(heavy for heavy in ("torch", "transformers", "scipy", "pandas") if heavy in sys.modules))
+"""
+
+
+def test_what_the_journal_knows_imports_nothing_that_computes(checkpoints, sets, tmp_path):
+    """A process that starts takes seconds to import PyTorch, and most evaluations have nothing to compute."""
+    checkpoint, files = checkpoints["bert"], {name: tmp_path / f"{name}.safetensors" for name in sets}
+    for name, examples in sets.items():
+        tokens.write(examples, files[name])
+    evaluate(checkpoint, evaluation.read_sets(files, None, 1), tmp_path, "computed.parquet")
+    how = {"device": "auto" if not torch.cuda.is_available() else "cpu"}
+    how |= {"precision": "float32", "attention": "eager", "threads": 1, "deterministic": True}
+    assert numerics.resolved(how) == tiny.cpu()
+    assert numerics.resolved(how).torch == torch.__version__
+    record = hf_folders.read_record(checkpoint) | architectures.described(checkpoint)
+    hf_folders.write_record(checkpoint / architectures.RECORD, record)  # as jobs write it
+    given = how, str(checkpoint), {name: str(path) for name, path in files.items()}, str(tmp_path)
+    code = ANSWERED.format(given=given, budget=tiny.BUDGET)
+    done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, ""), done.stdout + done.stderr
+    assert (tmp_path / "answered.parquet").read_bytes() == (tmp_path / "computed.parquet").read_bytes()
 
 
 def test_only_what_is_missing_is_measured(checkpoints, sets, tmp_path, monkeypatch):

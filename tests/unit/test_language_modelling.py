@@ -8,8 +8,9 @@ from isthmus.data import tokens
 from isthmus.data.blocks import Blocks
 from isthmus.data.rows import Rows
 from isthmus.models import language_models, token_losses, weight_files
+from isthmus.tasks.ensembles import ensemble
 from isthmus.tasks.language_modelling import NONE, LanguageModelling
-from isthmus.tasks.task import OUTPUTS
+from isthmus.tasks.record import OUTPUTS
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
@@ -137,7 +138,7 @@ def test_an_ensemble_is_the_mean_of_probabilities(tmp_path):
         with torch.no_grad():
             each.append([model(input_ids=torch.as_tensor(block(examples, i))[None]).logits[0].softmax(-1)
                          for i in range(len(examples))])  # fmt: skip
-    found = task.ensemble(measured, examples)
+    found = ensemble(task, measured, examples)
     for i in range(len(examples)):
         mean = torch.stack([own[i] for own in each]).mean(0)[:-1].log()
         first, ids = max(int(examples.labels[i]) - 1, 0), torch.as_tensor(block(examples, i))

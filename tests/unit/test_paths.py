@@ -13,8 +13,9 @@ from isthmus import cross_fitting, metrics, stored
 from isthmus.errors import Damaged, MismatchedEnds
 from isthmus.measuring import paths
 from isthmus.measuring.distances import distances
-from isthmus.measuring.ends import End, Reader
-from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.ends import End
+from isthmus.measuring.live import LiveModel
+from isthmus.measuring.reading import Reader
 from isthmus.measuring.rows import Resampling
 from isthmus.models import classifiers, hf_folders, weight_files
 from isthmus.space import anchors

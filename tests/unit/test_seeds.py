@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from isthmus.statistics import seeds
-from isthmus.statistics.seeds import Mean, combined
+from isthmus.statistics.seeds import Estimate, Mean, combined
+from isthmus.statistics.thresholds import accuracy_interval
 from scipy import stats
 
 PAIRS = ((1, 2), (1, 3), (2, 3), (1, 4), (2, 4), (3, 4))
@@ -137,3 +138,15 @@ def test_it_covers_where_drawing_the_seeds_again_does_not():
     again = values @ (weights / weights.sum(axis=1, keepdims=True)).T
     low, high = np.quantile(again, [0.025, 0.975], axis=1)
     assert np.mean((low <= 0) & (high >= 0)) < 0.88
+
+
+def test_intervals_are_bit_for_bit_those_of_scipy_stats():
+    """Its functions are called without it, since it takes most of a second to import."""
+    for n in (1, 2, 7, 100, 2000):
+        for hits in {*range(min(n, 30) + 1), n // 3, n}:
+            found = stats.binomtest(hits, n).proportion_ci(method="wilson")
+            assert accuracy_interval(hits / n, n) == tuple(found)
+    for degrees, value in ((1, 0.3), (2.5, -1.2), (41.7, 3.0)):
+        estimate = Estimate(value, NONE, 3, ((1.0, degrees),))
+        assert estimate.p == 2 * stats.t.sf(abs(value), estimate._degrees)
+        assert estimate.over_seeds[1] == value + stats.t.ppf(0.975, estimate._degrees)

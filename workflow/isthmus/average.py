@@ -16,7 +16,7 @@ from isthmus.experiment import config
 from isthmus.machine import numerics
 from isthmus.measuring.averaging import Averages
 from isthmus.measuring.ends import End
-from isthmus.measuring.paths import SAMPLER_SET
+from isthmus.measuring.known import SAMPLER_SET
 from isthmus.measuring.rows import Resampling, ratios
 from isthmus.models import architectures, hf_folders, weight_files
 from isthmus.showing.formatting import NO_SKILL, interval, number

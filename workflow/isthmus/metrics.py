@@ -13,6 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 
+FLOOR = 1e-6  # nats; what rounding alone makes of the gap of a convex float32 path
+
 # Values held at once by the nested estimator, about 8 MB: beyond that a block of curves leaves the cache.
 _BLOCK = 2**20
 

@@ -18,16 +18,18 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
 from isthmus import hashing, tensor_header
 from isthmus.errors import Damaged
+
+if TYPE_CHECKING:  # most of what reads and writes files needs no frames, whose import takes half a second
+    import pandas as pd
 
 SEAL = "sha256_of_rest"
 SUMS = "SHA256SUMS"
@@ -191,7 +193,23 @@ def write_table(path: Path, table: pa.Table) -> None:
         _seal(temporary, _IN_PARQUET)
 
 
-def write_frame(path: Path, frame: pd.DataFrame) -> None:
+def numbers(values: np.ndarray) -> pa.Array:
+    """A column of numbers. Arrow's own way to make one from NumPy's imports pandas."""
+    values = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(
+        pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)], null_count=0
+    )
+
+
+def repeated(text: str, count: int) -> pa.DictionaryArray:
+    """A column that says one text in each of so many rows, by a dictionary; made as `numbers` is."""
+    content = text.encode()
+    ends = np.array([0, len(content)], np.int32)
+    word = pa.StringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(content), null_count=0)
+    return pa.DictionaryArray.from_arrays(numbers(np.zeros(count, np.int32)), word)
+
+
+def write_frame(path: Path, frame: "pd.DataFrame") -> None:
     """Write a frame as Parquet, without its index."""
     write_table(path, pa.Table.from_pandas(frame, preserve_index=False))
 
@@ -217,7 +235,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     return _parse_table(path, columns)
 
 
-def read_frame(path: Path, columns: list[str] | None = None, filters: Any = None) -> pd.DataFrame:
+def read_frame(path: Path, columns: list[str] | None = None, filters: Any = None) -> "pd.DataFrame":
     """As `read_table`, as a frame; `filters` are those of pandas."""
     return _parse_table(path, columns, filters).to_pandas(use_threads=False)
 
@@ -277,7 +295,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 # ----------------------------------------------------------------------------------------------------- CSV
 
 
-def write_csv(path: Path, frame: pd.DataFrame) -> None:
+def write_csv(path: Path, frame: "pd.DataFrame") -> None:
     """Write a frame as CSV, by rename, every digit, and list its hash in `SHA256SUMS` beside it."""
     with replacing(path) as temporary:
         frame.to_csv(temporary, index=False)
@@ -285,8 +303,8 @@ def write_csv(path: Path, frame: pd.DataFrame) -> None:
     write_text(path.parent / SUMS, "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(sums.items())))
 
 
-def read_csv(path: Path, **options: Any) -> pd.DataFrame:
-    """Read a CSV file; `options` are those of pandas.
+def check_csv(path: Path) -> None:
+    """Check a CSV file that pandas reads.
 
     Raises:
         Damaged: the file is not what was written: damaged, or saved by another program.
@@ -295,7 +313,6 @@ def read_csv(path: Path, **options: Any) -> pd.DataFrame:
     if sha256 is not None and hashing.of_file(path) != sha256:
         found = f"another content than {path.parent / SUMS} lists (damaged, or saved by another program)"
         raise damaged(path, found)
-    return pd.read_csv(path, **options)
 
 
 def listed(folder: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
         checkpoint=Path(snakemake.input.weights).parent,
         sets=evaluation.read_sets(files, settings["train_examples"], settings["seed"]),
         budget=settings["token_budget"],
-        numerics=numerics.setup(snakemake.params.numerics),
+        numerics=numerics.resolved(snakemake.params.numerics),
         journal=Path(snakemake.params.journal),
         out=Path(snakemake.output[0]),
     )

@@ -7,7 +7,7 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from isthmus.machine import numerics
     from isthmus.measuring import rises
     from isthmus.measuring.ends import End
-    from isthmus.statistics.thresholds import FLOOR
+    from isthmus.metrics import FLOOR
 
     weights = zip(snakemake.params.seeds, snakemake.input.weights, strict=True)
     rises.write(
@@ -15,7 +15,7 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
             [End.read(seed, Path(path).parent) for seed, path in weights],
             tokens.read(Path(snakemake.input.tokens)),
             snakemake.params.budget,
-            numerics.setup(snakemake.params.numerics | {"anchors": snakemake.params.anchors}),
+            numerics.resolved(snakemake.params.numerics | {"anchors": snakemake.params.anchors}),
             Path(snakemake.params.journal),
         ),
         rows=[Path(path) for path in snakemake.input.rows],

@@ -7,7 +7,7 @@ with logged(snakemake.log[0], gpus=gpus(snakemake)):
     from isthmus.machine import numerics
     from isthmus.measuring import layering
     from isthmus.measuring.ends import End
-    from isthmus.measuring.paths import SAMPLER_SET
+    from isthmus.measuring.known import SAMPLER_SET
     from isthmus.measuring.rows import Resampling
 
     model, dataset, step = (snakemake.wildcards[key] for key in ("model", "dataset", "step"))

@@ -4,8 +4,6 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import datasets
-
 from isthmus.errors import ConfigError
 from isthmus.experiment import json_records
 from isthmus.experiment.config import PLAIN, FilesSource
@@ -75,6 +73,8 @@ def _read_json(where: str, path: Path, wanted: list[str]) -> Table:
 
 def read_parquet(where: str, path: Path, wanted: list[str]) -> Table:
     """Columns of a Parquet file, as in `read`; what its schema calls classes are their names."""
+    import datasets  # takes most of a second, and most sources are no Parquet files
+
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as folder:
         # The library reads a path as a pattern, so it gets a plain name that stands for the file.

@@ -10,7 +10,6 @@ from typing import Any
 
 from isthmus import tensor_header
 from isthmus.errors import ConfigError
-from isthmus.experiment import config
 
 LAYOUT = "a model folder in Hugging Face's layout"
 # What Transformers makes a tokenizer of, besides the weights and the configuration.
@@ -262,25 +261,3 @@ def check_max_length(key: str, max_length: int, whose: str, limit: int | None) -
         raise ConfigError(
             f"{key}: found {max_length}; allowed: up to {limit}, the positions of the model {whose}"
         )
-
-
-def check_lengths(experiment: config.Experiment) -> None:
-    """Check the `max_length` (or `block_size`) of each cell whose model's positions are known early.
-
-    That is so of folders and of pre-trainings of the workflow. A `max_length` that nobody set is left to the
-    tokens themselves: often all texts are far shorter.
-
-    Raises:
-        ConfigError: a data set allows more tokens than a model has positions.
-    """
-    for name, dataset in experiment.cell_list():
-        body = next(iter(experiment.cell_bodies(name, dataset).values()))
-        model, settings = experiment.models[body], experiment.datasets[dataset]
-        key = "block_size" if settings.language else "max_length"
-        # Blocks are as long as it says. Examples often are far shorter, and what nobody set may be too long.
-        if key not in settings.model_fields_set and not settings.language:
-            continue
-        limit = config.POSITIONS if model.pretraining else None
-        if folder := model.origin.folder:
-            limit = positions(read_config(f"models.{name}.folder", folder))
-        check_max_length(f"datasets.{dataset}.{key}", settings.longest, name, limit)

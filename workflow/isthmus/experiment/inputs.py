@@ -5,7 +5,7 @@ from typing import Any
 
 from isthmus.errors import ConfigError
 from isthmus.experiment import adapter_folders, data_files, folders, tensor_names
-from isthmus.experiment.config import Experiment, load
+from isthmus.experiment.config import POSITIONS, Experiment, load
 
 
 def checked(raw: dict[str, Any], source: str) -> Experiment:
@@ -31,7 +31,7 @@ def checked(raw: dict[str, Any], source: str) -> Experiment:
         if model.bodies:
             bodies = {f"models.{body}.folder": experiment.models[body].folder for body in model.bodies}
             folders.check_alike({key: folder for key, folder in bodies.items() if folder})
-    folders.check_lengths(experiment)
+    check_lengths(experiment)
     tensor_names.check(experiment)
     for name, dataset in experiment.datasets.items():
         data_files.check(f"datasets.{name}", dataset)
@@ -53,3 +53,25 @@ def _check_one_base(local: dict[str, Path]) -> None:
             f"{others[0]}folder: found an adapter of {known[others[0]]}, where {next(iter(known))}folder has "
             f"one of {next(iter(known.values()))}; allowed: adapters of one base"
         )
+
+
+def check_lengths(experiment: Experiment) -> None:
+    """Check the `max_length` (or `block_size`) of each cell whose model's positions are known early.
+
+    That is so of folders and of pre-trainings of the workflow. A `max_length` that nobody set is left to the
+    tokens themselves: often all texts are far shorter.
+
+    Raises:
+        ConfigError: a data set allows more tokens than a model has positions.
+    """
+    for name, dataset in experiment.cell_list():
+        body = next(iter(experiment.cell_bodies(name, dataset).values()))
+        model, settings = experiment.models[body], experiment.datasets[dataset]
+        key = "block_size" if settings.language else "max_length"
+        # Blocks are as long as it says. Examples often are far shorter, and what nobody set may be too long.
+        if key not in settings.model_fields_set and not settings.language:
+            continue
+        limit = POSITIONS if model.pretraining else None
+        if folder := model.origin.folder:
+            limit = folders.positions(folders.read_config(f"models.{name}.folder", folder))
+        folders.check_max_length(f"datasets.{dataset}.{key}", settings.longest, name, limit)

@@ -1,8 +1,9 @@
 """What an experiment shows: its tidy files, tables and figures, by name, as its settings alone say."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from isthmus.experiment.config import Experiment
+if TYPE_CHECKING:  # readers of the files need their names alone
+    from isthmus.experiment.config import Experiment
 
 # CSV files: of all numbers, and of what is said of them.
 TIDY = ("metrics", "deltas", "means", "differences", "averages", "layers", "barriers", "pairs", "evaluations")
@@ -27,44 +28,44 @@ class Figure(NamedTuple):
         return "-".join(filter(None, self))
 
 
-def tables(experiment: Experiment) -> list[str]:
+def tables(experiment: "Experiment") -> list[str]:
     """The tables' base names: the data sets that have a cell, then `evaluations`, and `averages`."""
     return [*datasets(experiment), "evaluations", *(["averages"] if averaged(experiment) else [])]
 
 
-def datasets(experiment: Experiment) -> list[str]:
+def datasets(experiment: "Experiment") -> list[str]:
     """The data sets that have a cell."""
     return list(dict.fromkeys(dataset for _, dataset in experiment.cell_list()))
 
 
-def labelled(experiment: Experiment) -> list[str]:
+def labelled(experiment: "Experiment") -> list[str]:
     """The data sets that have a cell, and labels."""
     return [name for name in datasets(experiment) if not experiment.datasets[name].language]
 
 
-def models_on(experiment: Experiment, dataset: str) -> list[str]:
+def models_on(experiment: "Experiment", dataset: str) -> list[str]:
     """The models that have a cell on a data set."""
     return [model for model, name in experiment.cell_list() if name == dataset]
 
 
-def averaged(experiment: Experiment) -> list[str]:
+def averaged(experiment: "Experiment") -> list[str]:
     """The data sets on which all runs are averaged."""
     cells = experiment.cell_list()
     return list(dict.fromkeys(cell[1] for cell in cells if experiment.cell_averaged(*cell)))
 
 
-def adapted(experiment: Experiment) -> list[str]:
+def adapted(experiment: "Experiment") -> list[str]:
     """The data sets on which some model's checkpoints are adapters."""
     cells = experiment.cell_list()
     return list(dict.fromkeys(dataset for model, dataset in cells if experiment.models[model].adapted))
 
 
-def detoured(experiment: Experiment) -> bool:
+def detoured(experiment: "Experiment") -> bool:
     """Whether other paths than lines are measured."""
     return bool(experiment.curves or experiment.alignment)
 
 
-def figures(experiment: Experiment) -> list[Figure]:
+def figures(experiment: "Experiment") -> list[Figure]:
     """All figures, in the order in which they are shown."""
     figures = [
         *([Figure("training")] if training_runs(experiment) else []),
@@ -89,7 +90,7 @@ def figures(experiment: Experiment) -> list[Figure]:
     return figures + [Figure("curves", dataset, model) for model, dataset in experiment.cell_list()]
 
 
-def training_run(experiment: Experiment) -> tuple[str, int]:
+def training_run(experiment: "Experiment") -> tuple[str, int]:
     """The model and seed of the training figure: as set, else the last model and the first seed.
 
     Of models that are trained here; `training_runs` has no run where there are none.
@@ -102,13 +103,13 @@ def training_run(experiment: Experiment) -> tuple[str, int]:
     return experiment.figures.training_model or last, experiment.seeds[0] if seed is None else seed
 
 
-def training_runs(experiment: Experiment) -> list[tuple[str, str, int]]:
+def training_runs(experiment: "Experiment") -> list[tuple[str, str, int]]:
     """The runs of the training figure, (model, data set, seed), whose histories it is drawn from."""
     model, seed = training_run(experiment)
     return [(model, dataset, seed) for name, dataset in experiment.cell_list() if name == model]
 
 
-def ladder_panels(experiment: Experiment) -> list[tuple[str, str, list[str]]]:
+def ladder_panels(experiment: "Experiment") -> list[tuple[str, str, list[str]]]:
     """(data set, ladder, models by amount of pre-training) where two or more rungs share a data set."""
     rungs: dict[tuple[str, str], list[str]] = {}
     for model, dataset in experiment.cell_list():
@@ -125,7 +126,7 @@ def ladder_panels(experiment: Experiment) -> list[tuple[str, str, list[str]]]:
     ]
 
 
-def fork_panels(experiment: Experiment) -> list[tuple[str, list[str]]]:
+def fork_panels(experiment: "Experiment") -> list[tuple[str, list[str]]]:
     """(data set, models by fork) where two or more models of one origin differ in when their seeds part."""
 
     def fork(training):
@@ -134,7 +135,7 @@ def fork_panels(experiment: Experiment) -> list[tuple[str, list[str]]]:
     return _differing(experiment, fork)
 
 
-def perturbation_panels(experiment: Experiment) -> list[tuple[str, list[str]]]:
+def perturbation_panels(experiment: "Experiment") -> list[tuple[str, list[str]]]:
     """(data set, models by push) where two or more models of one origin differ in what pushes seeds apart."""
 
     def push(training):
@@ -163,7 +164,7 @@ def _differing(experiment, trait):
     return [(name, models) for name, models in panels if len({of(m, name) for m in models}) > 1]
 
 
-def models_with_many_runs(experiment: Experiment, dataset: str) -> list[str]:
+def models_with_many_runs(experiment: "Experiment", dataset: str) -> list[str]:
     """The models with enough runs on a data set to ask whether connected ones generalise alike."""
     cells = [cell for cell in experiment.cell_list() if cell[1] == dataset]
     return [cell[0] for cell in cells if len(experiment.cell_runs(*cell)) >= FEWEST]

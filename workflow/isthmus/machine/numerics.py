@@ -1,8 +1,10 @@
 """What changes bits: kind of device, precision, threads, kernels; resolved once per job from the settings."""
 
-import os
+import ctypes
 import platform
+import runpy
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,16 @@ class Numerics:
 
 
 def setup(settings: dict[str, Any]) -> Numerics:
-    """Apply the settings to this process and say what they came to.
+    """Apply the settings to this process and say what they came to; arguments and errors as of `resolved`."""
+    from isthmus.machine import computing  # of what the journal knows, `resolved` is enough
+
+    numerics = resolved(settings)
+    computing.prepare(numerics)
+    return numerics
+
+
+def resolved(settings: dict[str, Any]) -> Numerics:
+    """What the settings come to on this machine. PyTorch is not imported where it can have no GPU here.
 
     Args:
         settings: `device`, `precision`, `attention`, `threads`, `deterministic` of the config, and `weights`
@@ -55,36 +66,45 @@ def setup(settings: dict[str, Any]) -> Numerics:
     Raises:
         ConfigError: `device: cuda` on a machine without a GPU.
     """
-    # cuBLAS reads this when it starts; without it deterministic algorithms refuse to run.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # What a checkpoint or a measurement is, is known without PyTorch, whose import takes seconds.
-    import torch
-
-    if settings["device"] == "cuda" and not torch.cuda.is_available():
+    build = _build()
+    gpu = _gpu(build) if settings["device"] != "cpu" else None
+    if settings["device"] == "cuda" and gpu is None:
         raise ConfigError(
             "device: found `cuda`, but this machine has no usable GPU; allowed: `auto` or `cpu`"
         )
-    device = "cuda" if settings["device"] != "cpu" and torch.cuda.is_available() else "cpu"
-    # The number of threads is a setting, not what the scheduler left: it changes bits.
-    torch.set_num_threads(settings["threads"])
-    torch.set_float32_matmul_precision("high" if settings["precision"] == "tf32" else "highest")
-    torch.use_deterministic_algorithms(settings["deterministic"])
-    # Filling fresh memory is a debugging aid of the deterministic mode; it changes no bits and costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
     attention = settings["attention"]
     if attention == "auto":
-        attention = "sdpa" if device == "cuda" else "eager"
+        attention = "eager" if gpu is None else "sdpa"
     return Numerics(
-        device,
+        "cpu" if gpu is None else "cuda",
         settings["precision"],
         attention,
         settings["threads"],
         settings["deterministic"],
         weights=settings.get("weights", "float32"),
         anchors=settings.get("anchors", "device"),
-        hardware=torch.cuda.get_device_name() if device == "cuda" else _processor(),
-        torch=torch.__version__,
+        hardware=_processor() if gpu is None else gpu,
+        torch=build["__version__"],
     )
+
+
+def _build() -> dict[str, Any]:
+    """What the installed PyTorch says of itself: `__version__`, and for which GPUs it was built."""
+    return runpy.run_path(str(Path(find_spec("torch").origin).with_name("version.py")))
+
+
+def _gpu(build: dict[str, Any]) -> str | None:
+    """The kind of the GPU that PyTorch computes on, or None."""
+    if not build.get("hip"):
+        if not build.get("cuda"):
+            return None
+        try:
+            ctypes.CDLL("libcuda.so.1")  # the driver, as CUDA itself looks for it
+        except OSError:
+            return None
+    from isthmus.machine import computing  # PyTorch's import takes seconds
+
+    return computing.gpu()
 
 
 def _processor() -> str:
@@ -95,10 +115,3 @@ def _processor() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.machine())
-
-
-def autocast(numerics: Numerics):
-    """The context in which a model computes: bfloat16 is autocast over float32 weights."""
-    import torch  # as in `setup`
-
-    return torch.autocast(numerics.device, torch.bfloat16, enabled=numerics.precision == "bfloat16")

@@ -25,9 +25,10 @@ from isthmus.data.tokens import Tokens
 from isthmus.errors import AlignmentFailed, ConfigError
 from isthmus.machine.numerics import Numerics
 from isthmus.measuring import learning
-from isthmus.measuring.ends import End, Reader, check_same_architecture, units_of
-from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.ends import End, check_same_architecture
+from isthmus.measuring.live import LiveModel
 from isthmus.measuring.permuting import Orders, Reordered, by_weights, free, matched
+from isthmus.measuring.reading import Reader, units_of
 from isthmus.models.first_token import compute_all
 from isthmus.models.units import ATTENTION, BY_HEAD, CONTEXT, EMBEDDING, QUERY, RESIDUAL, Units
 from isthmus.space.anchors import Weights, check_same_space

@@ -17,8 +17,8 @@ from isthmus.measuring.rows import Resampling, means
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Line
 from isthmus.space.sampling import Sampler
-from isthmus.tasks.asked import asked
 from isthmus.tasks.record import Record
+from isthmus.tasks.scored import scored
 
 FOLDER = "along/seed{seed}"  # in the journal of a cell
 
@@ -39,7 +39,7 @@ class Trajectory:
     ):
         self.ends, self.sets, self.last = ends, sets, max(ends)
         end = ends[self.last]
-        task = asked(sets, end.folder, numerics)
+        task = scored(sets, end.folder, numerics)
         self.engine = Engine(end, sets, budget, task)
         self.known = Known(self.engine, journal, FOLDER.format(seed=end.seed), "along")
 

@@ -20,15 +20,14 @@ from isthmus.machine.numerics import Numerics
 from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.engine import Engine
 from isthmus.measuring.interpolation import write_rows
-from isthmus.measuring.known import Known
-from isthmus.measuring.paths import SAMPLER_SET
+from isthmus.measuring.known import SAMPLER_SET, Known
 from isthmus.measuring.rows import Resampling, means
 from isthmus.space import geometries, soups
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.soups import Members
-from isthmus.tasks.asked import asked
-from isthmus.tasks.record import Record
-from isthmus.tasks.task import OUTPUTS
+from isthmus.tasks.ensembles import ensemble
+from isthmus.tasks.record import OUTPUTS, Record
+from isthmus.tasks.scored import scored
 
 MEMBER, UNIFORM, GREEDY, ENSEMBLE = "member", "uniform", "greedy", "ensemble"
 BEST = "best"  # the model that a half of the units finds the best, judged on the other half
@@ -59,7 +58,7 @@ class Averages:
         for end in ends[1:]:
             check_same_architecture(ends[0], end, (self.names[ends[0]], self.names[end]))
         self.ends, self.sets = {end.seed: end for end in ends}, sets
-        self.task = asked(sets, ends[0].folder, numerics)
+        self.task = scored(sets, ends[0].folder, numerics)
         self.engine = Engine(ends[0], sets, budget, self.task)
         self.known = Known(self.engine, journal, FOLDER, "average")
 
@@ -86,7 +85,7 @@ class Averages:
 
     def ensemble(self, name: str, members: Members) -> Record:
         """The record of the mean of some models' probabilities on a set."""
-        return self.task.ensemble([self._measured(name, (seed,)) for seed in members], self.sets[name])
+        return ensemble(self.task, [self._measured(name, (seed,)) for seed in members], self.sets[name])
 
     def chosen(self, choose: Choice, halves: np.ndarray) -> tuple[Members, Members]:
         """What the first half of the test units chooses by accuracy, and what the second half does.

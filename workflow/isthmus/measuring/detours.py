@@ -14,17 +14,18 @@ from isthmus.caches.identity import Anchor
 from isthmus.data.tokens import Tokens
 from isthmus.experiment import layout
 from isthmus.machine.numerics import Numerics
-from isthmus.measuring.ends import End, Reader, check_same_architecture
+from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.engine import Engine
 from isthmus.measuring.interpolation import write_rows
 from isthmus.measuring.known import Known
 from isthmus.measuring.mapping import inner_products
+from isthmus.measuring.reading import Reader
 from isthmus.measuring.rows import Resampling, cross_fitted, means
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Curve
 from isthmus.space.sampling import Sampler
-from isthmus.tasks.asked import asked
 from isthmus.tasks.record import Record
+from isthmus.tasks.scored import scored
 
 FOLDER = "curves/seed{a}-{b}"  # in the journal of a step
 
@@ -53,7 +54,7 @@ class Detour:
         for end in ends[1:]:
             check_same_architecture(ends[0], end)
         self.path = Curve(kind, tuple(end.anchor for end in ends))
-        task = asked(sets, ends[0].folder, numerics)
+        task = scored(sets, ends[0].folder, numerics)
         self.engine = Engine(ends[0], sets, budget, task)
         self.known = Known(self.engine, journal, FOLDER.format(a=ends[0].seed, b=ends[-1].seed), "curve")
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from isthmus import stored
@@ -11,10 +10,10 @@ from isthmus.caches.journal import Journal, Origin, mixture
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.numerics import Numerics
-from isthmus.measuring.ends import End, Reader
+from isthmus.measuring.ends import End
 from isthmus.measuring.engine import Engine
 from isthmus.space.points import at
-from isthmus.tasks.asked import asked
+from isthmus.tasks.scored import scored
 
 
 def read_sets(files: dict[str, Path], train_examples: int | None, seed: int) -> dict[str, Tokens]:
@@ -49,7 +48,7 @@ def evaluate(
     """
     end = End.read(0, checkpoint)
     records = Journal(journal, "checkpoint", Origin(numerics.hardware, numerics.torch))
-    task = asked(sets, checkpoint, numerics)
+    task = scored(sets, checkpoint, numerics)
     engine, point = Engine(end, sets, budget, task), at(end.anchor)
     parts = []
     with attempts.measuring(journal, numerics, lambda: engine.measured):
@@ -57,12 +56,10 @@ def evaluate(
             key = engine.key(name, point)
             record = records.get(key)
             if record is None:
-                if not engine.measured:
-                    weights = {end.anchor: Reader(None).weights(end)}
-                record = records.put(key, engine.measure(name, point, weights))
+                record = records.put(key, engine.measure_end(name))
             columns = {"id": examples.rows, **task.scored(record, examples)}
-            table = pa.table({column: np.asarray(values) for column, values in columns.items()})
-            parts.append(table.add_column(0, "set", pa.array([name] * len(examples)).dictionary_encode()))
+            own = {column: stored.numbers(values) for column, values in columns.items()}
+            parts.append(pa.table({"set": stored.repeated(name, len(examples)), **own}))
     if mixed := mixture([records]):
         print(mixed, flush=True)
     stored.write_table(out, pa.concat_tables(parts, promote_options="permissive"))

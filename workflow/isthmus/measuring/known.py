@@ -3,23 +3,25 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from isthmus.caches import attempts
 from isthmus.caches.identity import Anchor
 from isthmus.caches.journal import Journal, Origin, mixture
-from isthmus.measuring.ends import Reader
 from isthmus.measuring.engine import Engine
-from isthmus.measuring.paths import SAMPLER_SET
 from isthmus.space import sampling
-from isthmus.space.anchors import Weights
 from isthmus.space.geometries import Curve, Line
 from isthmus.space.points import Point
 from isthmus.space.sampling import Sampler
 from isthmus.tasks.record import Record
 
+if TYPE_CHECKING:
+    from isthmus.measuring.reading import Reader
+    from isthmus.space.anchors import Weights
+
+SAMPLER_SET = "test"  # whose loss chooses the alphas; the other sets are measured at the same ones
 Measured = dict[str, np.ndarray]
 
 
@@ -35,13 +37,17 @@ class Known:
 
     def __init__(self, engine: Engine, folder: Path, name: str, kind: str):
         numerics = engine.task.numerics
-        self.engine, self.reader = engine, Reader(numerics)
-        self.folder, self._own = folder, (name, kind)
+        self.engine, self.folder, self._own = engine, folder, (name, kind)
         self._origin = Origin(numerics.hardware, numerics.torch)
         self._journals: dict[tuple[str, str], Journal] = {}
 
+    @property
+    def reader(self) -> "Reader":
+        """Reads the weights that measurements combine."""
+        return self.engine.instrument.reader
+
     def measured(
-        self, name: str, point: Point, weights: Callable[[], Mapping[Anchor, Weights]],
+        self, name: str, point: Point, weights: Callable[[], Mapping[Anchor, "Weights"]],
         elsewhere: Iterable[tuple[str, str]] = (), whole: Callable[[Measured], bool] = lambda known: True,
     ) -> Measured:  # fmt: skip
         """What is known of a point on a set, or what is measured there now.
@@ -63,7 +69,7 @@ class Known:
         return self._journal(*self._own).put(key, found)
 
     def curve(
-        self, path: Curve | Line, sampler: Sampler, weights: Callable[[], Mapping[Anchor, Weights]],
+        self, path: Curve | Line, sampler: Sampler, weights: Callable[[], Mapping[Anchor, "Weights"]],
         ends: Mapping[float, tuple[str, str]], seen: Callable[[float], Any] = lambda t: None,
     ) -> dict[float, dict[str, Record]]:  # fmt: skip
         """The record of each set by position, rising, at all positions of a path that a sampler asks for.

@@ -21,7 +21,7 @@ from isthmus.space import groups as tensor_groups
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Layers
 from isthmus.space.sampling import MIDDLE, uniform
-from isthmus.tasks.asked import asked
+from isthmus.tasks.scored import scored
 
 ALONE, SHALLOW, DEEP = "alone", "shallow", "deep"
 FOLDER = "layers"  # in the journal of a step, beside those of its runs
@@ -77,7 +77,7 @@ class LayeredPair:
     ):  # fmt: skip
         check_same_architecture(a, b)
         self.a, self.b, self.sets, self.cache = a, b, sets, cache
-        self.task = asked(sets, a.folder, numerics)
+        self.task = scored(sets, a.folder, numerics)
         self.engine = Engine(a, sets, budget, self.task)
         self.known = Known(self.engine, journal, FOLDER, "layers")
         self._weights: dict[Anchor, Weights] = {}

@@ -14,7 +14,7 @@ import torch
 from isthmus.caches.identity import Anchor
 from isthmus.data.tokens import Tokens
 from isthmus.measuring.ends import End
-from isthmus.measuring.engine import LiveModel
+from isthmus.measuring.live import LiveModel
 from isthmus.measuring.permuting import Orders, Reordered, by_weights
 from isthmus.models.units import Units
 from isthmus.space.anchors import Weights

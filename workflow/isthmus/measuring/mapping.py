@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from isthmus.measuring.ends import End, Reader, check_same_architecture
+from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.interpolation import write_rows
+from isthmus.measuring.reading import Reader
 from isthmus.space.anchors import Weights, check_same_space
 
 CHUNK = 2**16  # weights of each checkpoint that stand in memory at once, in float64

@@ -10,14 +10,13 @@ from isthmus.caches import identity
 from isthmus.caches.identity import Anchor, Distances
 from isthmus.measuring.distances import DISTANCES, distances
 from isthmus.measuring.ends import End, check_same_architecture
+from isthmus.measuring.known import SAMPLER_SET
 from isthmus.measuring.rows import Row
 from isthmus.space import sampling
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Line
 from isthmus.space.sampling import Sampler
 from isthmus.tasks.record import Record
-
-SAMPLER_SET = "test"  # whose loss chooses the alphas; the other sets are measured at the same ones
 
 
 class MeasuredPath:

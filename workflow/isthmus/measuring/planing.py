@@ -15,12 +15,11 @@ from isthmus.measuring.distances import CHUNK
 from isthmus.measuring.ends import End, check_same_architecture
 from isthmus.measuring.engine import Engine
 from isthmus.measuring.interpolation import write_rows
-from isthmus.measuring.known import Known
-from isthmus.measuring.paths import SAMPLER_SET
+from isthmus.measuring.known import SAMPLER_SET, Known
 from isthmus.space.anchors import Weights, check_same_space
 from isthmus.space.geometries import Plane, mean
 from isthmus.space.points import Point, at
-from isthmus.tasks.asked import asked
+from isthmus.tasks.scored import scored
 
 CORNERS = ("a", "b", "c")
 
@@ -65,7 +64,7 @@ class MeasuredPlane:
         for end in ends[1:]:
             check_same_architecture(ends[0], end)
         self.ends, self.examples = ends, examples
-        self.task = asked({SAMPLER_SET: examples}, ends[0].folder, numerics)
+        self.task = scored({SAMPLER_SET: examples}, ends[0].folder, numerics)
         self.engine = Engine(ends[0], {SAMPLER_SET: examples}, budget, self.task)
         self.known = Known(self.engine, journal.parent, journal.name, "plane")
 

@@ -6,7 +6,7 @@ each rises there above its own chord. So the sum of these rises is the gap, and 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +18,14 @@ from isthmus.experiment import layout
 from isthmus.machine.numerics import Numerics
 from isthmus.measuring.ends import End
 from isthmus.measuring.engine import Engine
-from isthmus.measuring.known import Known
-from isthmus.measuring.paths import SAMPLER_SET
+from isthmus.measuring.known import SAMPLER_SET, Known
 from isthmus.metrics import Gap
-from isthmus.space.anchors import Weights
 from isthmus.space.geometries import Line
-from isthmus.tasks.asked import asked
 from isthmus.tasks.record import Record
+from isthmus.tasks.scored import scored
+
+if TYPE_CHECKING:
+    from isthmus.space.anchors import Weights
 
 FOLDER = "examples"  # in the journal of a step, beside those of its runs
 TOLERANCE = 1e-6  # of the mean loss, or nats where that is less than one
@@ -93,7 +94,7 @@ class Lines:
     def __init__(self, ends: Sequence[End], examples: Tokens, budget: int, numerics: Numerics, journal: Path):
         self.ends, self.examples = {end.seed: end for end in ends}, examples
         sets = {SAMPLER_SET: examples}
-        self.engine = Engine(ends[0], sets, budget, asked(sets, ends[0].folder, numerics))
+        self.engine = Engine(ends[0], sets, budget, scored(sets, ends[0].folder, numerics))
         self.known = Known(self.engine, journal, FOLDER, "examples")
         self._held: dict[End, Weights] = {}
 
@@ -106,7 +107,7 @@ class Lines:
         found = self.known.measured(SAMPLER_SET, point, lambda: self._weights(a, b), [(run, kind)])
         return self.engine.task.record(found, self.examples)
 
-    def _weights(self, *ends: End) -> dict[Anchor, Weights]:
+    def _weights(self, *ends: End) -> dict[Anchor, "Weights"]:
         """Those of two ends; what the pair before needed too is not read again."""
         self._held = {
             end: self._held[end] if end in self._held else self.known.reader.weights(end) for end in ends

@@ -14,12 +14,13 @@ from isthmus.data.tokens import Tokens
 from isthmus.experiment import layout
 from isthmus.machine.numerics import Numerics
 from isthmus.measuring.distances import Start
-from isthmus.measuring.ends import End, Reader
+from isthmus.measuring.ends import End
 from isthmus.measuring.engine import Engine
+from isthmus.measuring.reading import Reader
 from isthmus.models import hf_folders
 from isthmus.space.anchors import Weights
-from isthmus.tasks.asked import asked
 from isthmus.tasks.record import Record
+from isthmus.tasks.scored import scored
 
 # Whether there is a gap at all is asked of these, by units that did not choose where it is.
 CROSS_FITTED = {"BH": metrics.barrier_height, "CG": metrics.convexity_gap}
@@ -77,7 +78,7 @@ class Row:
     ):  # fmt: skip
         self.end, self.start, self.sets, self.numerics = end, start, sets, numerics
         self.resampling, self.journal = resampling, journal
-        self.task = asked(sets, end.folder, numerics)
+        self.task = scored(sets, end.folder, numerics)
         self.engine = Engine(end, sets, budget, self.task)
         self.origin = Origin(numerics.hardware, numerics.torch)
         self.records = Journal(self._folder(end), kind="path", origin=self.origin)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from isthmus.bootstrap import percentile_interval
 
@@ -124,7 +124,7 @@ class Estimate:
         spread = np.sqrt(self._seeds if np.isnan(self._both) else self._both)
         if spread == 0:
             return float(self.value == 0)
-        return float(2 * stats.t.sf(abs(self.value) / spread, self._degrees))
+        return float(2 * special.stdtr(self._degrees, -abs(self.value) / spread))
 
     @property
     def _seeds(self) -> float:
@@ -142,7 +142,7 @@ class Estimate:
         return self._seeds**2 / sum(variance**2 / degrees for variance, degrees in self.parts)
 
     def _interval(self, spread: float) -> tuple[float, float]:
-        half = stats.t.ppf((1 + LEVEL) / 2, self._degrees) * np.sqrt(spread)
+        half = special.stdtrit(self._degrees, (1 + LEVEL) / 2) * np.sqrt(spread)
         return float(self.value - half), float(self.value + half)
 
 

@@ -1,9 +1,11 @@
 """What counts as no gap, and as having learnt."""
 
-import numpy as np
-from scipy import stats
+from math import sqrt
 
-FLOOR = 1e-6  # nats; what rounding alone makes of the gap of a convex float32 path
+import numpy as np
+from scipy import special  # `stats`, which calls the same functions, takes most of a second to import
+
+from isthmus.metrics import FLOOR
 
 
 def floored(value: float) -> float:
@@ -13,7 +15,11 @@ def floored(value: float) -> float:
 
 def accuracy_interval(accuracy: float, n: int) -> tuple[float, float]:
     """The 95 % interval of an accuracy over `n` examples, by Wilson's method."""
-    low, high = stats.binomtest(round(accuracy * n), n).proportion_ci(method="wilson")
+    hits = round(accuracy * n)
+    p, z = hits / n, special.ndtri(0.975)
+    centre, half = 2 * n * p + z**2, z / (2 * (n + z**2)) * sqrt(4 * n * p * (1 - p) + z**2)
+    centre /= 2 * (n + z**2)
+    low, high = (0.0 if hits == 0 else centre - half), (1.0 if hits == n else centre + half)
     return float(low), float(high)
 
 
@@ -26,7 +32,7 @@ def ratio_interval(hits: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
     if n < 2:
         return 0.0, 1.0
     variance = n / (n - 1) * ((hits - ratio * counts) ** 2).sum() / counts.sum() ** 2
-    half = stats.t.ppf(0.975, n - 1) * variance**0.5
+    half = special.stdtrit(n - 1, 0.975) * variance**0.5
     return float(ratio - half), float(ratio + half)
 
 

@@ -41,7 +41,8 @@ INTERVALS = {
 
 def read(path: Path) -> pd.DataFrame:
     """One of the tidy CSV files as a frame; only empty cells are missing, and names stay text."""
-    return stored.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+    stored.check_csv(path)
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
 
 
 def load(results: Path) -> dict[str, pd.DataFrame]:

@@ -1,44 +1,33 @@
 """Classification: the cross-entropy of an example's label, where several classes may count as one label."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from isthmus.caches import identity
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
-from isthmus.machine.numerics import Numerics, autocast
+from isthmus.machine.computing import autocast
+from isthmus.machine.numerics import Numerics
 from isthmus.models import bert
-from isthmus.tasks.record import Record
-from isthmus.tasks.task import OUTPUTS, MicroBatch, on_device
+from isthmus.tasks.record import OUTPUTS
+from isthmus.tasks.scored import ScoredLabels
+from isthmus.tasks.task import MicroBatch, on_device
 
 
 @dataclass(frozen=True)
-class Classification:
-    """A sequence classifier on labelled examples.
-
-    Attributes:
-        pad: the model's padding token.
-        numerics: where and how to compute.
-        identity: the task in keys.
-    """
-
-    pad: int
-    numerics: Numerics
-    identity = identity.CLASSIFICATION
+class Classification(ScoredLabels):
+    """A sequence classifier on labelled examples."""
 
     def open(self, folder: Path, dropout: float = 0.0, attention_dropout: float = 0.0) -> nn.Module:
         """A checkpoint on the device, in evaluation mode; errors as of `classifiers.open_classifier`."""
         how = {"dropout": dropout, "attention_dropout": attention_dropout, "weights": self.numerics.weights}
         model = bert.opened(folder, self.numerics.attention, **how)
         if model is None:
-            # Transformers takes seconds to import, and what the journal knows needs no model.
+            # Transformers takes seconds to import.
             from isthmus.models import classifiers
 
             model = classifiers.open_classifier(folder, attention=self.numerics.attention, **how)
@@ -65,27 +54,6 @@ class Classification:
 
     def place(self, examples: Tokens, budget: int) -> "Placed":
         return Placed(examples, budget, self.pad, self.numerics)
-
-    def record(self, measured: dict[str, np.ndarray], examples: Tokens) -> Record:
-        """What `Placed.measure` found, by unit; each example counts for one prediction."""
-        wrong = measured["predictions"] != examples.labels
-        return Record(measured["losses"], wrong.astype(np.int64), np.ones(len(examples), np.int64))
-
-    def scored(self, measured: dict[str, np.ndarray], examples: Tokens) -> dict[str, np.ndarray]:
-        """By example: loss, prediction, label, and the number of labels."""
-        return {
-            "loss": measured["losses"],
-            "prediction": measured["predictions"].astype(np.int64),
-            "label": examples.labels,
-            "classes": np.full(len(examples), examples.groups.max() + 1),
-        }
-
-    def ensemble(self, measured: Sequence[dict[str, np.ndarray]], examples: Tokens) -> Record:
-        """The record of the mean of several models' probabilities, each measured with its `outputs`."""
-        each = np.stack([own[OUTPUTS].astype(np.float64) for own in measured])
-        together = logsumexp(each, axis=0) - np.log(len(each))
-        losses = -together[np.arange(len(examples)), examples.labels]
-        return self.record({"losses": losses, "predictions": together.argmax(axis=1)}, examples)
 
 
 class Placed:

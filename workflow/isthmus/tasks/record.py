@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+OUTPUTS = "outputs"  # in what is measured: what a model says of each unit, of which ensembles are made
+
 
 @dataclass(frozen=True)
 class Record:

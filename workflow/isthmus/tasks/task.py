@@ -1,10 +1,9 @@
 """What a task does, whichever it is: it cuts batches into micro-batches and gives their loss.
 
 Fine-tuning and pre-training minimise it. A task whose models are measured also opens them, places sets of
-examples on the device, and says what was measured of each unit.
+examples on the device; what is made of what was measured, `scored` says without a model.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,12 +11,8 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor, from_numpy, nn
 
-from isthmus.caches import identity
 from isthmus.data.tokens import Tokens
-from isthmus.machine.numerics import Numerics
-from isthmus.tasks.record import Record
-
-OUTPUTS = "outputs"  # in what is measured: what a model says of each unit, of which ensembles are made
+from isthmus.tasks.scored import ScoredTask
 
 
 @dataclass(frozen=True)
@@ -61,35 +56,18 @@ class Placed(Protocol):
         """What the journal keeps of a model in evaluation mode: arrays by name, each of shape (units, ...).
 
         Args:
-            outputs: whether to keep what the model says of each unit too (`OUTPUTS`).
+            outputs: whether to keep what the model says of each unit too (`record.OUTPUTS`).
         """
 
 
-class MeasuredTask(Task, Protocol):
-    """A task whose models are measured on sets of examples.
-
-    Attributes:
-        identity: the task in keys.
-        numerics: where and how to compute.
-    """
-
-    identity: identity.Task
-    numerics: Numerics
+class MeasuredTask(ScoredTask, Task, Protocol):
+    """A task whose models are measured on sets of examples."""
 
     def open(self, folder: Path) -> nn.Module:
         """A checkpoint on the device, in evaluation mode."""
 
     def place(self, examples: Tokens, budget: int) -> Placed:
         """A set of examples on the device, in batches of at most `budget` tokens, padding included."""
-
-    def record(self, measured: dict[str, np.ndarray], examples: Tokens) -> Record:
-        """What `Placed.measure` found on `examples`, as losses, errors and counts by unit."""
-
-    def scored(self, measured: dict[str, np.ndarray], examples: Tokens) -> dict[str, np.ndarray]:
-        """What a checkpoint is scored by, as columns: arrays by name, each of shape (units,)."""
-
-    def ensemble(self, measured: Sequence[dict[str, np.ndarray]], examples: Tokens) -> Record:
-        """The same of several models that are asked together, each measured with its outputs."""
 
 
 def on_device(array: np.ndarray, device: str) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from isthmus import hashing
 from isthmus.data.tokens import Tokens
-from isthmus.machine.numerics import Numerics, autocast
+from isthmus.machine.computing import autocast
+from isthmus.machine.numerics import Numerics
 from isthmus.tasks.task import MicroBatch, Task
 from isthmus.training.dropout import cheap
 from isthmus.training.optimizer import AdamW
