@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from isthmus.caches.identity import Anchor
 from isthmus.measuring.engine import Engine
 from isthmus.measuring.live import LiveModel
-from isthmus.models import classifiers, fitting, hf_folders, weight_files
+from isthmus.models import bert, classifiers, fitting, hf_folders, weight_files
 from isthmus.space import anchors
 from isthmus.space.anchors import mapped
 from isthmus.space.geometries import Layers, Line, mean
@@ -196,12 +196,15 @@ def test_a_cpu_maps_whatever_the_setting_says(cell, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
-def test_a_model_opens_straight_in_the_type_that_it_is_measured_in(cell, monkeypatch, kind):
+@pytest.mark.parametrize("by_transformers", [True, False])
+def test_a_model_opens_straight_in_the_type_that_it_is_measured_in(cell, monkeypatch, kind, by_transformers):
     asked, load = [], fitting.load
     monkeypatch.setattr(fitting, "load", lambda *a, **k: asked.append(k["dtype"]) or load(*a, **k))
+    if by_transformers:
+        monkeypatch.setattr(bert, "known", lambda settings: False)
     end, wanted = cell.ends[0], getattr(torch, kind)
     model = Classification(0, tiny.cpu(weights=kind)).open(end.folder)
-    assert asked == [wanted]
+    assert asked == [wanted] * by_transformers
     assert {parameter.dtype for parameter in model.parameters()} == {wanted}
     live = LiveModel(model)
     weights = {x.anchor: mapped(x.folder / hf_folders.WEIGHTS) for x in cell.ends}

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import dropout, gelu, scaled_dot_product_attention, softmax
 from torch.overrides import TorchFunctionMode
 
 from isthmus import stored
-from isthmus.models import weight_files
 from isthmus.models.first_token import spare_the_rest
 from isthmus.models.hf_folders import WEIGHTS
 
@@ -67,11 +67,12 @@ def opened(
     config.dropout, config.attention_dropout = dropout, attention_dropout
     with torch.device("meta"), _Undrawn():
         model = Classifier(config)
-    state = weight_files.load(folder / WEIGHTS)
+    state = load_file(folder / WEIGHTS)
     if {name: own.shape for name, own in state.items()} != _shapes(model):
         return None
     kind = getattr(torch, weights)
-    model.load_state_dict({name: own.to(kind) for name, own in state.items()}, assign=True)
+    # Memory of its own: mapped tensors stand at any address, and alignment can change the bits of a product.
+    model.load_state_dict({name: own.to(kind, copy=True) for name, own in state.items()}, assign=True)
     model.eval()
     spare_the_rest(model)
     return model
