@@ -69,11 +69,10 @@ def test_time_limit_scancel_and_requeue_lose_nothing(untrained, uninterrupted):
         assert first.wait(timeout=600) == 0, (limited.directory / "snakemake.txt").read_text()
     for lab, seed in ((limited, 1), (long, 2), (long, 3)):
         start = goes_on(lab, uninterrupted, seed)
-        # A requeued job and the one that Snakemake submits in its stead meet; the later log may be of either.
+        # The last log may be of a job that found all trained: a requeued job meets the one that Snakemake
+        # submits in its stead, and a time limit may come between the last state and the checkpoint.
         said = log_of(lab, seed)
-        assert f"training goes on from step {start} to 250" in said or (
-            seed == 3 and "step 250 is in the cache" in said
-        )
+        assert f"training goes on from step {start} to 250" in said or "step 250 is in the cache" in said
     ended = {job["JobId"]: job for job in jobs(long.directory)}
     assert ended[cancelled]["JobState"] == "CANCELLED"
     assert int(ended[requeued]["Restarts"]) >= 1
