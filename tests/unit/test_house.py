@@ -42,7 +42,7 @@ def test_few_imports_stand_inside_functions_and_each_says_why():
         for line, reason in inner_imports(path).items()
     }
     assert [place for place, reason in found.items() if not reason] == []
-    assert len(found) <= 14, found
+    assert len(found) <= 15, found
 
 
 @pytest.mark.parametrize("folder", SHORT)
@@ -100,6 +100,8 @@ HEAVY = ("torch", "transformers", "scipy.stats", "datasets")
     [
         ("measuring.evaluation", (*HEAVY, "scipy", "pandas")),
         ("measuring.rises", (*HEAVY, "scipy", "pandas")),
+        ("training.finetuning", HEAVY[1:]),
+        ("measuring.interpolation", HEAVY[1:]),
         ("data.subsets", (*HEAVY, "scipy", "pandas")),
         ("data.breakdowns", (*HEAVY, "scipy", "pandas")),
         ("statistics.connectivity", HEAVY),

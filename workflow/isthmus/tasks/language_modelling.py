@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from isthmus.data import tokens
 from isthmus.data.tokens import Tokens
 from isthmus.machine.computing import autocast
-from isthmus.models import language_models, token_losses
+from isthmus.models import token_losses
 from isthmus.tasks.questions import NONE, Asked, asked_of
 from isthmus.tasks.record import OUTPUTS
 from isthmus.tasks.scored import ScoredBlocks
@@ -32,6 +32,8 @@ class LanguageModelling(ScoredBlocks):
 
     def open(self, folder: Path, dropout: float = 0.0, attention_dropout: float = 0.0) -> nn.Module:
         """A checkpoint on the device, in evaluation mode; errors as of `open_language_model`."""
+        from isthmus.models import language_models  # Transformers takes seconds to import
+
         model = language_models.open_language_model(
             folder,
             self.identity.name,
