@@ -67,16 +67,17 @@ def name(files: list[str]) -> str | None:
 
 def summary(experiment: str | None) -> str:
     """What a run says at its end."""
-    if experiment is None:
-        return ""
-    path = Path(layout.results(experiment), layout.SUMMARY)
-    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+    return _summary(experiment).read_text(encoding="utf-8").strip() if written(experiment) else ""
 
 
 def written(experiment: str | None) -> int:
     """When the summary was written, in nanoseconds; 0 where there is none."""
-    path = Path(layout.results(experiment or ""), layout.SUMMARY)
-    return path.stat().st_mtime_ns if path.exists() else 0
+    path = _summary(experiment)
+    return path.stat().st_mtime_ns if experiment and path.exists() else 0
+
+
+def _summary(experiment: str | None) -> Path:
+    return Path(layout.results(experiment or ""), layout.SUMMARY)
 
 
 def snakemake(*arguments: str, **environment: str) -> list:

@@ -190,19 +190,11 @@ def test_what_a_run_may_use_at_once(announced, cores, gpus):
 
 
 def test_the_summary_is_said_as_soon_as_it_is_there(tmp_path, capsys):
-    path = tmp_path / "summary.txt"
+    path = tmp_path / layout.SUMMARY
     path.write_text("toy: not connected\n")
-    handler = progress.LogHandler(SimpleNamespace(), None)
-
-    def emit(event, **more):
-        record = logging.LogRecord("snakemake", logging.INFO, "", 0, None, None, None)
-        record.__dict__.update(event=event, created=1.0, **more)
-        handler.emit(record)
-
-    for job, outputs in enumerate(
-        ([str(tmp_path / "figure.png")], [str(tmp_path / "report.html"), str(path)])
-    ):
-        emit(LogEvent.JOB_INFO, jobid=job, rule_name="any", wildcards={}, output=outputs)
+    emit = emitter(progress.LogHandler(SimpleNamespace(), None))
+    for job, written in enumerate((["figure.png"], ["report.html", str(path)])):
+        emit(LogEvent.JOB_INFO, jobid=job, rule_name="any", wildcards={}, output=written)
     emit(LogEvent.JOB_FINISHED, job_id=0)
     assert "toy" not in capsys.readouterr().out
     emit(LogEvent.JOB_FINISHED, job_id=1)
@@ -212,13 +204,7 @@ def test_the_summary_is_said_as_soon_as_it_is_there(tmp_path, capsys):
 def test_a_failure_names_the_job_its_reason_and_its_log(tmp_path, capsys):
     log = tmp_path / "job.log"
     log.write_text("step 1\nstep 2\nstep 3\nError: the loss is not finite\n")
-    handler = progress.LogHandler(SimpleNamespace(), None)
-
-    def emit(event, **more):
-        record = logging.LogRecord("snakemake", logging.INFO, "", 0, None, None, None)
-        record.__dict__.update(event=event, **more)
-        handler.emit(record)
-
+    emit = emitter(progress.LogHandler(SimpleNamespace(), None))
     emit(LogEvent.RUN_INFO, stats={"total": 4})
     about = {"model": "tiny", "dataset": "toy", "seed": "2"}
     emit(LogEvent.JOB_INFO, jobid=7, rule_name="finetune", wildcards=about)

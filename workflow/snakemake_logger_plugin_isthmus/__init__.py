@@ -12,7 +12,7 @@ from pathlib import Path
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-SUMMARY = "summary.txt"
+SUMMARY = "summary.txt"  # as in the library's layout, which is not imported here
 LAST_LINES = 3  # of a failed job's log: that is where the reason stands
 
 # Snakemake imports its plugins, wanted or not, before it reads the files of `--configfile`, and says of a
